@@ -1,0 +1,107 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/labstack/echo/v4"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// The errors that a handler, a store or a check may return, alone or wrapped. Each becomes the status beside it in the
+// table below; any other error becomes 500, and only the log tells which it was.
+var (
+	// ErrBadRequest means that the request breaks a rule of the contract.
+	ErrBadRequest = errors.New("bad request")
+	// ErrUnauthorized means that the request carries no valid token.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden means that the token may not do this.
+	ErrForbidden = errors.New("forbidden")
+	// ErrNotFound means that what was asked for does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable means that the store cannot be reached for now.
+	ErrUnavailable = errors.New("the store cannot be reached")
+)
+
+// statuses maps errors to statuses, and to the header that the contract wants with that status.
+var statuses = []struct {
+	err           error
+	status        int
+	header, value string
+}{
+	{err: ErrBadRequest, status: http.StatusBadRequest},
+	{err: ErrUnauthorized, status: http.StatusUnauthorized, header: echo.HeaderWWWAuthenticate, value: "Bearer"},
+	{err: ErrForbidden, status: http.StatusForbidden},
+	{err: ErrNotFound, status: http.StatusNotFound},
+	{err: ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
+}
+
+// problem is an error that says more to the caller than its sentinel does.
+type problem struct {
+	error         // one of the sentinels
+	message string
+	details model.ErrorDetails
+}
+
+func (p *problem) Error() string { return p.message }
+func (p *problem) Unwrap() error { return p.error }
+
+// broken turns what the document's validator found into what the caller is told: the parameter, and the rule by its
+// keyword in the document.
+func broken(err *openapi3filter.RequestError) error {
+	if err.Parameter == nil {
+		return &problem{error: ErrBadRequest, message: "the request body breaks the contract"}
+	}
+	rule, reason := "required", openapi3filter.ErrInvalidRequired.Error()
+	var schema *openapi3.SchemaError
+	var parse *openapi3filter.ParseError
+	switch {
+	case errors.As(err, &schema):
+		rule, reason = schema.SchemaField, schema.Reason
+	case errors.As(err, &parse):
+		rule, reason = "type", parse.Reason
+	}
+	return &problem{
+		error:   ErrBadRequest,
+		message: fmt.Sprintf("%s parameter %q breaks the rule %q: %s", err.Parameter.In, err.Parameter.Name, rule, reason),
+		details: model.ErrorDetails{Parameter: err.Parameter.Name, Rule: rule},
+	}
+}
+
+// writeError is the one place where an error becomes an answer. What is not in the table above stays in the log.
+func writeError(log *slog.Logger) echo.HTTPErrorHandler {
+	return func(err error, c echo.Context) {
+		if c.Response().Committed {
+			return
+		}
+		answer := model.Error{Status: http.StatusInternalServerError, ID: requestID(c)}
+		var known *echo.HTTPError
+		if errors.As(err, &known) {
+			answer.Status = known.Code
+		}
+		for _, s := range statuses {
+			if errors.Is(err, s.err) {
+				answer.Status, answer.Message = s.status, s.err.Error()
+				if s.header != "" {
+					c.Response().Header().Set(s.header, s.value)
+				}
+				break
+			}
+		}
+		var told *problem
+		if errors.As(err, &told) {
+			answer.Message, answer.Details = told.message, told.details
+		}
+		answer.Message = cmp.Or(answer.Message, strings.ToLower(http.StatusText(answer.Status)))
+		if err := c.JSON(answer.Status, model.ErrorResult{Error: answer}); err != nil {
+			log.Warn("the answer could not be written", "id", answer.ID, "error", err)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+)
+
+// operation enforces what the document says of one operation: its security first, then the permission that it
+// requires, then its parameters, then the team and the project that its path names. All of that comes before any
+// look-up of a run, so that no answer reveals what the token may not see.
+type operation struct {
+	route      *routers.Route
+	permission string // "" where the document requires none
+	tokens     Tokens
+}
+
+// The path parameters by which an operation says whose data it is about.
+const (
+	teamParameter    = "teamId"
+	projectParameter = "projectId"
+)
+
+// permissionExtension names the permission that an operation requires, in the document.
+const permissionExtension = "x-required-permission"
+
+// requiredPermission returns "" where the document requires none.
+func requiredPermission(op *openapi3.Operation) (string, error) {
+	value, declared := op.Extensions[permissionExtension]
+	permission, ok := value.(string)
+	if declared && (!ok || permission == "") {
+		return "", fmt.Errorf("operation %s: %s is not the name of a permission: %v", op.OperationID, permissionExtension, value)
+	}
+	return permission, nil
+}
+
+// Permissions returns every permission that an operation of the document requires, sorted.
+func Permissions(doc *openapi3.T) []string {
+	var all []string
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			if p, _ := requiredPermission(op); p != "" {
+				all = append(all, p)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// access is what the checks found out about a request, for the handler and the log.
+type access struct {
+	operation string // the operationId
+	token     Token  // the zero value until the token is accepted
+	team      string // "" for an operation that is about no team's data
+}
+
+type accessKey struct{}
+
+// accessOf returns the zero value for a request that no operation has taken.
+func accessOf(ctx context.Context) access {
+	if a, ok := ctx.Value(accessKey{}).(*access); ok {
+		return *a
+	}
+	return access{}
+}
+
+// middleware lets only requests through that the document allows.
+func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		parameters, err := pathParameters(c)
+		if err != nil {
+			return err
+		}
+		found := &access{operation: o.route.Operation.OperationID}
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), accessKey{}, found)))
+		err = openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
+			Request:    c.Request(),
+			PathParams: parameters,
+			Route:      o.route,
+			Options: &openapi3filter.Options{
+				AuthenticationFunc: func(ctx context.Context, _ *openapi3filter.AuthenticationInput) (err error) {
+					if found.token, err = o.authenticate(ctx, c.Request()); err != nil {
+						return err
+					}
+					return found.token.authorize(o.permission)
+				},
+			},
+		})
+		if rule := (*openapi3filter.RequestError)(nil); errors.As(err, &rule) {
+			return broken(rule)
+		}
+		if err != nil {
+			return err
+		}
+		team, project := parameters[teamParameter], parameters[projectParameter]
+		if team != "" || project != "" {
+			if found.team, err = found.token.team(o.permission, team, project); err != nil {
+				return err
+			}
+		}
+		return next(c)
+	}
+}
+
+// authenticate returns the token whose secret the request carries.
+// Returns ErrUnauthorized if there is none or it has expired, ErrUnavailable if the store cannot be reached.
+func (o *operation) authenticate(ctx context.Context, r *http.Request) (Token, error) {
+	secret, err := bearer(r)
+	if err != nil {
+		return Token{}, err
+	}
+	token, err := o.tokens.Token(ctx, sha256.Sum256([]byte(secret)))
+	if errors.Is(err, ErrNotFound) {
+		return Token{}, &problem{error: ErrUnauthorized, message: "the token is not valid"}
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	if token.ExpiresAt != nil && !time.Now().Before(*token.ExpiresAt) {
+		return Token{}, &problem{error: ErrUnauthorized, message: "the token has expired"}
+	}
+	return token, nil
+}
+
+// pathParameters returns the request's path parameters unescaped: Echo leaves them as they are where the path holds an
+// escape that it need not hold.
+// Returns ErrNotFound where the path cannot be unescaped.
+func pathParameters(c echo.Context) (map[string]string, error) {
+	parameters := make(map[string]string, len(c.ParamNames()))
+	for i, name := range c.ParamNames() {
+		value := c.ParamValues()[i]
+		if c.Request().URL.RawPath != "" {
+			var err error
+			if value, err = url.PathUnescape(value); err != nil {
+				return nil, ErrNotFound
+			}
+		}
+		parameters[name] = value
+	}
+	return parameters, nil
+}

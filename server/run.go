@@ -1,0 +1,23 @@
+package server
+
+import (
+	"context"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// DefaultTeam is the team where nobody named one.
+const DefaultTeam = "default"
+
+// RunKey says which run is meant, as the paths of the contract do. All four parts have the form of the contract's ID.
+type RunKey struct {
+	Team, Project, Job, Run string
+}
+
+// Runs is where the handler reads runs from.
+type Runs interface {
+	// Run returns the run as it was stored.
+	// Returns ErrNotFound if there is none, or none of that job, project or team.
+	// Returns ErrUnavailable if the store cannot be reached.
+	Run(ctx context.Context, key RunKey) (model.JobRun, error)
+}

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits within which a slow or a talkative caller can tie up the server. A request has no body to speak of, and
+// an answer is small.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// shutdownTimeout is how long running requests may take to finish.
+const shutdownTimeout = 10 * time.Second
+
+// Serve answers connections from the listener, which it closes, until the context ends. Then it takes no more and lets
+// running requests finish, up to 10 seconds.
+// Returns nil after a shutdown in which every request finished, or else what went wrong.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		log.Info("shutting down")
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		done <- s.Shutdown(limited)
+	})
+	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	return <-done
+}

@@ -1,0 +1,121 @@
+// Package server answers the contract, openapi.yaml, over HTTP with Echo.
+//
+// A request passes, in this order: the log, the recovery from panics, the route, and then what the document says of
+// its operation (see operation): security, permission, parameters, team and project. Only then does the handler look
+// the run up. Whatever goes wrong on the way becomes an answer in one place, writeError.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	gen "github.com/jobruns/jobruns/gen/server"
+)
+
+// Store is what the server needs of a store.
+type Store interface {
+	Runs
+	Tokens
+}
+
+// Document returns the contract that is built into the program, for the caller to change.
+func Document() (*openapi3.T, error) {
+	doc, err := gen.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("the contract: %w", err)
+	}
+	// kin-openapi would check each request's Host header against them.
+	doc.Servers = nil
+	return doc, nil
+}
+
+// New returns a handler that answers the contract from the store. It logs each request, never a token.
+//
+// It returns an error when the contract and the routes generated from it do not belong together: an operation without
+// a route, a route without an operation, or an operation whose requests nothing would check.
+func New(store Store, log *slog.Logger) (http.Handler, error) {
+	doc, err := Document()
+	if err != nil {
+		return nil, err
+	}
+	return newEcho(doc, store, log)
+}
+
+func newEcho(doc *openapi3.T, store Store, log *slog.Logger) (*echo.Echo, error) {
+	e := echo.New()
+	e.HTTPErrorHandler = writeError(log)
+	// The address of the connection: a caller could write anything into X-Forwarded-For.
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.Use(withRequestID, logRequests(log), recoverPanics(log))
+
+	checks := map[string][]echo.MiddlewareFunc{}
+	unserved := map[string]string{} // the operations that have no route, by method and path
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			permission, err := requiredPermission(op)
+			if err != nil {
+				return nil, err
+			}
+			check := &operation{
+				route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				permission: permission,
+				tokens:     store,
+			}
+			checks[op.OperationID] = []echo.MiddlewareFunc{check.middleware}
+			unserved[method+" "+path] = op.OperationID
+		}
+	}
+
+	var routes []registration
+	e.OnAddRouteHandler = func(_ string, route echo.Route, h echo.HandlerFunc, m []echo.MiddlewareFunc) {
+		routes = append(routes, registration{route.Method, route.Path, h, m})
+	}
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: store}, nil),
+		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
+	e.OnAddRouteHandler = nil
+
+	var problems []error
+	for _, route := range routes {
+		id, documented := unserved[route.documented()]
+		delete(unserved, route.documented())
+		switch {
+		case !documented:
+			problems = append(problems, fmt.Errorf("the route %s is not in the document", route.documented()))
+		case len(route.middleware) == 0:
+			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q: the generated code knows it by another name", id))
+		}
+		if route.method == http.MethodGet {
+			// RFC 9110, section 9.3.2: HEAD is answered as GET is, without the body.
+			e.HEAD(route.path, route.handler, route.middleware...)
+		}
+		// Without this, a path's last parameter would take in all that follows it, slashes and all.
+		e.RouteNotFound(route.path+"/*", echo.NotFoundHandler)
+	}
+	for _, route := range slices.Sorted(maps.Keys(unserved)) {
+		problems = append(problems, fmt.Errorf("operation %q of the document, %s, has no route", unserved[route], route))
+	}
+	return e, errors.Join(problems...)
+}
+
+// registration is a route as the generated code registers it.
+type registration struct {
+	method, path string
+	handler      echo.HandlerFunc
+	middleware   []echo.MiddlewareFunc
+}
+
+var echoParameter = regexp.MustCompile(`:([^/]+)`)
+
+// documented returns the method and the path as the document writes them.
+func (r registration) documented() string {
+	return r.method + " " + echoParameter.ReplaceAllString(r.path, "{$1}")
+}
