@@ -1,0 +1,162 @@
+// Package client asks the API for the details of job runs.
+//
+// It speaks the contract of this module's openapi.yaml, and works against the Northflank API just as well.
+// A client is made with [New] and is safe for concurrent use:
+//
+//	c, err := client.New("https://api.northflank.com", client.WithToken(token))
+//	run, resp, err := c.GetJobRun(ctx, client.RunRef{Project: "default-project", Job: "example-job", Run: id})
+//
+// An answer other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
+//
+// Answers with the status 429, 502, 503 or 504 and broken connections are asked for again, up to four times (see
+// [WithMaxRetries]) and never past the context's deadline, after the wait that the answer names in Retry-After
+// (RFC 9110, section 10.2.3) or, with 429, in x-ratelimit-reset, or else after a moment that doubles each time. A wait
+// that the deadline leaves no room for is not begun: the error is returned at once. Without a deadline, that goes for a
+// wait of more than a minute.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/go-cleanhttp"
+	api "github.com/jobruns/jobruns/gen/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// Client asks one server for job runs.
+type Client struct {
+	api        api.Client
+	http       http.Client
+	token      string
+	userAgent  string
+	maxRetries int
+}
+
+// Option changes what [New] makes.
+type Option func(*Client)
+
+// WithToken sends the token with every request, as "Authorization: Bearer TOKEN" (RFC 6750, section 2.1).
+// It is sent to the server of the base URL only, whatever that redirects to, and appears in no error.
+func WithToken(token string) Option { return func(c *Client) { c.token = token } }
+
+// WithHTTPClient makes requests with a copy of hc, which must not be nil: its transport, its cookies, its timeout (of
+// a single try). Its CheckRedirect is asked about redirects within the same server only; others are never followed.
+func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = *hc } }
+
+// WithUserAgent replaces the User-Agent header.
+func WithUserAgent(userAgent string) Option { return func(c *Client) { c.userAgent = userAgent } }
+
+// WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never.
+func WithMaxRetries(n int) Option { return func(c *Client) { c.maxRetries = n } }
+
+// New makes a client of the server at baseURL, an absolute http or https URL: "https://api.northflank.com", with or
+// without a path prefix and a trailing slash. It fails for any other URL, and for one with user information, a query
+// or a fragment, none of which could be sent as meant.
+func New(baseURL string, opts ...Option) (*Client, error) {
+	if err := checkBaseURL(baseURL); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		// Connections of its own: a request given up closes the idle ones.
+		http:       *cleanhttp.DefaultPooledClient(),
+		userAgent:  "jobruns-client (+https://github.com/jobruns/jobruns)",
+		maxRetries: 4,
+	}
+	for _, opt := range opts {
+		opt(c)
+	}
+	c.http.CheckRedirect = sameServer(c.http.CheckRedirect)
+	c.api = api.Client{
+		Server:         strings.TrimRight(baseURL, "/") + "/",
+		Client:         doer(c.do),
+		RequestEditors: []api.RequestEditorFn{c.setHeaders},
+	}
+	return c, nil
+}
+
+func checkBaseURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		// The URL may hold a password: its text is left out.
+		return errors.New("base URL: not a URL")
+	case u.User != nil:
+		return fmt.Errorf("base URL %q: user information does not belong here, use a token", u.Redacted())
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Errorf("base URL %q: not an absolute http or https URL", s)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return fmt.Errorf("base URL %q: a query or fragment does not belong here", s)
+	}
+	return nil
+}
+
+// RunRef says which run is meant.
+type RunRef struct {
+	Team    string // ID of the team; empty for the team that the token belongs to
+	Project string // ID of the project
+	Job     string // ID of the job
+	Run     string // ID of the job run
+}
+
+// check refuses what would make the path of another operation.
+func (r RunRef) check() error {
+	for _, part := range []struct{ name, id string }{
+		{"Project", r.Project}, {"Job", r.Job}, {"Run", r.Run}, {"Team", r.Team},
+	} {
+		switch {
+		case part.id == "" && part.name != "Team":
+			return fmt.Errorf("RunRef.%s is empty", part.name)
+		case part.id == "." || part.id == "..":
+			return fmt.Errorf("RunRef.%s is %q, which is no ID", part.name, part.id)
+		}
+	}
+	return nil
+}
+
+// GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded, whether the server says
+// null, "" or nothing at all.
+//
+// The error is an [*Error] for an answer other than 200 (in particular [ErrBadRequest], [ErrUnauthorized],
+// [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no run; a [*url.Error] or the context's error
+// when there was no answer, or none that could be read; and a plain one for a reference without a Project, Job or Run,
+// which is not sent. The run is nil with every error, the response with all but an [*Error].
+//
+// Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
+// getTeamJobRun: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}
+func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*model.JobRun, *Response, error) {
+	if err := ref.check(); err != nil {
+		return nil, nil, err
+	}
+	var answer *http.Response
+	var err error
+	if ref.Team == "" {
+		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run)
+	} else {
+		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run)
+	}
+	return result(c, answer, err, decodeRun)
+}
+
+// Login checks the token: the error is nil if the server accepts it, [ErrUnauthorized] if not, and otherwise like that
+// of [Client.GetJobRun].
+//
+// Operation login: GET /v1/login
+func (c *Client) Login(ctx context.Context) (*Response, error) {
+	answer, err := c.api.Login(ctx)
+	_, resp, err := result(c, answer, err, decodeLogin)
+	return resp, err
+}
+
+func (c *Client) setHeaders(_ context.Context, req *http.Request) error {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return nil
+}

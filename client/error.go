@@ -1,0 +1,117 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// What an [*Error] is, by its status: compare with [errors.Is].
+var (
+	// ErrBadRequest is a 400: a parameter breaks a rule, which Details names.
+	ErrBadRequest = errors.New("bad request")
+	// ErrUnauthorized is a 401: there is no token, or not one that the server accepts.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden is a 403: the token may not do this.
+	ErrForbidden = errors.New("forbidden")
+	// ErrNotFound is a 404: there is no such run, job, project or team, or none that the token may see.
+	ErrNotFound = errors.New("not found")
+	// ErrRateLimited is a 429: the token has used up its requests, as the response's RateLimit says.
+	ErrRateLimited = errors.New("rate limited")
+)
+
+var sentinels = map[int]error{
+	http.StatusBadRequest:      ErrBadRequest,
+	http.StatusUnauthorized:    ErrUnauthorized,
+	http.StatusForbidden:       ErrForbidden,
+	http.StatusNotFound:        ErrNotFound,
+	http.StatusTooManyRequests: ErrRateLimited,
+}
+
+// Error is an answer that is not what was asked for: one that the server calls an error, a redirect to another server
+// (which is not followed), or a 200 that is not the contract's.
+type Error struct {
+	Status  int            // HTTP status of the answer
+	Message string         // why, in the server's words where the answer has some; never empty
+	ID      string         // what the server calls the request; empty if it did not say
+	Details map[string]any // what the error is about, as the server sent it; nil if it sent none
+
+	request string // the method and the URL
+}
+
+// Error tells the request, the status, the message and, where known, the request id.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s: %d %s: %s", e.request, e.Status, http.StatusText(e.Status), e.Message)
+	if e.ID != "" {
+		s += fmt.Sprintf(" (request %s)", e.ID)
+	}
+	return s
+}
+
+// Is tells whether target is the sentinel for the status, such as [ErrNotFound].
+func (e *Error) Is(target error) bool {
+	sentinel, ok := sentinels[e.Status]
+	return ok && sentinel == target
+}
+
+// newError makes the error for an answer. The problem is what a 200 fails at; of the others, the body says it:
+// {"error": {"status", "message", "id", "details"}}, or anything else, from a proxy for instance.
+func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
+	e := &Error{
+		Status:  resp.StatusCode,
+		Message: problem,
+		ID:      resp.RequestID,
+		request: resp.Request.Method + " " + resp.Request.URL.String(),
+	}
+	var answer struct{ Error map[string]any }
+	if problem == "" && json.Unmarshal(body, &answer) == nil {
+		e.Message, _ = answer.Error["message"].(string)
+		e.Details, _ = answer.Error["details"].(map[string]any)
+		if id, ok := answer.Error["id"].(string); ok && id != "" {
+			e.ID = id
+		}
+	}
+	if location := resp.Header.Get("Location"); e.Message == "" && location != "" {
+		e.Message = fmt.Sprintf("redirected to %q, which is not followed to another server", location)
+	}
+	if problem != "" || e.Message == "" {
+		e.Message = strings.TrimPrefix(e.Message+"; "+describe(resp.Header.Get("Content-Type"), body), "; ")
+	}
+	if c.token != "" {
+		e.Message = strings.ReplaceAll(e.Message, c.token, "[token]")
+	}
+	return e
+}
+
+var htmlTag = regexp.MustCompile(`<[^>]*>`)
+
+// describe says what kind of answer it is instead of the API's, with its first words, so that a person recognizes it.
+func describe(contentType string, body []byte) string {
+	if len(body) == 0 {
+		return "the answer is empty"
+	}
+	if contentType == "" {
+		contentType = "of no declared type"
+	}
+	return fmt.Sprintf("the answer is %s: %q", excerpt(contentType), excerpt(htmlTag.ReplaceAllString(string(body), " ")))
+}
+
+// excerpt is the beginning of a text, on one line and printable.
+func excerpt(s string) string {
+	const most = 80
+	words := strings.Fields(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s))
+	runes := []rune(strings.Join(words, " "))
+	if len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return string(runes)
+}

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestErrors(t *testing.T) {
+	html := []string{"Content-Type", "text/html; charset=utf-8"}
+	for name, tt := range map[string]struct {
+		status  int
+		body    string
+		headers []string
+		want    Error
+		is      error
+	}{
+		"400": {
+			400, `{"error": {"status": 400, "message": "bad \"runId\"", "id": "r1", "details": {"parameter": "runId", "n": [1]}}}`, nil,
+			Error{Message: `bad "runId"`, ID: "r1", Details: map[string]any{"parameter": "runId", "n": []any{1.0}}}, ErrBadRequest,
+		},
+		"401":              {401, `{"error": {"status": 401, "message": "no token", "id": "r1"}}`, nil, Error{Message: "no token", ID: "r1"}, ErrUnauthorized},
+		"403":              {403, `{"error": {"status": 403, "message": "no"}}`, []string{"X-Request-Id", "r2"}, Error{Message: "no", ID: "r2"}, ErrForbidden},
+		"404":              {404, `{"error": {"message": "gone", "id": ""}}`, []string{"X-Request-Id", "r2"}, Error{Message: "gone", ID: "r2"}, ErrNotFound},
+		"both ids":         {404, `{"error": {"message": "gone", "id": "r1"}}`, []string{"X-Request-Id", "r2"}, Error{Message: "gone", ID: "r1"}, ErrNotFound},
+		"429":              {429, `{"error": {"message": "slow"}}`, nil, Error{Message: "slow"}, ErrRateLimited},
+		"500":              {500, `{"error": {"message": "broken"}}`, nil, Error{Message: "broken"}, nil},
+		"another status":   {409, `{"error": {"status": 404, "message": "no"}}`, nil, Error{Message: "no"}, nil},
+		"odd types":        {400, `{"error": {"status": "x", "message": "no", "id": 7, "details": "x"}}`, nil, Error{Message: "no"}, ErrBadRequest},
+		"details a list":   {400, `{"error": {"message": "no", "details": [1]}}`, nil, Error{Message: "no"}, ErrBadRequest},
+		"the token":        {401, `{"error": {"message": "what is ` + token + `?"}}`, nil, Error{Message: "what is [token]?"}, ErrUnauthorized},
+		"error a string":   {400, `{"error": "no"}`, []string{"Content-Type", "application/json"}, Error{Message: `the answer is application/json: "{\"error\": \"no\"}"`}, ErrBadRequest},
+		"no message":       {500, `{"error": {"id": "r1"}}`, nil, Error{ID: "r1", Message: `the answer is text/plain; charset=utf-8: "{\"error\": {\"id\": \"r1\"}}"`}, nil},
+		"html":             {502, "<html>\n<h1>502 <b class='x'>Bad</b>\x1b[31m Gateway</h1>", html, Error{Message: `the answer is text/html; charset=utf-8: "502 Bad [31m Gateway"`}, nil},
+		"long":             {500, strings.Repeat("äb ", 1000), html, Error{Message: `the answer is text/html; charset=utf-8: "` + strings.Repeat("äb ", 26) + `äb..."`}, nil},
+		"too long":         {404, strings.Repeat(" ", maxBody+1), html, Error{Message: `the answer is text/html; charset=utf-8: ""`}, ErrNotFound},
+		"the token in it":  {403, token, html, Error{Message: `the answer is text/html; charset=utf-8: "[token]"`}, ErrForbidden},
+		"empty":            {503, "", nil, Error{Message: "the answer is empty"}, nil},
+		"204":              {204, "", nil, Error{Message: "the answer is empty"}, nil},
+		"200 html":         {200, "<html>Log in</html>", html, Error{Message: `not a job run: invalid character '<' looking for beginning of value; the answer is text/html; charset=utf-8: "Log in"`}, nil},
+		"200 empty":        {200, "", nil, Error{Message: "not a job run: unexpected end of JSON input; the answer is empty"}, nil},
+		"200 null":         {200, "null", html, Error{Message: `not a job run: there is no data; the answer is text/html; charset=utf-8: "null"`}, nil},
+		"200 wrong type":   {200, `{"data": []}`, nil, Error{}, nil},
+		"200 no id":        {200, `{"data": {"status": "SUCCESS"}}`, nil, Error{}, nil},
+		"200 another data": {200, `{"data": {"id": "default-project"}}`, []string{"Content-Type", "a\tb"}, Error{Message: `not a job run: there is no data.status; the answer is a b: "{\"data\": {\"id\": \"default-project\"}}"`}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, answers(tt.status, tt.body, tt.headers...))
+			run, resp, err := newClient(t, server, WithMaxRetries(0)).GetJobRun(t.Context(), documentedRef)
+			var got *Error
+			if run != nil || resp == nil || !errors.As(err, &got) {
+				t.Fatalf("%v, %v, %v; want an *Error", run, resp, err)
+			}
+			tt.want.Status = tt.status
+			if tt.want.Message == "" {
+				tt.want.Message = got.Message
+			}
+			if diff := cmp.Diff(tt.want, *got, cmpopts.IgnoreUnexported(Error{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, sentinel := range []error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited} {
+				if errors.Is(err, sentinel) != (sentinel == tt.is) {
+					t.Errorf("errors.Is(%v, %v) = %v", err, sentinel, sentinel != tt.is)
+				}
+			}
+			if got.Message == "" || strings.Contains(err.Error(), token) {
+				t.Errorf("%q", err)
+			}
+		})
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	server := serve(t, answers(404, `{"error": {"message": "not here", "id": "r1"}}`))
+	_, err := newClient(t, server).Login(t.Context())
+	if want := "GET " + server + "/v1/login: 404 Not Found: not here (request r1)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"data": {}}`:          "",
+		`{}`:                    "",
+		`{"data": {"user": 1}}`: "",
+		`null`:                  "not an answer to a login: null; the answer is text/plain",
+		`[]`:                    "not an answer to a login: json: cannot unmarshal array",
+		`<p>Welcome`:            `not an answer to a login: invalid character '<'`,
+	} {
+		resp, err := newClient(t, serve(t, answers(200, body))).Login(t.Context())
+		if resp == nil || want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "200 OK: "+want)) {
+			t.Errorf("%s: %v, %v; want %q", body, resp, err, want)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package client
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Response is an answer of the server.
+type Response struct {
+	// Response is the raw answer. Its body has been read and is there to be read once more; closing it is not needed.
+	*http.Response
+
+	// RequestID is what the server calls the request (X-Request-Id), and its log too; empty if it does not say.
+	RequestID string
+
+	// RateLimit is the zero value if the server sent none.
+	RateLimit RateLimit
+}
+
+// RateLimit is what the token may still ask for in the current window.
+type RateLimit struct {
+	Limit     int           // requests in a window (x-ratelimit-limit)
+	Remaining int           // of them, left (x-ratelimit-remaining)
+	Reset     time.Duration // from the answer to the end of the window, in whole seconds (x-ratelimit-reset)
+}
+
+// result makes what a method returns of what the generated client returned.
+func result[T any](c *Client, answer *http.Response, err error, decode func([]byte) (*T, error)) (*T, *Response, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	resp := &Response{Response: answer, RequestID: answer.Header.Get("X-Request-Id"), RateLimit: rateLimit(answer.Header)}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, resp, err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	if answer.StatusCode != http.StatusOK {
+		return nil, resp, c.newError(resp, body, "")
+	}
+	value, err := decode(body)
+	if err != nil {
+		return nil, resp, c.newError(resp, body, err.Error())
+	}
+	return value, resp, nil
+}
+
+func rateLimit(h http.Header) RateLimit {
+	var r RateLimit
+	r.Limit, _ = strconv.Atoi(h.Get("X-Ratelimit-Limit"))
+	r.Remaining, _ = strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
+	r.Reset, _ = parseSeconds(h.Get("X-Ratelimit-Reset"))
+	return r
+}

@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const (
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	// patience is the longest wait where the context has no deadline.
+	patience = time.Minute
+)
+
+// worthRetrying are the statuses that may be another one in a moment. 500 is not among them: the server is broken.
+var worthRetrying = []int{
+	http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+// tries decides about the tries of one request.
+type tries struct {
+	made, left int
+	wait       time.Duration // before the next one
+}
+
+// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about the same answer again.
+func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if t.left <= 0 || !temporary(ctx, resp, err) {
+		return false, nil
+	}
+	now := time.Now()
+	wait, asked := askedWait(resp, now)
+	if !asked {
+		wait = min(firstBackoff<<min(t.made, 10), maxBackoff)
+		wait = wait/2 + rand.N(wait/2) // so that those who failed together do not come back together
+	}
+	limit := patience
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = deadline.Sub(now)
+	}
+	if wait > limit {
+		return false, nil
+	}
+	t.made, t.left, t.wait = t.made+1, t.left-1, wait
+	return true, nil
+}
+
+// backoff is a [retryablehttp.Backoff].
+func (t *tries) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return t.wait }
+
+// temporary tells whether the same request may go better in a moment.
+func temporary(ctx context.Context, resp *http.Response, err error) bool {
+	if err == nil {
+		return slices.Contains(worthRetrying, resp.StatusCode)
+	}
+	var alert tls.AlertError
+	var refused *url.Error // together with an answer it is a redirect that was refused
+	if errors.Is(err, errTooLarge) || errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &alert) ||
+		resp != nil && errors.As(err, &refused) {
+		return false
+	}
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err) // its error is the context's, which err says already
+	return again
+}
+
+// askedWait is how long the server wants to be left alone, and whether it said so: Retry-After, in seconds or a date,
+// or with 429 x-ratelimit-reset. The answer is nil where there was none.
+func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
+	if resp == nil {
+		return 0, false
+	}
+	after := resp.Header.Get("Retry-After")
+	if wait, ok := parseSeconds(after); ok {
+		return wait, true
+	}
+	if date, err := http.ParseTime(after); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return parseSeconds(resp.Header.Get("X-Ratelimit-Reset"))
+	}
+	return 0, false
+}
+
+// parseSeconds reads a number of seconds that is not negative. What a [time.Duration] cannot hold is a century.
+func parseSeconds(s string) (time.Duration, bool) {
+	const century = 100 * 365 * 24 * 60 * 60
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return time.Duration(min(n, century)) * time.Second, true
+}

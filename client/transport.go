@@ -1,0 +1,72 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// maxBody is how many bytes of an answer are read. A run takes less than a kilobyte.
+const maxBody = 1 << 20
+
+// errTooLarge is worth no second try.
+var errTooLarge = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+
+// doer makes a function the generated client's transport.
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
+
+// do sends the request, again if need be. The body of the answer has been read whole.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	retryable, err := retryablehttp.FromRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	retryable.SetResponseHandler(buffer)
+	tries := &tries{left: c.maxRetries}
+	rc := retryablehttp.Client{
+		HTTPClient:   &c.http,
+		RetryMax:     c.maxRetries,
+		CheckRetry:   tries.check,
+		Backoff:      tries.backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	return rc.Do(retryable)
+}
+
+// buffer reads the body while the request can still be tried again, and leaves a copy in its place.
+func buffer(resp *http.Response) error {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if len(body) > maxBody {
+		body, err = body[:maxBody], errTooLarge
+	}
+	if resp.StatusCode != http.StatusOK {
+		err = nil // The status says enough: half an explanation is better than none.
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return err
+}
+
+// sameServer keeps a request, and the token with it, from following a redirect to another scheme, host or port:
+// net/http itself takes the token along to another port, to a subdomain and from https to http. The redirect is then
+// the answer. Others are left to next, or if that is nil to the limit that net/http has by default.
+func sameServer(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
+			return http.ErrUseLastResponse
+		}
+		if next != nil {
+			return next(req, via)
+		}
+		if len(via) >= 10 {
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
+}
