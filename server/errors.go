@@ -45,7 +45,7 @@ var statuses = []struct {
 
 // problem is an error that says more to the caller than its sentinel does.
 type problem struct {
-	error         // one of the sentinels
+	error   // one of the sentinels
 	message string
 	details model.ErrorDetails
 }

@@ -14,6 +14,12 @@ type RunKey struct {
 	Team, Project, Job, Run string
 }
 
+// Record is a run and whose it is: what a recorder writes.
+type Record struct {
+	Team, Project, Job string
+	Run                model.JobRun
+}
+
 // Runs is where the handler reads runs from.
 type Runs interface {
 	// Run returns the run as it was stored.

@@ -118,7 +118,7 @@ type JobRun struct {
 	StartedAt Time `json:"startedAt"`
 
 	// ConcludedAt When the run was over; null until then.
-	ConcludedAt Time `json:"concludedAt"`
+	ConcludedAt *Time `json:"concludedAt"`
 }
 
 // JobRunResult What a request for a run is answered with.

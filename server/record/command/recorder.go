@@ -1,0 +1,106 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+// How long a recorder waits before it tries again to write, and how long at the most when the command has ended.
+const (
+	firstRetry = 50 * time.Millisecond
+	maxRetry   = 10 * time.Second
+	lastChance = 10 * time.Second
+)
+
+// Runs is where a recorder writes runs.
+type Runs interface {
+	// PutRun stores the run in place of an earlier state of it.
+	PutRun(ctx context.Context, record server.Record) error
+	// Close gives the store up.
+	Close() error
+}
+
+// Recorder writes the state of one run in the background, and goes on trying when the store cannot be written. A state
+// that a newer one has overtaken is not written any more.
+type Recorder struct {
+	open   func(context.Context) (Runs, error)
+	warn   func(error)
+	latest chan server.Record // the state to be written next, if any
+	done   chan error
+	cancel context.CancelFunc
+}
+
+// NewRecorder returns a recorder that opens the store when there is something to write, and calls warn, from another
+// goroutine, when it cannot write for the first time.
+func NewRecorder(open func(context.Context) (Runs, error), warn func(error)) *Recorder {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Recorder{open: open, warn: warn, latest: make(chan server.Record, 1), done: make(chan error, 1), cancel: cancel}
+	go func() { r.done <- r.write(ctx) }()
+	return r
+}
+
+// Record has the state written and does not wait for it. It must not be called by several goroutines at once, nor after
+// Close.
+func (r *Recorder) Record(record server.Record) {
+	select {
+	case <-r.latest: // overtaken
+	default:
+	}
+	r.latest <- record
+}
+
+// Close waits until the latest state is written, 10 seconds at the most.
+// Returns the reason if it could not be written.
+func (r *Recorder) Close() error {
+	close(r.latest)
+	defer time.AfterFunc(lastChance, r.cancel).Stop()
+	defer r.cancel()
+	return <-r.done
+}
+
+// write writes each state until there will be no more, or the context ends, and returns what is in the way of the last.
+func (r *Recorder) write(ctx context.Context) error {
+	var store Runs
+	put := func(record server.Record) (err error) {
+		if store == nil {
+			if store, err = r.open(ctx); err != nil {
+				store = nil
+				return err
+			}
+		}
+		return store.PutRun(ctx, record)
+	}
+	defer func() {
+		if store != nil {
+			_ = store.Close() // everything is written by now, or reported
+		}
+	}()
+	warned := false
+	for record := range r.latest {
+		newer := r.latest
+		for retry := firstRetry; ; retry = min(2*retry, maxRetry) {
+			err := put(record)
+			if err == nil {
+				break
+			}
+			if !warned {
+				warned = true
+				r.warn(err)
+			}
+			select {
+			case next, more := <-newer:
+				if more {
+					record = next
+				} else {
+					newer = nil // closed: this state is the last
+				}
+			case <-time.After(retry):
+			case <-ctx.Done():
+				return err
+			}
+		}
+	}
+	return nil
+}

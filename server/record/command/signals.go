@@ -1,0 +1,92 @@
+package command
+
+import (
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// passed are the signals that the command gets. One that this process was started to ignore is left ignored, as it then
+// is for the command too.
+var passed = []os.Signal{
+	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH,
+}
+
+// ending are those that ask a process to end.
+var ending = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM}
+
+// typed are those that a terminal sends to every process in its foreground, the command among them.
+var typed = []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH}
+
+// signals catches this process's signals for the command.
+type signals struct {
+	caught chan os.Signal
+	ending bool // whether one asked to end
+}
+
+func catchSignals() *signals {
+	s := &signals{caught: make(chan os.Signal, 16)}
+	for _, sig := range passed {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.caught, sig)
+		}
+	}
+	// Caught and dropped: otherwise a warning on a standard error that nobody reads any more would end this process.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return s
+}
+
+func (s *signals) release() {
+	signal.Stop(s.caught)
+}
+
+// passTo passes signals on to the process until wait returns.
+func (s *signals) passTo(process *os.Process, wait func()) {
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		wait()
+	}()
+	for {
+		select {
+		case <-exited:
+			return
+		case sig := <-s.caught:
+			s.ending = s.ending || slices.Contains(ending, sig)
+			if !slices.Contains(typed, sig) || !inForeground() {
+				_ = process.Signal(sig) // it may have ended just now
+			}
+		}
+	}
+}
+
+// sleep returns false if a signal asked to end before the delay was over.
+func (s *signals) sleep(delay time.Duration) bool {
+	over := time.NewTimer(delay)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case sig := <-s.caught:
+			if slices.Contains(ending, sig) {
+				return false
+			}
+		}
+	}
+}
+
+// inForeground reports whether this process, and so the command, is in the foreground of a terminal.
+func inForeground() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}

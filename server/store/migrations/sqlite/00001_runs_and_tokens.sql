@@ -1,0 +1,44 @@
+-- +goose Up
+
+-- "jobr": how a file says that it is ours (https://sqlite.org/fileformat2.html#application_id).
+PRAGMA application_id = 1785684594;
+
+-- The columns of runs are the fields of the contract's JobRun, times as seconds since 1970. The constraints refuse what
+-- the contract does not allow, whoever writes.
+CREATE TABLE runs (
+    team          TEXT    NOT NULL CONSTRAINT "teamId pattern" CHECK (
+        length(team) BETWEEN 1 AND 253 AND team NOT GLOB '*[^A-Za-z0-9._-]*'
+        AND team GLOB '[A-Za-z0-9]*' AND team GLOB '*[A-Za-z0-9]'),
+    project       TEXT    NOT NULL CONSTRAINT "projectId pattern" CHECK (
+        length(project) BETWEEN 1 AND 253 AND project NOT GLOB '*[^A-Za-z0-9._-]*'
+        AND project GLOB '[A-Za-z0-9]*' AND project GLOB '*[A-Za-z0-9]'),
+    job           TEXT    NOT NULL CONSTRAINT "jobId pattern" CHECK (
+        length(job) BETWEEN 1 AND 253 AND job NOT GLOB '*[^A-Za-z0-9._-]*'
+        AND job GLOB '[A-Za-z0-9]*' AND job GLOB '*[A-Za-z0-9]'),
+    id            TEXT    NOT NULL CONSTRAINT "id pattern" CHECK (
+        length(id) BETWEEN 1 AND 253 AND id NOT GLOB '*[^A-Za-z0-9._-]*'
+        AND id GLOB '[A-Za-z0-9]*' AND id GLOB '*[A-Za-z0-9]'),
+    active        INTEGER NOT NULL CONSTRAINT "active enum" CHECK (active IN (0, 1)),
+    backoff_limit INTEGER NOT NULL CONSTRAINT "backoffLimit minimum" CHECK (backoff_limit >= 0),
+    completions   INTEGER NOT NULL CONSTRAINT "completions minimum" CHECK (completions >= 0),
+    concluded     INTEGER NOT NULL CONSTRAINT "concluded boolean" CHECK (concluded IN (0, 1)),
+    failed        INTEGER NOT NULL CONSTRAINT "failed enum" CHECK (failed IN (0, 1)),
+    run_name      TEXT    NOT NULL CONSTRAINT "runName length" CHECK (length(run_name) BETWEEN 1 AND 512),
+    status        TEXT    NOT NULL CONSTRAINT "status enum" CHECK (status IN ('SUCCESS', 'RUNNING', 'FAILED')),
+    succeeded     INTEGER NOT NULL CONSTRAINT "succeeded enum" CHECK (succeeded IN (0, 1)),
+    started_at    INTEGER NOT NULL CONSTRAINT "startedAt year" CHECK (started_at BETWEEN -62167219200 AND 253402300799),
+    concluded_at  INTEGER CONSTRAINT "concludedAt year" CHECK (concluded_at BETWEEN -62167219200 AND 253402300799),
+    PRIMARY KEY (team, project, job, id),
+    CONSTRAINT "concludedAt is null while concluded is false" CHECK (concluded = (concluded_at IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- Lists are JSON arrays of strings.
+CREATE TABLE tokens (
+    hash        BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+    name        TEXT    NOT NULL UNIQUE CHECK (length(name) > 0),
+    teams       TEXT    NOT NULL CHECK (json_array_length(teams) > 0),
+    projects    TEXT    NOT NULL CHECK (json_type(projects) = 'array'),
+    permissions TEXT    NOT NULL CHECK (json_type(permissions) = 'array'),
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER
+) STRICT, WITHOUT ROWID;
