@@ -14,6 +14,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
 )
 
@@ -21,11 +22,16 @@ import (
 const maxLine = 64 << 10
 
 // line is the form of a line. The team is server.DefaultTeam where there is none.
-type line struct {
-	TeamID    string          `json:"teamId"`
-	ProjectID string          `json:"projectId"`
-	JobID     string          `json:"jobId"`
-	Run       json.RawMessage `json:"run"`
+type line[Run any] struct {
+	TeamID    string `json:"teamId"`
+	ProjectID string `json:"projectId"`
+	JobID     string `json:"jobId"`
+	Run       Run    `json:"run"`
+}
+
+// Marshal returns the line, without its end, that Read reads the record from.
+func Marshal(r server.Record) ([]byte, error) {
+	return json.Marshal(line[model.JobRun]{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
 }
 
 // Reader reads runs and checks each against the contract.
@@ -76,7 +82,7 @@ func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
 }
 
 func (r *Reader) parse(text []byte) (server.Record, error) {
-	var l line
+	var l line[json.RawMessage]
 	if err := decode(text, &l); err != nil {
 		return server.Record{}, err
 	}

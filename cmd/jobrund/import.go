@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/record/jsonlines"
+)
+
+func newImport() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import [FILE|-]",
+		Short: "Import runs from JSON Lines",
+		Long: `Import runs from a file, or from standard input, of JSON Lines:
+
+  {"teamId": "default", "projectId": "p", "jobId": "j", "run": {"id": "...", ...}}
+
+with the eleven fields of a run. Each line is checked against the contract, and either
+all are imported or none. A run that is in the store already is replaced.`,
+		Example: "  jobrund import runs.jsonl",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			cmd.SetContext(ctx)
+			from, name := io.Reader(os.Stdin), "standard input"
+			if len(args) == 1 && args[0] != "-" {
+				file, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer file.Close()
+				from, name = file, args[0]
+			}
+			doc, err := server.Document()
+			if err != nil {
+				return err
+			}
+			reader, err := jsonlines.NewReader(doc)
+			if err != nil {
+				return err
+			}
+			store, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			count := 0
+			if err := store.ImportRuns(ctx, counted(reader.Read(from), &count)); err != nil {
+				return fmt.Errorf("nothing was imported: %s: %w", name, err)
+			}
+			fmt.Fprintf(os.Stderr, "jobrund: imported %d runs\n", count)
+			return nil
+		},
+	}
+}
+
+// counted counts what the sequence yields, and shows the number on a terminal.
+func counted(records iter.Seq2[server.Record, error], count *int) iter.Seq2[server.Record, error] {
+	visible := term.IsTerminal(int(os.Stderr.Fd()))
+	return func(yield func(server.Record, error) bool) {
+		for record, err := range records {
+			if err == nil {
+				*count++
+			}
+			if visible && *count%1000 == 0 {
+				fmt.Fprintf(os.Stderr, "\r%d runs read", *count)
+			}
+			if !yield(record, err) {
+				break
+			}
+		}
+		if visible {
+			fmt.Fprint(os.Stderr, "\r\x1b[K")
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+func newServe() *cobra.Command {
+	var address string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API",
+		Long: `Serve the API from the store until SIGTERM or SIGINT. Running requests are then
+finished, up to 10 seconds.
+
+The log goes to standard error: text on a terminal, JSON otherwise.`,
+		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			log := newLog()
+			store, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			handler, err := server.New(store, log)
+			if err != nil {
+				return err
+			}
+			listener, err := net.Listen("tcp", address)
+			if err != nil {
+				return err
+			}
+			log.Info("serving", "url", "http://"+listener.Addr().String())
+			return server.Serve(ctx, listener, handler, log)
+		},
+	}
+	cmd.Flags().StringVar(&address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
+	return cmd
+}
+
+func newLog() *slog.Logger {
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, nil))
+}

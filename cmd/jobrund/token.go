@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/store"
+)
+
+func newToken() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Create, list and revoke the tokens of the API",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return errors.Join(cmd.Help(), exitStatus(exitUsage))
+		},
+	}
+	cmd.AddCommand(newTokenCreate(), newTokenList(), newTokenRevoke())
+	return cmd
+}
+
+func newTokenCreate() *cobra.Command {
+	var t server.Token
+	var validity time.Duration
+	cmd := &cobra.Command{
+		Use:   "create --name NAME",
+		Short: "Create a token and print it",
+		Long: `Create a token and print it, alone, on standard output. The store keeps only a hash
+of it, so it is never shown again.`,
+		Example: `  jobrund token create --name ci
+  jobrund token create --name ci --team default --project default-project --expires-in 720h`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkToken(&t); err != nil {
+				return err
+			}
+			t.CreatedAt = time.Now().UTC()
+			if cmd.Flags().Changed("expires-in") {
+				if validity <= 0 {
+					return usagef("--expires-in %s: must be positive", validity)
+				}
+				at := t.CreatedAt.Add(validity)
+				t.ExpiresAt = &at
+			}
+			s, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			secret, hash := server.NewSecret()
+			err = s.CreateToken(cmd.Context(), hash, t)
+			if errors.Is(err, store.ErrExists) {
+				return fmt.Errorf("a token named %q exists already: choose another name, or revoke it first", t.Name)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&t.Name, "name", "", "name by which to list and revoke the token (required)")
+	flags.StringSliceVar(&t.Teams, "team", []string{server.DefaultTeam}, "team that the token belongs to; can be repeated")
+	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
+	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all)")
+	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
+	cmd.MarkFlagRequired("name")
+	return cmd
+}
+
+// checkToken checks what the person typed against the contract, and fills in the permissions that it knows.
+func checkToken(t *server.Token) error {
+	doc, err := server.Document()
+	if err != nil {
+		return err
+	}
+	if err := checkID(doc, "name", t.Name); err != nil {
+		return err
+	}
+	if len(t.Teams) == 0 {
+		return usagef("--team: must not be empty")
+	}
+	for _, team := range t.Teams {
+		if err := checkID(doc, "team", team); err != nil {
+			return err
+		}
+	}
+	for _, project := range t.Projects {
+		if err := checkID(doc, "project", project); err != nil {
+			return err
+		}
+	}
+	known := server.Permissions(doc)
+	for _, permission := range t.Permissions {
+		if !slices.Contains(known, permission) {
+			return usagef("--permission %q: must be one of: %s", permission, strings.Join(known, ", "))
+		}
+	}
+	if len(t.Permissions) == 0 {
+		t.Permissions = known
+	}
+	return nil
+}
+
+func newTokenList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the tokens, without their secrets",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			tokens, err := s.Tokens(cmd.Context())
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "NAME\tTEAMS\tPROJECTS\tPERMISSIONS\tCREATED\tEXPIRES")
+			for _, t := range tokens {
+				expires := "never"
+				if t.ExpiresAt != nil {
+					expires = t.ExpiresAt.Format(time.RFC3339)
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Teams, ","),
+					cmp.Or(strings.Join(t.Projects, ","), "all"), strings.Join(t.Permissions, ","),
+					t.CreatedAt.Format(time.RFC3339), expires)
+			}
+			return table.Flush()
+		},
+	}
+}
+
+func newTokenRevoke() *cobra.Command {
+	return &cobra.Command{
+		Use:     "revoke NAME",
+		Short:   "Make a token invalid, at once",
+		Example: "  jobrund token revoke ci",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			err = s.RevokeToken(cmd.Context(), args[0])
+			if errors.Is(err, server.ErrNotFound) {
+				return fmt.Errorf("there is no token named %q: see jobrund token list", args[0])
+			}
+			return err
+		},
+	}
+}
