@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// config is the official command line's ~/.northflank/config.json: a list of contexts, one of them current. What is not
+// known here is kept as it is.
+type config struct {
+	path     string
+	fields   map[string]json.RawMessage // all of the file
+	contexts []json.RawMessage          // of the file's contexts, in order
+}
+
+// savedContext is what is used of a context. A host that is missing is the default one.
+type savedContext struct {
+	Name    string `json:"name"`
+	Host    string `json:"host"`
+	Token   string `json:"token"`
+	Project string `json:"project,omitempty"` // default for --projectId
+	Job     string `json:"job,omitempty"`     // default for --jobId
+}
+
+// readConfig reads the file, if there is one.
+func readConfig() (*config, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, err
+	}
+	c := &config{path: filepath.Join(home, ".northflank", "config.json")}
+	text, err := os.ReadFile(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// The official command line asks for updates when the last time is long ago.
+		c.fields = map[string]json.RawMessage{"lastUpdateCheck": json.RawMessage(`"1970-01-01T00:00:00.000Z"`)}
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &c.fields); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.path, err)
+	}
+	if c.fields == nil {
+		return nil, fmt.Errorf("%s: null where an object should be", c.path)
+	}
+	return c, c.field("contexts", &c.contexts)
+}
+
+// field decodes a field of the file; one that is absent changes nothing.
+func (c *config) field(name string, into any) error {
+	raw, ok := c.fields[name]
+	if !ok {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%s: %s: %w", c.path, name, err)
+	}
+	return nil
+}
+
+// currentContext returns the current context of the file, or nil if there is none.
+func currentContext() (*savedContext, error) {
+	c, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	return c.current()
+}
+
+// current returns the current context, or nil if there is none.
+func (c *config) current() (*savedContext, error) {
+	var name string
+	if err := c.field("current", &name); err != nil {
+		return nil, err
+	}
+	for _, raw := range c.contexts {
+		if !named(raw, name) {
+			continue
+		}
+		var saved savedContext
+		if err := json.Unmarshal(raw, &saved); err != nil {
+			return nil, fmt.Errorf("%s: context %q: %w", c.path, name, err)
+		}
+		return &saved, nil
+	}
+	return nil, nil
+}
+
+// named tells whether a context has the name.
+func named(raw json.RawMessage, name string) bool {
+	var context struct{ Name *string }
+	return json.Unmarshal(raw, &context) == nil && context.Name != nil && *context.Name == name
+}
+
+// add puts the context, in place of any of the same name, at the end, makes it current and writes the file.
+func (c *config) add(context savedContext) error {
+	raw, err := encode(context)
+	if err != nil {
+		return err
+	}
+	c.contexts = slices.DeleteFunc(c.contexts, func(raw json.RawMessage) bool { return named(raw, context.Name) })
+	c.contexts = append(c.contexts, raw)
+	for name, value := range map[string]any{"contexts": c.contexts, "current": context.Name} {
+		if c.fields[name], err = encode(value); err != nil {
+			return err
+		}
+	}
+	text, err := encode(c.fields)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
+		return err
+	}
+	path := c.path
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return writeFile(path, text)
+}
+
+// encode writes JSON as the official command line does, with tabs and without escaping what HTML would need.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "\t")
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// writeFile replaces a file whole or not at all, even when the machine goes down. The new one is for its owner only.
+func writeFile(path string, text []byte) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*.json") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			temp.Close()
+			os.Remove(temp.Name())
+		}
+	}()
+	if _, err := temp.Write(text); err != nil {
+		return err
+	}
+	if err := temp.Sync(); err != nil {
+		return err
+	}
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}

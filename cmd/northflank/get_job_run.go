@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// aliases are other names for flags, as the official command line has them.
+var aliases = map[string]pflag.NormalizedName{
+	"project": "projectId", "job": "jobId", "run": "runId", "team": "teamId",
+}
+
+// getJobRun is the command "northflank get job run".
+type getJobRun struct {
+	server         connectionFlags
+	ref            client.RunRef
+	output         string
+	verbose, quiet bool
+}
+
+func newGetJobRun() *cobra.Command {
+	var get getJobRun
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Show the details of a job run",
+		Long: `Show the details of a job run: how it is doing, since when, and for how long.
+
+The server and the token are looked for one by one: in --host and --token, then in NORTHFLANK_HOST and
+NORTHFLANK_API_TOKEN, then in the current context of ~/.northflank/config.json, which "northflank login" writes. Where
+nothing names a server, it is ` + defaultHost + `. A token that lies beside a host, in the environment or in a
+context, is sent to that host only. A context for the same server gives the project and the job where there are none.
+
+Requests that the server is too busy for are made again, for a minute at most.`,
+		Example: `  northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
+  northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json
+  NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return get.run(cmd.Context()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&get.ref.Project, "projectId", "", "`ID` of the project (or --project)")
+	flags.StringVar(&get.ref.Job, "jobId", "", "`ID` of the job (or --job)")
+	flags.StringVar(&get.ref.Run, "runId", "", "`ID` of the job run (or --run)")
+	flags.StringVar(&get.ref.Team, "teamId", "", "`ID` of the team, if not the token's own (or --team)")
+	flags.StringVarP(&get.output, "output", "o", "", "`format`, json or yaml; for people if left out")
+	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
+	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
+	get.server.add(cmd, "API `token`")
+	flags.SortFlags = false
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if full, ok := aliases[name]; ok {
+			return full
+		}
+		return pflag.NormalizedName(name)
+	})
+	// Fails for a flag that does not exist only.
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (get *getJobRun) run(ctx context.Context) error {
+	format, ok := formats[get.output]
+	if !ok {
+		return usagef("unknown output format %q: json and yaml are allowed", get.output)
+	}
+	conn, err := get.server.resolve()
+	if err != nil {
+		return err
+	}
+	ref, err := get.complete(conn.context)
+	if err != nil {
+		return err
+	}
+	c, err := conn.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	run, resp, err := c.GetJobRun(ctx, ref)
+	if get.verbose && resp != nil {
+		fmt.Fprint(os.Stderr, trace(resp))
+	}
+	if err != nil {
+		return explainRun(err, resp, conn, ref)
+	}
+	if get.quiet {
+		return nil
+	}
+	text, err := format(run, time.Now(), colored(os.Stdout))
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(text)
+	return err
+}
+
+// complete fills in the defaults, and names what is still missing.
+func (get *getJobRun) complete(defaults savedContext) (client.RunRef, error) {
+	ref := get.ref
+	if ref.Project == "" {
+		ref.Project = defaults.Project
+	}
+	if ref.Job == "" {
+		ref.Job = defaults.Job
+	}
+	var missing []string
+	for _, flag := range []struct{ name, value string }{
+		{"--projectId", ref.Project}, {"--jobId", ref.Job}, {"--runId", ref.Run},
+	} {
+		if flag.value == "" {
+			missing = append(missing, flag.name+" ID")
+		}
+	}
+	if missing != nil {
+		return ref, usagef("missing %s", strings.Join(missing, " "))
+	}
+	return ref, nil
+}
+
+// explainRun says in the user's terms why there is no run to show.
+func explainRun(err error, resp *client.Response, conn connection, ref client.RunRef) error {
+	run := fmt.Sprintf("run %q of job %q in project %q", ref.Run, ref.Job, ref.Project)
+	if ref.Team != "" {
+		run += fmt.Sprintf(" of team %q", ref.Team)
+	}
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return explained(err, "%s has no %s", conn.host, run)
+	case errors.Is(err, client.ErrForbidden):
+		return explained(err, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, run)
+	}
+	return explain(err, resp, conn)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml"
+	"github.com/jobruns/jobruns/gen/model"
+	"golang.org/x/term"
+)
+
+// formats are the values of --output. Only what is for people depends on the time and on colors.
+var formats = map[string]func(run *model.JobRun, now time.Time, color bool) ([]byte, error){
+	"":     summary,
+	"json": func(run *model.JobRun, _ time.Time, _ bool) ([]byte, error) { return asJSON(run) },
+	"yaml": func(run *model.JobRun, _ time.Time, _ bool) ([]byte, error) { return asYAML(run) },
+}
+
+// asJSON is the form of the reference.
+func asJSON(run *model.JobRun) ([]byte, error) {
+	text, err := json.MarshalIndent(run, "", "  ")
+	return append(text, '\n'), err
+}
+
+// asYAML has the fields of the JSON form, in their order.
+func asYAML(run *model.JobRun) ([]byte, error) {
+	text, err := json.Marshal(run)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(text)
+}
+
+// summary is for people.
+func summary(run *model.JobRun, now time.Time, color bool) ([]byte, error) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "Run\t%s\n", printable(run.RunName))
+	fmt.Fprintf(w, "ID\t%s\n", printable(run.ID))
+	fmt.Fprintf(w, "Status\t%s\n", paint(run.Status, color))
+	fmt.Fprintf(w, "Attempts\t%d ended, %s allowed\n", run.Completions, plural(run.BackoffLimit, "retry", "retries"))
+	fmt.Fprintf(w, "Started\t%s\n", moment(run.StartedAt, now))
+	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run, now))
+	err := w.Flush()
+	return b.Bytes(), err
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func moment(at, now time.Time) string {
+	return fmt.Sprintf("%s (%s)", at.UTC().Format("2006-01-02 15:04:05 UTC"), humanize.RelTime(at, now, "ago", "from now"))
+}
+
+func conclusion(run *model.JobRun, now time.Time) string {
+	switch {
+	case run.ConcludedAt != nil:
+		return fmt.Sprintf("%s, after %s", moment(*run.ConcludedAt, now), length(run.ConcludedAt.Sub(run.StartedAt)))
+	case run.Concluded:
+		return "yes, the server does not say when"
+	}
+	return fmt.Sprintf("not yet, after %s", length(now.Sub(run.StartedAt)))
+}
+
+// length is a duration in days and less, such as 2d3h0m0s.
+func length(d time.Duration) string {
+	const day = 24 * time.Hour
+	d = d.Round(time.Second)
+	if d < day {
+		return d.String()
+	}
+	return fmt.Sprintf("%dd%v", d/day, d%day)
+}
+
+var colors = map[model.JobRunStatus]string{model.Success: "\x1b[32m", model.Failed: "\x1b[31m", model.Running: "\x1b[33m"}
+
+func paint(status model.JobRunStatus, color bool) string {
+	if code := colors[status]; color && code != "" {
+		return code + string(status) + "\x1b[0m"
+	}
+	return printable(string(status))
+}
+
+// colored tells whether colors are wanted: on a terminal that has them, unless NO_COLOR is set (https://no-color.org).
+func colored(f *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+func TestSummary(t *testing.T) {
+	started := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
+	after := func(d time.Duration) *time.Time { return new(started.Add(d)) }
+	for name, tt := range map[string]struct {
+		run   model.JobRun
+		color bool
+		want  string
+	}{
+		"success": {
+			model.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: model.Success, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
+			true,
+			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 ended, 0 retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-08 11:52:08 UTC (3 days ago), after 5m0s\n",
+		},
+		"failed": {
+			model.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: model.Failed, ConcludedAt: after(26 * time.Hour)},
+			true,
+			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 ended, 2 retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h0m0s\n",
+		},
+		"running": {
+			model.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: model.Running},
+			true,
+			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 ended, 1 retry allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
+		},
+		"no color, no time": {
+			model.JobRun{RunName: "a", ID: "1", Concluded: true, Status: model.Failed},
+			false,
+			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 ended, 0 retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  yes, the server does not say when\n",
+		},
+		"unknown status": {
+			model.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
+			true,
+			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 ended, 0 retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.run.StartedAt = started.In(time.FixedZone("", 3600))
+			got, err := summary(&tt.run, *after(76 * time.Hour), tt.color)
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {
+				t.Errorf("(-want +got):\n%s error: %v", diff, err)
+			}
+		})
+	}
+}
+
+func TestNormalizeHost(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                          "",
+		" / ":                       "",
+		"api.example.com":           "https://api.example.com",
+		"localhost:8080/":           "https://localhost:8080",
+		" HTTP://A.Example:80/B// ": "http://a.example:80/B",
+		"http://a b":                "http://a b",
+	} {
+		if got := normalizeHost(in); got != want {
+			t.Errorf("normalizeHost(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
