@@ -26,9 +26,6 @@ all are imported or none. A run that is in the store already is replaced.`,
 		Example: "  jobrund import runs.jsonl",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignal(cmd.Context())
-			defer stop()
-			cmd.SetContext(ctx)
 			from, name := io.Reader(os.Stdin), "standard input"
 			if len(args) == 1 && args[0] != "-" {
 				file, err := os.Open(args[0])
@@ -52,7 +49,7 @@ all are imported or none. A run that is in the store already is replaced.`,
 			}
 			defer store.Close()
 			count := 0
-			if err := store.ImportRuns(ctx, counted(reader.Read(from), &count)); err != nil {
+			if err := store.ImportRuns(cmd.Context(), counted(reader.Read(from), &count)); err != nil {
 				return fmt.Errorf("nothing was imported: %s: %w", name, err)
 			}
 			fmt.Fprintf(os.Stderr, "jobrund: imported %d runs\n", count)

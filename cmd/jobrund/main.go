@@ -2,13 +2,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -134,9 +131,4 @@ func openStore(cmd *cobra.Command) (*store.Store, error) {
 		return nil, err
 	}
 	return store.Open(cmd.Context(), url)
-}
-
-// untilSignal returns a context that ends when the process is asked to.
-func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 }

@@ -105,7 +105,7 @@ type JobRun struct {
 	// Failed Whether the run is over and has failed.
 	Failed Flag `json:"failed"`
 
-	// RunName A name for people to read.
+	// RunName A name for people to read, without control characters.
 	RunName string `json:"runName"`
 
 	// Status How the run is doing, in a word.

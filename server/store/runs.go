@@ -118,6 +118,6 @@ func importRuns(ctx context.Context, conn *sql.Conn, records iter.Seq2[server.Re
 			return classify(err)
 		}
 	}
-	_, err = conn.ExecContext(ctx, "INSERT INTO runs ("+runColumns+") SELECT * FROM imported WHERE true ORDER BY rowid "+replaceRun)
+	_, err = conn.ExecContext(ctx, "INSERT INTO runs ("+runColumns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+replaceRun)
 	return classify(err)
 }

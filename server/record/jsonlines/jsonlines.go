@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"regexp"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -18,25 +18,25 @@ import (
 	"github.com/jobruns/jobruns/server"
 )
 
-// maxLine is how long a line may be, in bytes. A run within the contract takes less than 2 KiB.
+// maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB.
 const maxLine = 64 << 10
 
 // line is the form of a line. The team is server.DefaultTeam where there is none.
-type line[Run any] struct {
-	TeamID    string `json:"teamId"`
-	ProjectID string `json:"projectId"`
-	JobID     string `json:"jobId"`
-	Run       Run    `json:"run"`
+type line struct {
+	TeamID    string       `json:"teamId"`
+	ProjectID string       `json:"projectId"`
+	JobID     string       `json:"jobId"`
+	Run       model.JobRun `json:"run"`
 }
 
-// Marshal returns the line, without its end, that Read reads the record from.
+// Marshal returns the line, without its end, from which Read reads the record.
 func Marshal(r server.Record) ([]byte, error) {
-	return json.Marshal(line[model.JobRun]{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
+	return json.Marshal(line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
 }
 
 // Reader reads runs and checks each against the contract.
 type Reader struct {
-	id, run *openapi3.Schema
+	schema *openapi3.Schema // of a line
 }
 
 // NewReader returns a reader that checks against the document.
@@ -44,17 +44,32 @@ type Reader struct {
 func NewReader(doc *openapi3.T) (*Reader, error) {
 	id, run := doc.Components.Schemas["ID"], doc.Components.Schemas["JobRun"]
 	if id == nil || run == nil {
-		return nil, errors.New("the contract has no schema ID or none for JobRun")
+		return nil, errors.New("the contract lacks the schema ID or JobRun")
 	}
-	return &Reader{id: id.Value, run: run.Value}, nil
+	schema := openapi3.NewObjectSchema().
+		WithPropertyRef("teamId", id).
+		WithPropertyRef("projectId", id).
+		WithPropertyRef("jobId", id).
+		WithProperty("run", exactly(*run.Value)).
+		WithRequired([]string{"projectId", "jobId", "run"})
+	return &Reader{schema: exactly(*schema)}, nil
+}
+
+// exactly returns the schema without room for further properties: they would be lost.
+func exactly(schema openapi3.Schema) *openapi3.Schema {
+	return schema.WithoutAdditionalProperties()
 }
 
 // Read yields the run of each line that is not blank, and stops after the first error, which names the line and the
 // rule that it breaks.
 func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
+	return ahead(r.read(from))
+}
+
+func (r *Reader) read(from io.Reader) iter.Seq2[server.Record, error] {
 	return func(yield func(server.Record, error) bool) {
 		lines := bufio.NewScanner(from)
-		lines.Buffer(make([]byte, 0, 4<<10), maxLine)
+		lines.Buffer(nil, maxLine)
 		number := 0
 		for lines.Scan() {
 			number++
@@ -71,8 +86,7 @@ func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
 				return
 			}
 		}
-		err := lines.Err()
-		switch {
+		switch err := lines.Err(); {
 		case errors.Is(err, bufio.ErrTooLong):
 			yield(server.Record{}, fmt.Errorf("line %d: longer than %d bytes", number+1, maxLine))
 		case err != nil:
@@ -82,60 +96,32 @@ func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
 }
 
 func (r *Reader) parse(text []byte) (server.Record, error) {
-	var l line[json.RawMessage]
-	if err := decode(text, &l); err != nil {
-		return server.Record{}, err
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return server.Record{}, fmt.Errorf("not JSON: %w", err)
 	}
-	l.TeamID = cmp.Or(l.TeamID, server.DefaultTeam)
-	for _, part := range []struct{ name, value string }{{"teamId", l.TeamID}, {"projectId", l.ProjectID}, {"jobId", l.JobID}} {
-		if err := r.id.VisitJSONString(part.value); err != nil {
-			return server.Record{}, explain(part.name, err)
-		}
+	if err := r.schema.VisitJSON(value); err != nil {
+		return server.Record{}, explain(err)
 	}
-	if l.Run == nil {
-		return server.Record{}, errors.New(`run: breaks the rule "required": it is missing`)
+	var l line
+	// What the schema lets through and the model does not: a day or a number that does not exist.
+	if err := json.Unmarshal(text, &l); err != nil {
+		return server.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
-	var any any
-	if err := json.Unmarshal(l.Run, &any); err != nil {
-		return server.Record{}, err
+	if l.Run.Concluded != (l.Run.ConcludedAt != nil) {
+		return server.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
 	}
-	if err := r.run.VisitJSON(any); err != nil {
-		return server.Record{}, explain("run", err)
-	}
-	record := server.Record{Team: l.TeamID, Project: l.ProjectID, Job: l.JobID}
-	if err := decode(l.Run, &record.Run); err != nil {
-		return server.Record{}, fmt.Errorf("run: %w", err)
-	}
-	if record.Run.Concluded != (record.Run.ConcludedAt != nil) {
-		return server.Record{}, errors.New("run.concludedAt: null while concluded is false, a time when it is true")
-	}
-	return record, nil
+	team := cmp.Or(l.TeamID, server.DefaultTeam)
+	return server.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
 }
 
-// decode is strict: what is not part of the form would be lost.
-func decode(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return errors.New(jsonPrefix.ReplaceAllString(err.Error(), ""))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the JSON object")
-	}
-	return nil
-}
-
-var jsonPrefix = regexp.MustCompile(`^json: `)
-
-// explain names the field and the rule by its keyword in the document.
-func explain(field string, err error) error {
+// explain names the field, and the rule by its keyword in the document.
+func explain(err error) error {
 	var broken *openapi3.SchemaError
 	if !errors.As(err, &broken) {
-		return fmt.Errorf("%s: %w", field, err)
+		return err
 	}
-	for _, part := range broken.JSONPointer() {
-		field += "." + part
-	}
+	field := cmp.Or(strings.Join(broken.JSONPointer(), "."), "the line")
 	// An allOf that only refers to another schema says nothing by itself.
 	for inner := broken; errors.As(inner.Origin, &inner); {
 		broken = inner

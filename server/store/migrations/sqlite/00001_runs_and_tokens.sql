@@ -8,22 +8,24 @@ PRAGMA application_id = 1785684594;
 CREATE TABLE runs (
     team          TEXT    NOT NULL CONSTRAINT "teamId pattern" CHECK (
         length(team) BETWEEN 1 AND 253 AND team NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND team GLOB '[A-Za-z0-9]*' AND team GLOB '*[A-Za-z0-9]'),
+        AND substr(team, 1, 1) NOT IN ('.', '_', '-') AND substr(team, -1) NOT IN ('.', '_', '-')),
     project       TEXT    NOT NULL CONSTRAINT "projectId pattern" CHECK (
         length(project) BETWEEN 1 AND 253 AND project NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND project GLOB '[A-Za-z0-9]*' AND project GLOB '*[A-Za-z0-9]'),
+        AND substr(project, 1, 1) NOT IN ('.', '_', '-') AND substr(project, -1) NOT IN ('.', '_', '-')),
     job           TEXT    NOT NULL CONSTRAINT "jobId pattern" CHECK (
         length(job) BETWEEN 1 AND 253 AND job NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND job GLOB '[A-Za-z0-9]*' AND job GLOB '*[A-Za-z0-9]'),
+        AND substr(job, 1, 1) NOT IN ('.', '_', '-') AND substr(job, -1) NOT IN ('.', '_', '-')),
     id            TEXT    NOT NULL CONSTRAINT "id pattern" CHECK (
         length(id) BETWEEN 1 AND 253 AND id NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND id GLOB '[A-Za-z0-9]*' AND id GLOB '*[A-Za-z0-9]'),
+        AND substr(id, 1, 1) NOT IN ('.', '_', '-') AND substr(id, -1) NOT IN ('.', '_', '-')),
     active        INTEGER NOT NULL CONSTRAINT "active enum" CHECK (active IN (0, 1)),
     backoff_limit INTEGER NOT NULL CONSTRAINT "backoffLimit minimum" CHECK (backoff_limit >= 0),
     completions   INTEGER NOT NULL CONSTRAINT "completions minimum" CHECK (completions >= 0),
     concluded     INTEGER NOT NULL CONSTRAINT "concluded boolean" CHECK (concluded IN (0, 1)),
     failed        INTEGER NOT NULL CONSTRAINT "failed enum" CHECK (failed IN (0, 1)),
-    run_name      TEXT    NOT NULL CONSTRAINT "runName length" CHECK (length(run_name) BETWEEN 1 AND 512),
+    run_name      TEXT    NOT NULL CONSTRAINT "runName pattern" CHECK (
+        length(run_name) BETWEEN 1 AND 512 AND instr(CAST(run_name AS BLOB), x'00') = 0
+        AND run_name NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*'),
     status        TEXT    NOT NULL CONSTRAINT "status enum" CHECK (status IN ('SUCCESS', 'RUNNING', 'FAILED')),
     succeeded     INTEGER NOT NULL CONSTRAINT "succeeded enum" CHECK (succeeded IN (0, 1)),
     started_at    INTEGER NOT NULL CONSTRAINT "startedAt year" CHECK (started_at BETWEEN -62167219200 AND 253402300799),
