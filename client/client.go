@@ -83,14 +83,13 @@ func checkBaseURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		// The URL may hold a password: its text is left out.
-		return errors.New("base URL: not a URL")
+		return errors.New("base URL: not a URL") // what it is instead may hold a password
 	case u.User != nil:
-		return fmt.Errorf("base URL %q: user information does not belong here, use a token", u.Redacted())
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Errorf("base URL of host %q: user information does not belong here, use a token", u.Host)
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return fmt.Errorf("base URL %q: not an absolute http or https URL", s)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return fmt.Errorf("base URL %q: a query or fragment does not belong here", s)
+		return fmt.Errorf("base URL of host %q: a query or fragment does not belong here", u.Host)
 	}
 	return nil
 }
@@ -122,9 +121,9 @@ func (r RunRef) check() error {
 // null, "" or nothing at all.
 //
 // The error is an [*Error] for an answer other than 200 (in particular [ErrBadRequest], [ErrUnauthorized],
-// [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no run; a [*url.Error] or the context's error
-// when there was no answer, or none that could be read; and a plain one for a reference without a Project, Job or Run,
-// which is not sent. The run is nil with every error, the response with all but an [*Error].
+// [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no run; the transport's (a [*url.Error] mostly)
+// or the context's when there was no answer, or none that could be read; and a plain one for a reference without a
+// Project, Job or Run, which is not sent. The run is nil with every error, the response with every one but an [*Error].
 //
 // Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
 // getTeamJobRun: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}

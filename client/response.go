@@ -35,7 +35,7 @@ func result[T any](c *Client, answer *http.Response, err error, decode func([]by
 	resp := &Response{Response: answer, RequestID: answer.Header.Get("X-Request-Id"), RateLimit: rateLimit(answer.Header)}
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, resp, err
+		return nil, nil, err
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	if answer.StatusCode != http.StatusOK {

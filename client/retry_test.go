@@ -106,8 +106,8 @@ func TestRetry(t *testing.T) {
 				if (err != nil) != failed || (run == nil) != failed {
 					t.Fatalf("run %v, error %v", run, err)
 				}
-				if tt.want != nil && !errors.Is(err, tt.want) {
-					t.Errorf("error %v, want %v", err, tt.want)
+				if tt.want != nil && (!errors.Is(err, tt.want) || !strings.Contains(err.Error(), "http://example.com/v1/")) {
+					t.Errorf("error %v, want %v and the URL", err, tt.want)
 				}
 				if apiErr := (*Error)(nil); tt.status != 0 && (!errors.As(err, &apiErr) || apiErr.Status != tt.status) {
 					t.Errorf("error %v, want an *Error with the status %d", err, tt.status)

@@ -46,11 +46,11 @@ func buffer(resp *http.Response) error {
 	if len(body) > maxBody {
 		body, err = body[:maxBody], errTooLarge
 	}
-	if resp.StatusCode != http.StatusOK {
-		err = nil // The status says enough: half an explanation is better than none.
-	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return err
+	if err != nil && resp.StatusCode == http.StatusOK { // of an error, half an explanation is better than none
+		return fmt.Errorf("%s %s: %w", resp.Request.Method, resp.Request.URL, err)
+	}
+	return nil
 }
 
 // sameServer keeps a request, and the token with it, from following a redirect to another scheme, host or port:

@@ -16,6 +16,7 @@ const (
 	defaultHost = "https://api.northflank.com"
 	hostEnv     = "NORTHFLANK_HOST"
 	tokenEnv    = "NORTHFLANK_API_TOKEN"
+	defaultName = "the default host"
 
 	// timeout is for all that a command asks a server, so that a script is not held up for good.
 	timeout = time.Minute
@@ -53,7 +54,7 @@ func (f *connectionFlags) sources(saved *savedContext) []source {
 		name := fmt.Sprintf("context %q", saved.Name)
 		all = append(all, source{name, name, normalizeHost(cmp.Or(saved.Host, defaultHost)), saved.Token})
 	}
-	return append(all, source{hostName: "the default", host: defaultHost})
+	return append(all, source{hostName: defaultName, host: defaultHost})
 }
 
 // resolve finds the first host, and the first token that may be sent to it: one that lies beside another host is not,
@@ -80,7 +81,7 @@ func (f *connectionFlags) resolve() (connection, error) {
 		kept += fmt.Sprintf("; that of %s is for %s only", s.tokenName, s.host)
 	}
 	switch {
-	case configErr != nil && (conn.token == "" || conn.host == defaultHost):
+	case configErr != nil && (conn.token == "" || conn.hostFrom == defaultName):
 		return conn, configErr // it may have had what is missing
 	case conn.token == "":
 		return conn, usagef("no token for %s: give --token, set %s or run northflank login%s", conn.host, tokenEnv, kept)

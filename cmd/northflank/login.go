@@ -45,9 +45,9 @@ func (l *login) run(ctx context.Context) error {
 	}
 	host := cmp.Or(normalizeHost(l.server.host), normalizeHost(os.Getenv(hostEnv)), defaultHost)
 	conn := connection{host: host, hostFrom: "the host"}
-	saved, err := readConfig()
+	_, err := readConfig()
 	if err != nil {
-		return err // and the token is not asked for in vain
+		return err // before the token is asked for in vain
 	}
 	if conn.token, conn.tokenFrom, err = l.readToken(host); err != nil {
 		return err
@@ -60,6 +60,10 @@ func (l *login) run(ctx context.Context) error {
 	defer cancel()
 	if resp, err := c.Login(ctx); err != nil {
 		return explain(err, resp, conn)
+	}
+	saved, err := readConfig() // again: the prompt may have taken a while
+	if err != nil {
+		return err
 	}
 	if err := saved.add(savedContext{Name: l.name, Host: host, Token: conn.token}); err != nil {
 		return err

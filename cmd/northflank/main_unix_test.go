@@ -17,7 +17,7 @@ import (
 func command(t *testing.T, server string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("northflank", "get", "job", "run", "--project", "p", "--job", "j", "--run", "documented", "-o", "json")
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), hostEnv+"="+server, tokenEnv+"=good-token", "HTTP_PROXY=")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), hostEnv+"="+server, tokenEnv+"=good-token")
 	return cmd
 }
 
