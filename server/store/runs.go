@@ -1,10 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"errors"
+	"database/sql/driver"
 	"iter"
 	"time"
 
@@ -78,27 +77,23 @@ func (s *Store) PutRun(ctx context.Context, record server.Record) error {
 
 // ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which is returned. Memory
 // does not grow with their number, and others can write until the last run has been read.
-func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[server.Record, error]) (err error) {
+func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[server.Record, error]) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return classify(err)
 	}
 	defer conn.Close()
-	// A temporary table lies in a file of its own, which nobody else waits for.
+	// A temporary table lies in a file of its own, which nobody else waits for. It goes with the connection.
+	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
 	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+runColumns+" FROM runs WHERE false"); err != nil {
 		return classify(err)
 	}
-	defer func() {
-		_, dropErr := conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE imported")
-		err = cmp.Or(err, classify(dropErr))
-	}()
 	// Not BeginTx, which would lock out other writers from here on.
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return classify(err)
 	}
 	if err := importRuns(ctx, conn, records); err != nil {
-		_, rollbackErr := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		return errors.Join(err, classify(rollbackErr))
+		return err // closing the connection rolls back
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")
 	return classify(err)

@@ -2,8 +2,6 @@
 package jsonlines
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -61,36 +59,17 @@ func exactly(schema openapi3.Schema) *openapi3.Schema {
 }
 
 // Read yields the run of each line that is not blank, and stops after the first error, which names the line and the
-// rule that it breaks.
+// rule that it breaks. It reads ahead, on all processors, while earlier runs are being dealt with.
 func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
-	return ahead(r.read(from))
-}
-
-func (r *Reader) read(from io.Reader) iter.Seq2[server.Record, error] {
 	return func(yield func(server.Record, error) bool) {
-		lines := bufio.NewScanner(from)
-		lines.Buffer(nil, maxLine)
-		number := 0
-		for lines.Scan() {
-			number++
-			text := bytes.TrimSpace(lines.Bytes())
-			if len(text) == 0 {
-				continue
+		done := make(chan struct{})
+		defer close(done)
+		for chunk := range r.chunks(from, done) {
+			for _, result := range <-chunk {
+				if !yield(result.record, result.err) || result.err != nil {
+					return
+				}
 			}
-			record, err := r.parse(text)
-			if err != nil {
-				yield(server.Record{}, fmt.Errorf("line %d: %w", number, err))
-				return
-			}
-			if !yield(record, nil) {
-				return
-			}
-		}
-		switch err := lines.Err(); {
-		case errors.Is(err, bufio.ErrTooLong):
-			yield(server.Record{}, fmt.Errorf("line %d: longer than %d bytes", number+1, maxLine))
-		case err != nil:
-			yield(server.Record{}, fmt.Errorf("after line %d: %w", number, err))
 		}
 	}
 }

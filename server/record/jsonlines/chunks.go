@@ -1,0 +1,83 @@
+package jsonlines
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+// chunkLines is how many lines a goroutine parses at a time.
+const chunkLines = 256
+
+// result is what came of a line that is not blank.
+type result struct {
+	record server.Record
+	err    error
+}
+
+// chunks splits what it reads into chunks of lines, and yields the results of each, in order. Several are parsed at
+// once, each in a goroutine of its own. It ends when all is read, after an error in reading, or when done is closed.
+func (r *Reader) chunks(from io.Reader, done <-chan struct{}) <-chan chan []result {
+	parsed := make(chan chan []result, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(parsed)
+		lines := bufio.NewScanner(from)
+		lines.Buffer(nil, maxLine)
+		for first := 1; ; first += chunkLines {
+			var texts [][]byte
+			for len(texts) < chunkLines && lines.Scan() {
+				texts = append(texts, bytes.Clone(lines.Bytes()))
+			}
+			next := make(chan []result, 1)
+			select {
+			case parsed <- next:
+			case <-done:
+				return
+			}
+			var end error
+			if len(texts) < chunkLines {
+				end = readError(lines.Err(), first+len(texts))
+			}
+			go func() { next <- r.parseLines(texts, first, end) }()
+			if len(texts) < chunkLines {
+				return
+			}
+		}
+	}()
+	return parsed
+}
+
+// parseLines stops after the first error. The last result is the error in reading, if there was one.
+func (r *Reader) parseLines(texts [][]byte, first int, end error) []result {
+	results := make([]result, 0, len(texts)+1)
+	for i, text := range texts {
+		if text = bytes.TrimSpace(text); len(text) == 0 {
+			continue
+		}
+		record, err := r.parse(text)
+		if err != nil {
+			return append(results, result{err: fmt.Errorf("line %d: %w", first+i, err)})
+		}
+		results = append(results, result{record: record})
+	}
+	if end != nil {
+		results = append(results, result{err: end})
+	}
+	return results
+}
+
+// readError returns what the scanner came upon at that line, or nil.
+func readError(err error, number int) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, bufio.ErrTooLong):
+		return fmt.Errorf("line %d: longer than %d bytes", number, maxLine)
+	}
+	return fmt.Errorf("line %d: %w", number, err)
+}
