@@ -1,0 +1,219 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// api is a handler over a fake store, whose every answer is held against the document, and whose log is searched for
+// secrets after every request.
+type api struct {
+	testing.TB
+	handler http.Handler
+	store   *fakeStore
+	log     *logBuffer
+	logger  *slog.Logger
+	secrets []string
+}
+
+// newAPI returns an api whose store is empty.
+func newAPI(t testing.TB) *api {
+	t.Helper()
+	log := &logBuffer{}
+	a := &api{
+		TB:     t,
+		log:    log,
+		logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		store:  &fakeStore{runs: map[server.RunKey]model.JobRun{}, tokens: map[server.TokenHash]server.Token{}},
+	}
+	handler, err := server.New(a.store, a.logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.handler = handler
+	return a
+}
+
+// newFilledAPI returns an api that has the example run, and the secret of a token that may see it.
+func newFilledAPI(t testing.TB) (*api, string) {
+	t.Helper()
+	a := newAPI(t)
+	a.store.runs[exampleKey] = exampleRun(t)
+	return a, a.token(allowed())
+}
+
+// token stores a token, and returns its secret.
+func (a *api) token(token server.Token) string {
+	secret, hash := server.NewSecret()
+	a.store.tokens[hash] = token
+	a.secrets = append(a.secrets, secret)
+	return secret
+}
+
+// answer is a response, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	err    model.Error // the zero value for a 2xx
+	log    []logLine   // what the log said meanwhile
+}
+
+// get sends a GET for the path, which is written as it goes over the wire, with the secret of a token, or with none.
+func (a *api) get(path, secret string) answer {
+	a.Helper()
+	return a.do(http.MethodGet, path, secret)
+}
+
+func (a *api) do(method, path, secret string) answer {
+	a.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	return a.send(r)
+}
+
+// send sends the request, and checks all that every answer has in common.
+func (a *api) send(r *http.Request) answer {
+	a.Helper()
+	recorder := httptest.NewRecorder()
+	a.store.takeLookups()
+	a.handler.ServeHTTP(recorder, r)
+	text := a.log.take()
+	got := answer{
+		status: recorder.Code,
+		header: recorder.Result().Header,
+		body:   recorder.Body.Bytes(),
+		log:    logLines(a, text),
+	}
+	a.checkLog(text, got)
+	a.checkBody(r, &got)
+	if got.status == 400 || got.status == 401 || got.status == 403 {
+		a.noLookup()
+	}
+	return got
+}
+
+// checkLog checks that the request has a line of its own in the log, with its id, and that nothing there gives a
+// secret away.
+func (a *api) checkLog(text string, got answer) {
+	a.Helper()
+	id := got.header.Get("X-Request-Id")
+	if len(id) < 32 {
+		a.Errorf("X-Request-Id is %q, want a random id", id)
+	}
+	var requests int
+	for _, line := range got.log {
+		if line.ID != id {
+			a.Errorf("a log line has the id %q, want %q: %+v", line.ID, id, line)
+		}
+		if line.Msg == "request" {
+			requests++
+			if line.Status != got.status {
+				a.Errorf("the log has the status %d, want %d", line.Status, got.status)
+			}
+		}
+	}
+	if requests != 1 {
+		a.Errorf("the log has %d lines for the request, want 1:\n%s", requests, text)
+	}
+	for _, secret := range a.secrets {
+		if strings.Contains(text, secret) {
+			a.Errorf("the log has the secret of a token:\n%s", text)
+		}
+	}
+}
+
+// checkBody checks the answer against what the document says of the request's operation, or else that it is an error
+// as the document describes them all.
+func (a *api) checkBody(r *http.Request, got *answer) {
+	a.Helper()
+	if got.status == http.StatusNoContent {
+		if len(got.body) != 0 {
+			a.Errorf("204 has a body: %s", got.body)
+		}
+		return
+	}
+	if diff := cmp.Diff([]string{"application/json"}, got.header.Values("Content-Type")); diff != "" {
+		a.Errorf("Content-Type (-want +got):\n%s", diff)
+	}
+	if got.status >= 400 {
+		var result model.ErrorResult
+		decodeStrictly(a, got.body, &result)
+		got.err = result.Error
+		if got.err.Status != got.status {
+			a.Errorf("the body has the status %d, want %d: %s", got.err.Status, got.status, got.body)
+		}
+		if id := got.header.Get("X-Request-Id"); got.err.ID != id {
+			a.Errorf("the body has the id %q, want %q, that of the header: %s", got.err.ID, id, got.body)
+		}
+	}
+	if err := validate(a, r, *got); err != nil {
+		a.Errorf("%s %s: the answer is not as the document says: %v: %s", r.Method, r.URL, err, got.body)
+	}
+}
+
+func validate(t testing.TB, r *http.Request, got answer) error {
+	route := routeOf(t, r)
+	if route == nil {
+		var body any
+		if err := json.Unmarshal(got.body, &body); err != nil {
+			return err
+		}
+		return document(t).Components.Schemas["ErrorResult"].Value.VisitJSON(body)
+	}
+	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			// Its method stands for HEAD too, whose answers kin-openapi does not look at.
+			Request: httptest.NewRequest(route.Method, "/", nil),
+			Route:   route,
+		},
+		Status:  got.status,
+		Header:  got.header,
+		Body:    io.NopCloser(bytes.NewReader(got.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+}
+
+// decodeStrictly fails the test where the JSON has a field that the model does not know, or something follows it.
+func decodeStrictly(t testing.TB, body []byte, into any) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		t.Fatalf("something follows the JSON: %s", body)
+	}
+}
+
+// noLookup checks that no run was looked up for the last request.
+func (a *api) noLookup() {
+	a.Helper()
+	if looked := a.store.takeLookups(); len(looked) != 0 {
+		a.Errorf("runs were looked up: %v", looked)
+	}
+}
+
+// want checks the status of an answer.
+func (a *api) want(got answer, status int) {
+	a.Helper()
+	if got.status != status {
+		a.Errorf("the status is %d, want %d: %s", got.status, status, got.body)
+	}
+}

@@ -1,0 +1,157 @@
+package server_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+// forEachOperation runs the test once for every operation of the document.
+func forEachOperation(t *testing.T, test func(t *testing.T, o operation)) {
+	t.Helper()
+	for _, o := range operations(t) {
+		t.Run(o.id, func(t *testing.T) { test(t, o) })
+	}
+}
+
+// malformed returns the operation's path with nothing in it that has the form of an ID.
+func malformed(o operation) string {
+	values := map[string]string{}
+	for _, name := range o.parameters {
+		values[name] = "-"
+	}
+	return o.path(values)
+}
+
+func TestAuthorizationHeader(t *testing.T) {
+	tests := []struct {
+		name    string
+		headers func(secret string) []string
+		want    int
+	}{
+		{"none", func(string) []string { return nil }, 401},
+		{"empty", func(string) []string { return []string{""} }, 401},
+		{"Basic", func(s string) []string { return []string{"Basic " + s} }, 401},
+		{"only the scheme", func(string) []string { return []string{"Bearer"} }, 401},
+		{"an empty token", func(string) []string { return []string{"Bearer "} }, 401},
+		{"a token of spaces", func(string) []string { return []string{"Bearer    "} }, 401},
+		{"no scheme", func(s string) []string { return []string{s} }, 401},
+		{"no space", func(s string) []string { return []string{"Bearer" + s} }, 401},
+		{"an unknown token", func(string) []string { s, _ := server.NewSecret(); return []string{"Bearer " + s} }, 401},
+		{"a part of the token", func(s string) []string { return []string{"Bearer " + s[:len(s)-1]} }, 401},
+		{"something after the token", func(s string) []string { return []string{"Bearer " + s + ", x"} }, 401},
+		{"the token's hash", func(s string) []string {
+			hash := sha256.Sum256([]byte(s))
+			return []string{"Bearer " + hex.EncodeToString(hash[:])}
+		}, 401},
+		{"twice", func(s string) []string { return []string{"Bearer " + s, "Bearer " + s} }, 401},
+		{"with another scheme", func(s string) []string { return []string{"Bearer " + s, "Basic x"} }, 401},
+		{"right", func(s string) []string { return []string{"Bearer " + s} }, 200},
+		{"lower case", func(s string) []string { return []string{"bearer " + s} }, 200},
+		{"upper case", func(s string) []string { return []string{"BEARER " + s} }, 200},
+		{"more spaces", func(s string) []string { return []string{"Bearer   " + s + " "} }, 200},
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				a, secret := newFilledAPI(t)
+				headers := test.headers(secret)
+				send := func(path string) answer {
+					r := httptest.NewRequest(o.Method, path, nil)
+					r.Header["Authorization"] = headers
+					return a.send(r)
+				}
+				got := send(o.path(nil))
+				a.want(got, test.want)
+				if test.want == http.StatusUnauthorized {
+					wantChallenge(t, got)
+					// Who is not known is told nothing about what is wrong with the rest.
+					wantChallenge(t, send(malformed(o)))
+				}
+			})
+		}
+	})
+}
+
+func wantChallenge(t *testing.T, got answer) {
+	t.Helper()
+	if got.status != http.StatusUnauthorized {
+		t.Errorf("the status is %d, want 401: %s", got.status, got.body)
+	}
+	if diff := cmp.Diff([]string{"Bearer"}, got.header.Values("WWW-Authenticate")); diff != "" {
+		t.Errorf("WWW-Authenticate (-want +got):\n%s", diff)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	tests := []struct {
+		name string
+		left time.Duration
+		want int
+	}{
+		{"long ago", -24 * time.Hour, 401},
+		{"now", 0, 401},
+		{"in a moment", 1, 200},
+		{"in a day", 24 * time.Hour, 200},
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				// In a bubble the clock stands still, so that "now" is now when the server looks, too.
+				synctest.Test(t, func(t *testing.T) {
+					a, _ := newFilledAPI(t)
+					token := allowed()
+					expiry := time.Now().Add(test.left)
+					token.ExpiresAt = &expiry
+					got := a.get(o.path(nil), a.token(token))
+					a.want(got, test.want)
+					if test.want == http.StatusUnauthorized {
+						wantChallenge(t, got)
+					}
+				})
+			})
+		}
+	})
+}
+
+func TestPermission(t *testing.T) {
+	tests := []struct {
+		name        string
+		permissions []string
+		enough      bool
+	}{
+		{"none", nil, false},
+		{"another", []string{"Project > Jobs > General > Write"}, false},
+		{"a part", []string{"Project > Jobs > General"}, false},
+		{"another case", []string{"project > jobs > general > read"}, false},
+		{"among others", []string{"Project > Jobs > General > Write", readPermission}, true},
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				a, _ := newFilledAPI(t)
+				token := allowed()
+				token.Permissions = test.permissions
+				secret := a.token(token)
+				got := a.get(o.path(nil), secret)
+				if test.enough || o.permission == "" {
+					a.want(got, 200)
+					return
+				}
+				a.want(got, 403)
+				if got.err.Details.Permission != o.permission {
+					t.Errorf("details name the permission %q, want %q", got.err.Details.Permission, o.permission)
+				}
+				a.want(a.get(malformed(o), secret), 403)
+			})
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package server_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// readPermission is the one that the reference names for the run's details.
+const readPermission = "Project > Jobs > General > Read"
+
+// exampleKey is where the tests store the run of the reference.
+var exampleKey = server.RunKey{
+	Team:    "team",
+	Project: "default-project",
+	Job:     "example-job",
+	Run:     "d34582a4-35bd-4c71-8e7c-e36999b88723",
+}
+
+// exampleData is the "data" of the example response, byte for byte as the reference prints it.
+const exampleData = `{
+  "id": "d34582a4-35bd-4c71-8e7c-e36999b88723",
+  "active": 0,
+  "backoffLimit": 0,
+  "completions": 1,
+  "concluded": true,
+  "failed": 0,
+  "runName": "example-job-5fcf67bc56e1913e21d49504",
+  "status": "SUCCESS",
+  "succeeded": 0,
+  "startedAt": "2020-12-08T11:47:08Z",
+  "concludedAt": "2020-12-08T11:52:08Z"
+}`
+
+func exampleRun(t testing.TB) model.JobRun {
+	t.Helper()
+	var run model.JobRun
+	if err := json.Unmarshal([]byte(exampleData), &run); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// allowed is a token that may see the example run.
+func allowed() server.Token {
+	return server.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
+}
+
+var readDocument = sync.OnceValues(server.Document)
+
+// document returns the contract, which tests that share it must not change.
+func document(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := readDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// operation is an operation of the document, as a request needs it.
+type operation struct {
+	*routers.Route
+	id, permission string
+	parameters     []string // of the path, in its order
+}
+
+var template = regexp.MustCompile(`\{([^}]+)\}`)
+
+// operations returns all that the document has, so that a test covers one that is added later.
+func operations(t testing.TB) []operation {
+	t.Helper()
+	doc := document(t)
+	var all []operation
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			found := operation{
+				Route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				id:    op.OperationID,
+			}
+			found.permission, _ = op.Extensions["x-required-permission"].(string)
+			for _, match := range template.FindAllStringSubmatch(path, -1) {
+				found.parameters = append(found.parameters, match[1])
+			}
+			all = append(all, found)
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("the document has no operations")
+	}
+	slices.SortFunc(all, func(a, b operation) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// path returns the operation's path with the values in it as they are. What they leave out is that of the example.
+func (o operation) path(values map[string]string) string {
+	example := pathValues(exampleKey)
+	return template.ReplaceAllStringFunc(o.Path, func(parameter string) string {
+		name := strings.Trim(parameter, "{}")
+		if value, ok := values[name]; ok {
+			return value
+		}
+		return example[name]
+	})
+}
+
+// operationOf returns the operation with that id.
+func operationOf(t testing.TB, id string) operation {
+	t.Helper()
+	all := operations(t)
+	i := slices.IndexFunc(all, func(o operation) bool { return o.id == id })
+	if i < 0 {
+		t.Fatalf("the document has no operation %q", id)
+	}
+	return all[i]
+}
+
+// runPath returns the path of a run without its team.
+func runPath(t testing.TB, key server.RunKey) string {
+	t.Helper()
+	return operationOf(t, "getJobRun").path(pathValues(key))
+}
+
+// teamRunPath returns the path of a run with its team.
+func teamRunPath(t testing.TB, key server.RunKey) string {
+	t.Helper()
+	return operationOf(t, "getTeamJobRun").path(pathValues(key))
+}
+
+func pathValues(key server.RunKey) map[string]string {
+	return map[string]string{"teamId": key.Team, "projectId": key.Project, "jobId": key.Job, "runId": key.Run}
+}
+
+// routeOf returns what the document has for the request, or nil. It is no router of the server's, so that the two can
+// disagree.
+func routeOf(t testing.TB, r *http.Request) *routers.Route {
+	t.Helper()
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	segments := strings.Split(r.URL.EscapedPath(), "/")
+	for _, o := range operations(t) {
+		same := func(want, got string) bool { return want == got || template.MatchString(want) }
+		if o.Method == method && slices.EqualFunc(strings.Split(o.Path, "/"), segments, same) {
+			return o.Route
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// fakeStore is a store in memory. It remembers each look-up of a run, because most answers must come without any.
+type fakeStore struct {
+	// onRun and onToken run first when a run or a token is looked up, when set: they fail, panic or block as a real
+	// store may.
+	onRun, onToken func() error
+
+	mu      sync.Mutex
+	runs    map[server.RunKey]model.JobRun
+	tokens  map[server.TokenHash]server.Token
+	lookups []server.RunKey
+}
+
+var _ server.Store = (*fakeStore)(nil)
+
+func (s *fakeStore) Run(_ context.Context, key server.RunKey) (model.JobRun, error) {
+	s.mu.Lock()
+	s.lookups = append(s.lookups, key)
+	s.mu.Unlock()
+	return find(s, s.onRun, s.runs, key)
+}
+
+func (s *fakeStore) Token(_ context.Context, hash server.TokenHash) (server.Token, error) {
+	return find(s, s.onToken, s.tokens, hash)
+}
+
+// find calls the hook without holding the lock, so that one that blocks does not stop other requests.
+func find[K comparable, V any](s *fakeStore, hook func() error, all map[K]V, key K) (V, error) {
+	var none V
+	if hook != nil {
+		if err := hook(); err != nil {
+			return none, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := all[key]
+	if !ok {
+		return none, server.ErrNotFound
+	}
+	return found, nil
+}
+
+// takeLookups returns the runs that were looked up since it was last called.
+func (s *fakeStore) takeLookups() []server.RunKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.lookups
+	s.lookups = nil
+	return taken
+}
+
+// logBuffer takes a log in JSON. It may be read while a server still writes to it.
+type logBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+// take returns the log since it was last called, as it was written.
+func (b *logBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := b.buffer.String()
+	b.buffer.Reset()
+	return text
+}
+
+// logLine is what the tests want to know of a line of the log.
+type logLine struct {
+	Level, Msg, ID, Method, Operation, Token, Error, Stack string
+	Status                                                 int
+}
+
+// logLines reads a log, and fails the test where a line of it is not JSON.
+func logLines(t testing.TB, text string) []logLine {
+	t.Helper()
+	var lines []logLine
+	for line := range strings.Lines(text) {
+		var l logLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("the log line is not JSON: %v: %s", err, line)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}

@@ -1,0 +1,171 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestPathsOutsideTheDocument(t *testing.T) {
+	run := runPath(t, exampleKey)
+	teamRun := teamRunPath(t, exampleKey)
+	paths := []string{
+		"/",
+		"/v1",
+		"/v1/",
+		"/v2" + strings.TrimPrefix(run, "/v1"),
+		strings.TrimPrefix(run, "/v1"),
+		"/V1" + strings.TrimPrefix(run, "/v1"),
+		"/v1/unknown",
+		"/favicon.ico",
+		"/v1/login/",
+		"/v1/login%2F",
+		"/v1/login/x",
+		"/v1/Login",
+		"/v1//login",
+		"//v1/login",
+		"/v1/./login",
+		"/v1/x/../login",
+		"/v1/projects",
+		"/v1/projects/default-project/jobs/example-job",
+		strings.TrimSuffix(run, "/"+exampleKey.Run),
+		strings.TrimSuffix(run, exampleKey.Run),
+		run + "/",
+		run + "//",
+		run + "/.",
+		run + "/..",
+		run + "/logs",
+		run + "/logs/",
+		run + "/logs/more",
+		run + "/logs%2Fmore",
+		teamRun + "/",
+		teamRun + "/logs",
+		"/" + run,
+		"/." + run,
+		strings.Replace(run, "/jobs/", "/jobs//", 1),
+		strings.Replace(run, "/jobs/", "/Jobs/", 1),
+		strings.Replace(run, "/jobs/", "/./jobs/", 1),
+		strings.Replace(run, "/jobs/", "%2Fjobs/", 1),
+		strings.Replace(run, "/jobs/", "/jobs%2F", 1),
+		"/" + strings.Repeat("a", 8000),
+		"/v1/%00",
+		"/v1/%FF",
+	}
+	methods := []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions, http.MethodTrace, "PROPFIND", "X",
+	}
+	for _, path := range paths {
+		t.Run(path[:min(len(path), 120)], func(t *testing.T) {
+			a, secret := newFilledAPI(t)
+			for _, method := range methods {
+				for _, s := range []string{"", secret} {
+					got := a.do(method, path, s)
+					if got.status != http.StatusNotFound || got.err.Message != "not found" {
+						t.Errorf("%s: the status is %d, want 404: %s", method, got.status, got.body)
+					}
+					a.noLookup()
+				}
+			}
+		})
+	}
+}
+
+// An encoded slash in a run's ID does not end it: the ID is malformed, and the path is not that of the run.
+func TestEncodedSlashAfterRun(t *testing.T) {
+	for _, path := range []string{runPath(t, exampleKey), teamRunPath(t, exampleKey)} {
+		for _, rest := range []string{"%2F", "%2f", "%2Flogs", "%2F..", "%2F%2F"} {
+			a, secret := newFilledAPI(t)
+			a.wantBroken(a.get(path+rest, secret), "runId", "pattern")
+		}
+	}
+}
+
+func TestMethodNotAllowed(t *testing.T) {
+	methods := []string{
+		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodTrace, "PROPFIND", "get",
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, method := range methods {
+			t.Run(method, func(t *testing.T) {
+				a, secret := newFilledAPI(t)
+				for _, s := range []string{"", secret} {
+					got := a.do(method, o.path(nil), s)
+					a.want(got, 405)
+					wantAllow(t, got)
+					a.noLookup()
+				}
+			})
+		}
+		t.Run("OPTIONS", func(t *testing.T) {
+			a, secret := newFilledAPI(t)
+			got := a.do(http.MethodOptions, o.path(nil), secret)
+			a.want(got, 204)
+			wantAllow(t, got)
+			a.noLookup()
+		})
+	})
+}
+
+func wantAllow(t *testing.T, got answer) {
+	t.Helper()
+	allow := strings.Split(got.header.Get("Allow"), ", ")
+	slices.Sort(allow)
+	if want := []string{"GET", "HEAD", "OPTIONS"}; !slices.Equal(allow, want) {
+		t.Errorf("Allow is %q, want %q", allow, want)
+	}
+}
+
+// What the document says nothing about changes nothing.
+func TestHarmlessRequests(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*http.Request)
+	}{
+		{"another host than that of the document's servers", func(r *http.Request) { r.Host = "jobs.example.com:8443" }},
+		{"no host", func(r *http.Request) { r.Host = "" }},
+		{"a query", func(r *http.Request) { r.URL.RawQuery = "teamId=other&projectId=&%zz;" }},
+		{"a forwarded host", func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "x") }},
+		{"a method override", func(r *http.Request) { r.Header.Set("X-HTTP-Method-Override", "DELETE") }},
+		{"an unwanted representation", func(r *http.Request) { r.Header.Set("Accept", "text/html") }},
+		{"a long header", func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", 10_000)) }},
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				a, secret := newFilledAPI(t)
+				want := a.get(o.path(nil), secret)
+				a.want(want, 200)
+				r := httptest.NewRequest(o.Method, o.path(nil), nil)
+				r.Header.Set("Authorization", "Bearer "+secret)
+				test.change(r)
+				got := a.send(r)
+				a.want(got, 200)
+				if string(got.body) != string(want.body) {
+					t.Errorf("the answer is %s, want %s", got.body, want.body)
+				}
+			})
+		}
+	})
+}
+
+func TestBodyOfGetIsHarmless(t *testing.T) {
+	bodies := map[string]string{
+		"application/json":                  `{"teamId": "other"`,
+		"application/x-www-form-urlencoded": "runId=other&%zz",
+		"text/plain":                        strings.Repeat("a", 1<<20),
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for contentType, body := range bodies {
+			t.Run(contentType, func(t *testing.T) {
+				a, secret := newFilledAPI(t)
+				r := httptest.NewRequest(o.Method, o.path(nil), strings.NewReader(body))
+				r.Header.Set("Authorization", "Bearer "+secret)
+				r.Header.Set("Content-Type", contentType)
+				a.want(a.send(r), 200)
+			})
+		}
+	})
+}
