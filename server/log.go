@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"log/slog"
 
 	"github.com/google/uuid"
@@ -65,7 +66,8 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 		DisableErrorHandler: true,
 		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			log.Error("panic", "id", requestID(c), "error", err, "stack", string(stack))
-			return err
+			// Whatever the error was, it is no answer of the contract's: only its text goes on.
+			return fmt.Errorf("panic: %v", err)
 		},
 	})
 }

@@ -91,14 +91,15 @@ func (t Token) team(permission, team, project string) (string, error) {
 		team = t.Teams[0]
 	}
 	if !slices.Contains(t.Teams, team) {
-		return "", t.forbidden(permission, fmt.Sprintf(" in team %q", team))
+		return "", t.forbidden(permission, " in that team")
 	}
 	if project != "" && len(t.Projects) > 0 && !slices.Contains(t.Projects, project) {
-		return "", t.forbidden(permission, fmt.Sprintf(" in project %q", project))
+		return "", t.forbidden(permission, " in that project")
 	}
 	return team, nil
 }
 
+// forbidden does not repeat what the request names: the message is logged, and a caller may have put a token there.
 func (t Token) forbidden(permission, where string) error {
 	return &problem{
 		error:   ErrForbidden,
