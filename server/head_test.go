@@ -15,14 +15,15 @@ import (
 
 // wire sends a request over a connection of its own, and returns the header and the body as they come. An http.Client
 // would not show a body after HEAD.
-func wire(t *testing.T, s *httptest.Server, method, path, secret string) (int, http.Header, string) {
+func wire(t *testing.T, address, method, path, secret string) (int, http.Header, string) {
 	t.Helper()
-	connection, err := net.Dial(s.Listener.Addr().Network(), s.Listener.Addr().String())
+	connection, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	_, err = fmt.Fprintf(connection, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", method, path, secret)
+	_, err = fmt.Fprintf(connection, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n",
+		method, path, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +68,13 @@ func TestHead(t *testing.T) {
 			}
 			s := httptest.NewServer(a.handler)
 			defer s.Close()
-			status, want, body := wire(t, s, http.MethodGet, test.path, secret)
+			address := s.Listener.Addr().String()
+			status, want, body := wire(t, address, http.MethodGet, test.path, secret)
 			if status != test.want || want.Get("Content-Length") != fmt.Sprint(len(body)) {
 				t.Errorf("GET: the status is %d, want %d; Content-Length is %s, want %d",
 					status, test.want, want.Get("Content-Length"), len(body))
 			}
-			status, got, body := wire(t, s, http.MethodHead, test.path, secret)
+			status, got, body := wire(t, address, http.MethodHead, test.path, secret)
 			if status != test.want || body != "" {
 				t.Errorf("HEAD: the status is %d, want %d; the body is %q, want none", status, test.want, body)
 			}

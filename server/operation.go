@@ -83,14 +83,19 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		found := &access{operation: o.route.Operation.OperationID}
-		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), accessKey{}, found)))
-		err = openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
-			Request:    c.Request(),
+		request := c.Request().WithContext(context.WithValue(c.Request().Context(), accessKey{}, found))
+		if o.route.Operation.RequestBody == nil {
+			// kin-openapi would read it into memory, before the token is looked at.
+			request.Body = http.NoBody
+		}
+		c.SetRequest(request)
+		err = openapi3filter.ValidateRequest(request.Context(), &openapi3filter.RequestValidationInput{
+			Request:    request,
 			PathParams: parameters,
 			Route:      o.route,
 			Options: &openapi3filter.Options{
 				AuthenticationFunc: func(ctx context.Context, _ *openapi3filter.AuthenticationInput) (err error) {
-					if found.token, err = o.authenticate(ctx, c.Request()); err != nil {
+					if found.token, err = o.authenticate(ctx, request); err != nil {
 						return err
 					}
 					return found.token.authorize(o.permission)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -166,6 +167,28 @@ func TestBodyOfGetIsHarmless(t *testing.T) {
 				r.Header.Set("Content-Type", contentType)
 				a.want(a.send(r), 200)
 			})
+		}
+	})
+}
+
+// unread is a body that must not be read.
+type unread struct{ testing.TB }
+
+func (u unread) Read([]byte) (int, error) {
+	u.Error("the body is read")
+	return 0, io.EOF
+}
+
+// No operation has a body, and one that is read could be as large or as slow as anybody likes, before the token is
+// looked at.
+func TestBodyOfGetIsNotRead(t *testing.T) {
+	forEachOperation(t, func(t *testing.T, o operation) {
+		a, secret := newFilledAPI(t)
+		a.TB = t
+		for s, want := range map[string]int{"": 401, "unknown": 401, secret: 200} {
+			r := httptest.NewRequest(o.Method, o.path(nil), unread{t})
+			r.Header.Set("Authorization", "Bearer "+s)
+			a.want(a.send(r), want)
 		}
 	})
 }

@@ -91,7 +91,8 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger) (*echo.Echo, error)
 		case !documented:
 			problems = append(problems, fmt.Errorf("the route %s is not in the document", route.documented()))
 		case len(route.middleware) == 0:
-			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q: the generated code knows it by another name", id))
+			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q, %s: the generated code knows it by another name",
+				id, route.documented()))
 		}
 		if route.method == http.MethodGet {
 			// RFC 9110, section 9.3.2: HEAD is answered as GET is, without the body.
