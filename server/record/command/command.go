@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"syscall"
@@ -69,8 +70,7 @@ func (c *Command) Run() int {
 	}
 	report()
 	status := 0
-	for delay := c.Backoff; ; delay *= 2 {
-		delay = min(delay, maxBackoff)
+	for delay := range delays(c.Backoff) {
 		status = c.attempt(signals)
 		run.Completions++
 		if status == 0 || run.Completions > c.BackoffLimit || signals.ending {
@@ -90,6 +90,14 @@ func (c *Command) Run() int {
 	}
 	report()
 	return status
+}
+
+// delays yields the delay after each attempt, without end.
+func delays(first time.Duration) iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		for delay := min(first, maxBackoff); yield(delay); delay = min(2*delay, maxBackoff) {
+		}
+	}
 }
 
 // attempt runs the command once and returns its exit status.

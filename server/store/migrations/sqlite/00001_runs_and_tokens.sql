@@ -7,17 +7,17 @@ PRAGMA application_id = 1785684594;
 -- the contract does not allow, whoever writes.
 CREATE TABLE runs (
     team          TEXT    NOT NULL CONSTRAINT "teamId pattern" CHECK (
-        length(team) BETWEEN 1 AND 253 AND team NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND substr(team, 1, 1) NOT IN ('.', '_', '-') AND substr(team, -1) NOT IN ('.', '_', '-')),
+        octet_length(team) BETWEEN 1 AND 253 AND length(team) = octet_length(team)
+        AND team NOT GLOB '*[^A-Za-z0-9._-]*' AND substr(team, 1, 1) NOT IN ('.', '_', '-') AND substr(team, -1) NOT IN ('.', '_', '-')),
     project       TEXT    NOT NULL CONSTRAINT "projectId pattern" CHECK (
-        length(project) BETWEEN 1 AND 253 AND project NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND substr(project, 1, 1) NOT IN ('.', '_', '-') AND substr(project, -1) NOT IN ('.', '_', '-')),
+        octet_length(project) BETWEEN 1 AND 253 AND length(project) = octet_length(project)
+        AND project NOT GLOB '*[^A-Za-z0-9._-]*' AND substr(project, 1, 1) NOT IN ('.', '_', '-') AND substr(project, -1) NOT IN ('.', '_', '-')),
     job           TEXT    NOT NULL CONSTRAINT "jobId pattern" CHECK (
-        length(job) BETWEEN 1 AND 253 AND job NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND substr(job, 1, 1) NOT IN ('.', '_', '-') AND substr(job, -1) NOT IN ('.', '_', '-')),
+        octet_length(job) BETWEEN 1 AND 253 AND length(job) = octet_length(job)
+        AND job NOT GLOB '*[^A-Za-z0-9._-]*' AND substr(job, 1, 1) NOT IN ('.', '_', '-') AND substr(job, -1) NOT IN ('.', '_', '-')),
     id            TEXT    NOT NULL CONSTRAINT "id pattern" CHECK (
-        length(id) BETWEEN 1 AND 253 AND id NOT GLOB '*[^A-Za-z0-9._-]*'
-        AND substr(id, 1, 1) NOT IN ('.', '_', '-') AND substr(id, -1) NOT IN ('.', '_', '-')),
+        octet_length(id) BETWEEN 1 AND 253 AND length(id) = octet_length(id)
+        AND id NOT GLOB '*[^A-Za-z0-9._-]*' AND substr(id, 1, 1) NOT IN ('.', '_', '-') AND substr(id, -1) NOT IN ('.', '_', '-')),
     active        INTEGER NOT NULL CONSTRAINT "active enum" CHECK (active IN (0, 1)),
     backoff_limit INTEGER NOT NULL CONSTRAINT "backoffLimit minimum" CHECK (backoff_limit >= 0),
     completions   INTEGER NOT NULL CONSTRAINT "completions minimum" CHECK (completions >= 0),

@@ -1,0 +1,140 @@
+package command
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// runShell runs a shell script as a command and returns what was recorded and warned of.
+func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recorded []server.Record, warnings []error) {
+	t.Helper()
+	c := Command{
+		Args: args, Team: "t", Project: "p", Job: "j", BackoffLimit: backoffLimit,
+		Record: func(r server.Record) { recorded = append(recorded, r) },
+		Warn:   func(err error) { warnings = append(warnings, err) },
+	}
+	status = c.Run()
+	return status, recorded, warnings
+}
+
+func TestStatuses(t *testing.T) {
+	noInterpreter := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(noInterpreter, []byte("#!/nowhere/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args     []string
+		want     int
+		warnings int
+	}{
+		{[]string{"true"}, 0, 0},
+		{[]string{"sh", "-c", "exit 3"}, 3, 0},
+		{[]string{"sh", "-c", "exit 255"}, 255, 0},
+		{[]string{"sh", "-c", "kill -9 $$"}, 137, 0},
+		{[]string{"sh", "-c", "kill -15 $$"}, 143, 0},
+		{[]string{"no-such-command"}, 127, 1},
+		{[]string{"/no/such/command"}, 127, 1},
+		{[]string{noInterpreter}, 127, 1},
+		{[]string{"/etc/passwd"}, 126, 1},
+		{[]string{"/etc"}, 126, 1},
+	} {
+		status, recorded, warnings := runShell(t, 0, test.args...)
+		if status != test.want || len(warnings) != test.warnings {
+			t.Errorf("%q: status %d, %v; want %d and %d warnings", test.args, status, warnings, test.want, test.warnings)
+		}
+		wantStatus := model.Failed
+		if test.want == 0 {
+			wantStatus = model.Success
+		}
+		if last := recorded[len(recorded)-1].Run; last.Status != wantStatus || last.Completions != 1 {
+			t.Errorf("%q: recorded %+v", test.args, last)
+		}
+	}
+}
+
+// TestStates runs a command that fails until its third attempt.
+func TestStates(t *testing.T) {
+	count := filepath.Join(t.TempDir(), "count")
+	script := `echo x >> "$0"; test $(wc -l < "$0") -ge 3`
+	before := time.Now().UTC().Truncate(time.Second)
+	status, recorded, warnings := runShell(t, 5, "sh", "-c", script, count)
+	if status != 0 || len(warnings) != 0 {
+		t.Fatalf("status %d, %v", status, warnings)
+	}
+	first, end := recorded[0].Run, recorded[len(recorded)-1].Run.ConcludedAt
+	running := func(completions int) server.Record {
+		return server.Record{Team: "t", Project: "p", Job: "j", Run: model.JobRun{
+			ID: first.ID, RunName: first.RunName, Active: model.Yes, BackoffLimit: 5, Completions: completions,
+			Status: model.Running, StartedAt: first.StartedAt,
+		}}
+	}
+	succeeded := running(3)
+	succeeded.Run.Active, succeeded.Run.Succeeded, succeeded.Run.Status = model.No, model.Yes, model.Success
+	succeeded.Run.Concluded, succeeded.Run.ConcludedAt = true, end
+	if diff := cmp.Diff([]server.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(first.ID) {
+		t.Errorf("the id is %q", first.ID)
+	}
+	if !regexp.MustCompile(`^j-[0-9a-f]{24}$`).MatchString(first.RunName) {
+		t.Errorf("the run name is %q", first.RunName)
+	}
+	after := time.Now().UTC()
+	if first.StartedAt.Before(before) || end.Before(first.StartedAt) || end.After(after) {
+		t.Errorf("started at %s, concluded at %s, between %s and %s", first.StartedAt, end, before, after)
+	}
+}
+
+func TestBackoffLimitBoundsTheAttempts(t *testing.T) {
+	for limit := range 3 {
+		status, recorded, _ := runShell(t, limit, "sh", "-c", "exit 9")
+		last := recorded[len(recorded)-1].Run
+		want := model.JobRun{BackoffLimit: limit, Completions: limit + 1, Concluded: true, Failed: model.Yes, Status: model.Failed}
+		ignored := cmpopts.IgnoreFields(model.JobRun{}, "ID", "RunName", "StartedAt", "ConcludedAt")
+		if diff := cmp.Diff(want, last, ignored); status != 9 || diff != "" {
+			t.Errorf("limit %d: status %d, run (-want +got):\n%s", limit, status, diff)
+		}
+	}
+}
+
+func TestDelays(t *testing.T) {
+	for first, want := range map[time.Duration][]time.Duration{
+		0:                {0, 0, 0},
+		10 * time.Second: {10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second, 6 * time.Minute, 6 * time.Minute},
+		time.Hour:        {6 * time.Minute, 6 * time.Minute},
+		math.MaxInt64:    {6 * time.Minute, 6 * time.Minute},
+	} {
+		var got []time.Duration
+		for delay := range delays(first) {
+			if got = append(got, delay); len(got) == len(want) {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", first, diff)
+		}
+	}
+}
+
+func TestNamesDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for i := range 100 {
+		suffix := nameSuffix()
+		if seen[suffix] {
+			t.Fatal("the same suffix again after " + strconv.Itoa(i))
+		}
+		seen[suffix] = true
+	}
+}

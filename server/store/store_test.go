@@ -1,0 +1,444 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+var (
+	started   = time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
+	concluded = started.Add(5 * time.Minute)
+)
+
+// record returns a record that the contract allows, with the changes.
+func record(change ...func(*server.Record)) server.Record {
+	r := server.Record{Team: "default", Project: "default-project", Job: "example-job", Run: model.JobRun{
+		ID: "d34582a4", Completions: 1, Concluded: true, RunName: "example-job-5fcf", Status: model.Success,
+		Succeeded: model.Yes, StartedAt: started, ConcludedAt: &concluded,
+	}}
+	for _, c := range change {
+		c(&r)
+	}
+	return r
+}
+
+func key(r server.Record) server.RunKey {
+	return server.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
+}
+
+// open opens a store in a file that has characters with a meaning in URLs.
+func open(t *testing.T) (*Store, string) {
+	t.Helper()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "a b%3F?x=1#y.db")
+	s := reopen(t, url)
+	return s, url
+}
+
+func reopen(t *testing.T, url string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func wantRun(t *testing.T, s *Store, want server.Record) {
+	t.Helper()
+	got, err := s.Run(t.Context(), key(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Run, got); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+}
+
+func TestRunComesBackAsStored(t *testing.T) {
+	first := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for name, want := range map[string]server.Record{
+		"succeeded": record(),
+		"the documented example": record(func(r *server.Record) {
+			r.Run.Succeeded = model.No
+		}),
+		"running": record(func(r *server.Record) {
+			r.Run = model.JobRun{ID: "x", Active: model.Yes, BackoffLimit: 6, RunName: "ü", Status: model.Running, StartedAt: started}
+		}),
+		"failed": record(func(r *server.Record) {
+			r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.Failed, model.Yes, model.No
+		}),
+		"extremes": record(func(r *server.Record) {
+			r.Team, r.Run.ID = "a", strings.Repeat("Z", 253)
+			r.Run.RunName = strings.Repeat("é", 512)
+			r.Run.BackoffLimit, r.Run.Completions = math.MaxInt, math.MaxInt
+			r.Run.StartedAt, r.Run.ConcludedAt = first, &last
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, url := open(t)
+			if err := s.PutRun(t.Context(), want); err != nil {
+				t.Fatal(err)
+			}
+			wantRun(t, s, want)
+			wantRun(t, reopen(t, url), want)
+		})
+	}
+}
+
+func TestPutRunReplaces(t *testing.T) {
+	s, _ := open(t)
+	running := record(func(r *server.Record) {
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
+	})
+	for _, r := range []server.Record{running, record()} {
+		if err := s.PutRun(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		wantRun(t, s, r)
+	}
+}
+
+func TestFractionsOfSecondsAreDropped(t *testing.T) {
+	s, _ := open(t)
+	fraction := concluded.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
+	if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
+		t.Fatal(err)
+	}
+	wantRun(t, s, record())
+}
+
+func TestRunIsFoundByItsWholeKeyOnly(t *testing.T) {
+	s, _ := open(t)
+	if err := s.PutRun(t.Context(), record()); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []server.RunKey{
+		{Team: "other", Project: "default-project", Job: "example-job", Run: "d34582a4"},
+		{Team: "default", Project: "other", Job: "example-job", Run: "d34582a4"},
+		{Team: "default", Project: "default-project", Job: "other", Run: "d34582a4"},
+		{Team: "default", Project: "default-project", Job: "example-job", Run: "D34582A4"},
+		{},
+	} {
+		if _, err := s.Run(t.Context(), k); !errors.Is(err, server.ErrNotFound) {
+			t.Errorf("%v: %v, want ErrNotFound", k, err)
+		}
+	}
+}
+
+// outside are changes that bring a record outside the contract, by the rule that the schema's constraint names.
+var outside = map[string]func(*server.Record){
+	"teamId pattern":       func(r *server.Record) { r.Team = "" },
+	"projectId pattern":    func(r *server.Record) { r.Project = "a/b" },
+	"jobId pattern":        func(r *server.Record) { r.Job = ".job" },
+	"id pattern":           func(r *server.Record) { r.Run.ID = strings.Repeat("a", 254) },
+	"active enum":          func(r *server.Record) { r.Run.Active = 2 },
+	"backoffLimit minimum": func(r *server.Record) { r.Run.BackoffLimit = -1 },
+	"completions minimum":  func(r *server.Record) { r.Run.Completions = -1 },
+	"failed enum":          func(r *server.Record) { r.Run.Failed = -1 },
+	"runName pattern":      func(r *server.Record) { r.Run.RunName = "a\x00b" },
+	"status enum":          func(r *server.Record) { r.Run.Status = "success" },
+	"succeeded enum":       func(r *server.Record) { r.Run.Succeeded = 7 },
+	"startedAt year":       func(r *server.Record) { r.Run.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+	"concludedAt year": func(r *server.Record) {
+		early := time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC)
+		r.Run.ConcludedAt = &early
+	},
+	"concludedAt is null while concluded is false": func(r *server.Record) { r.Run.ConcludedAt = nil },
+}
+
+func TestSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T) {
+	s, _ := open(t)
+	for rule, change := range outside {
+		err := s.PutRun(t.Context(), record(change))
+		if err == nil || !strings.Contains(err.Error(), rule) || errors.Is(err, server.ErrUnavailable) {
+			t.Errorf("%s: got %v", rule, err)
+		}
+	}
+	for _, id := range []string{"-a", "a-", "_a", "a.", "a b", "a%", "ä", "a\n", "a\x00", "*", "[", "..", "."} {
+		if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.ID = id })); err == nil {
+			t.Errorf("the id %q was stored", id)
+		}
+	}
+	for _, name := range []string{"", "\x01", "a\nb", "\x1b[0m", "\x7f", strings.Repeat("é", 513)} {
+		if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.RunName = name })); err == nil {
+			t.Errorf("the run name %q was stored", name)
+		}
+	}
+}
+
+// sequence yields n runs and then the error, if there is one.
+func sequence(n int, err error) iter.Seq2[server.Record, error] {
+	return func(yield func(server.Record, error) bool) {
+		for i := range n {
+			if !yield(record(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) }), nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(server.Record{}, err)
+		}
+	}
+}
+
+func count(t *testing.T, s *Store) int {
+	t.Helper()
+	var n int
+	if err := s.db.QueryRow("SELECT count(*) FROM runs").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestImportRuns(t *testing.T) {
+	s, _ := open(t)
+	if err := s.ImportRuns(t.Context(), sequence(1000, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ImportRuns(t.Context(), sequence(500, nil)); err != nil {
+		t.Fatal("a second time: ", err)
+	}
+	if n := count(t, s); n != 1000 {
+		t.Errorf("%d runs, want 1000", n)
+	}
+	wantRun(t, s, record(func(r *server.Record) { r.Run.ID = "run999" }))
+}
+
+func TestImportRunsTheLastOfAnIDWins(t *testing.T) {
+	s, _ := open(t)
+	want := record(func(r *server.Record) { r.Run.Completions = 5 })
+	err := s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
+		_ = yield(record(), nil) && yield(want, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRun(t, s, want)
+}
+
+func TestImportRunsAllOrNothing(t *testing.T) {
+	broken := errors.New("line 7 is broken")
+	stopped, stop := context.WithCancel(t.Context())
+	for name, test := range map[string]struct {
+		ctx     context.Context
+		records iter.Seq2[server.Record, error]
+		want    error
+	}{
+		"an error at the end": {t.Context(), sequence(1000, broken), broken},
+		"a run outside the contract": {t.Context(), func(yield func(server.Record, error) bool) {
+			_ = yield(record(), nil) && yield(record(func(r *server.Record) { r.Run.ID = "b"; r.Run.Status = "" }), nil)
+		}, nil},
+		"a context that ends": {stopped, func(yield func(server.Record, error) bool) {
+			if yield(record(), nil) {
+				stop()
+				yield(record(), nil)
+			}
+		}, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			err := s.ImportRuns(test.ctx, test.records)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if n := count(t, s); n != 0 {
+				t.Errorf("%d runs are stored", n)
+			}
+			if err := s.PutRun(t.Context(), record()); err != nil {
+				t.Errorf("the store cannot be written afterwards: %v", err)
+			}
+		})
+	}
+}
+
+func TestOthersWriteDuringAnImport(t *testing.T) {
+	s, url := open(t)
+	other := reopen(t, url)
+	meanwhile := record(func(r *server.Record) { r.Job = "meanwhile" })
+	err := s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
+		if !yield(record(), nil) {
+			return
+		}
+		if err := other.PutRun(t.Context(), meanwhile); err != nil {
+			t.Error(err)
+		}
+		yield(record(func(r *server.Record) { r.Run.ID = "b" }), nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRun(t, s, meanwhile)
+	if n := count(t, s); n != 3 {
+		t.Errorf("%d runs, want 3", n)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	s, url := open(t)
+	expires := started.Add(time.Hour)
+	want := []server.Token{
+		{Name: "a", Teams: []string{"x", "y"}, Projects: []string{"p"}, Permissions: []string{"One > Two"}, CreatedAt: started, ExpiresAt: &expires},
+		{Name: "b", Teams: []string{"x"}, Projects: []string{}, Permissions: []string{}, CreatedAt: started},
+	}
+	hashes := map[string]server.TokenHash{}
+	for _, token := range want {
+		_, hashes[token.Name] = server.NewSecret()
+		if err := s.CreateToken(t.Context(), hashes[token.Name], token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, hash := server.NewSecret()
+	if err := s.CreateToken(t.Context(), hash, want[0]); !errors.Is(err, ErrExists) {
+		t.Errorf("the same name again: %v, want ErrExists", err)
+	}
+	if _, err := s.Token(t.Context(), hash); !errors.Is(err, server.ErrNotFound) {
+		t.Errorf("an unknown hash: %v, want ErrNotFound", err)
+	}
+	got, err := s.Tokens(t.Context())
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, tokens (-want +got):\n%s", err, diff)
+	}
+	one, err := s.Token(t.Context(), hashes["a"])
+	if diff := cmp.Diff(want[0], one); err != nil || diff != "" {
+		t.Errorf("%v, token (-want +got):\n%s", err, diff)
+	}
+	if err := reopen(t, url).RevokeToken(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Token(t.Context(), hashes["a"]); !errors.Is(err, server.ErrNotFound) {
+		t.Errorf("a token that another process revoked: %v, want ErrNotFound", err)
+	}
+	if err := s.RevokeToken(t.Context(), "a"); !errors.Is(err, server.ErrNotFound) {
+		t.Errorf("revoked again: %v, want ErrNotFound", err)
+	}
+	if err := s.CreateToken(t.Context(), hash, server.Token{Name: "no team"}); err == nil {
+		t.Error("a token without a team was stored")
+	}
+}
+
+func TestClosedStoreIsUnavailable(t *testing.T) {
+	s, _ := open(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, runErr := s.Run(t.Context(), key(record()))
+	_, tokenErr := s.Token(t.Context(), server.TokenHash{})
+	_, tokensErr := s.Tokens(t.Context())
+	for call, err := range map[string]error{
+		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr,
+		"PutRun":      s.PutRun(t.Context(), record()),
+		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
+		"CreateToken": s.CreateToken(t.Context(), server.TokenHash{}, server.Token{Name: "a", Teams: []string{"x"}}),
+		"RevokeToken": s.RevokeToken(t.Context(), "a"),
+	} {
+		if !errors.Is(err, server.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable", call, err)
+		}
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	directory := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for url, want := range map[string]string{
+		"":                           "not of the form sqlite:PATH",
+		"sqlite:":                    "not of the form sqlite:PATH",
+		"mysql:x":                    "not of the form sqlite:PATH",
+		"sqlite:" + directory:        "is a directory",
+		"sqlite:/nowhere/jobruns.db": "no such file or directory",
+		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                               "not a SQLite database",
+		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 1: use a newer version",
+		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                          "belongs to another program",
+		"sqlite:" + write("file", "") + "/below.db":                                                           "not a directory",
+	} {
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", url)) {
+			t.Errorf("%s: got %v, want %q", url, err, want)
+		}
+	}
+}
+
+// alter returns the path of a store to which something was done with SQL.
+func alter(t *testing.T, name, statement string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := reopen(t, "sqlite:"+path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFileIsForItsOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobruns.db")
+	if err := reopen(t, "sqlite:"+path).PutRun(t.Context(), record()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files %v, %v: want the database and its log", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %o", file, info.Mode().Perm())
+		}
+	}
+}
+
+func TestManyOpenANewStoreAtOnce(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "new.db")
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			s, err := Open(t.Context(), url)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.ID = fmt.Sprint(i) })); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := count(t, reopen(t, url)); n != 10 {
+		t.Errorf("%d runs, want 10", n)
+	}
+}
