@@ -63,6 +63,8 @@ func TestAuthorizationHeader(t *testing.T) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				a, secret := newFilledAPI(t)
+				// Not even a token for "nothing" lets anybody in who sends nothing.
+				a.store.tokens[sha256.Sum256(nil)] = allowed()
 				headers := test.headers(secret)
 				send := func(path string) answer {
 					r := httptest.NewRequest(o.Method, path, nil)
@@ -119,6 +121,34 @@ func TestExpiry(t *testing.T) {
 				})
 			})
 		}
+	})
+}
+
+// The permission is the document's alone: one that is changed there is required from then on.
+func TestPermissionOfDocument(t *testing.T) {
+	const permission = "Project > Jobs > General > Watch"
+	doc, err := server.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			op.Extensions = map[string]any{"x-required-permission": permission}
+		}
+	}
+	forEachOperation(t, func(t *testing.T, o operation) {
+		a, secret := newFilledAPI(t)
+		if a.handler, err = server.NewFrom(doc, a.store, a.logger); err != nil {
+			t.Fatal(err)
+		}
+		got := a.get(o.path(nil), secret)
+		a.want(got, 403)
+		if got.err.Details.Permission != permission {
+			t.Errorf("details name the permission %q, want %q", got.err.Details.Permission, permission)
+		}
+		token := allowed()
+		token.Permissions = []string{permission}
+		a.want(a.get(o.path(nil), a.token(token)), 200)
 	})
 }
 

@@ -39,6 +39,15 @@ func (s serving) connect(t *testing.T) *pipe {
 	return c
 }
 
+// shutDown stops the server and checks that nothing was left to finish.
+func (s serving) shutDown(t *testing.T) {
+	t.Helper()
+	s.stop()
+	if err := <-s.done; err != nil {
+		t.Errorf("Serve returns %v, want nil", err)
+	}
+}
+
 // blocked makes each look-up of a run wait. It returns a channel that tells when one has begun, and what releases them.
 func (a *api) blocked() (begun <-chan struct{}, release func()) {
 	entered, released := make(chan struct{}, 1), make(chan struct{})

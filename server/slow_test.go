@@ -59,10 +59,7 @@ func TestSlowClients(t *testing.T) {
 				if took := time.Since(start); took < test.limit || took > test.limit+time.Second {
 					t.Errorf("the connection ends after %v, want %v", took, test.limit)
 				}
-				s.stop()
-				if err := <-s.done; err != nil {
-					t.Errorf("Serve returns %v, want nil", err)
-				}
+				s.shutDown(t)
 			})
 		})
 	}
@@ -95,10 +92,7 @@ func TestHeaderLimit(t *testing.T) {
 				filled := strings.TrimSuffix(request, "\r\n") + "X-Filler: " + strings.Repeat("a", test.filler) + "\r\n\r\n"
 				s.connect(t).want(t, filled, test.want)
 				s.connect(t).want(t, request, 200)
-				s.stop()
-				if err := <-s.done; err != nil {
-					t.Errorf("Serve returns %v, want nil", err)
-				}
+				s.shutDown(t)
 			})
 		})
 	}
