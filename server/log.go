@@ -50,7 +50,7 @@ func logRequests(log *slog.Logger) echo.MiddlewareFunc {
 			if v.Error != nil {
 				attributes = append(attributes, slog.String("error", v.Error.Error()))
 			}
-			if v.Status >= 500 {
+			if v.Status >= 500 && c.Request().Context().Err() == nil { // else the caller has gone, which is no fault of ours
 				level = slog.LevelError
 			}
 			log.LogAttrs(c.Request().Context(), level, "request", attributes...)

@@ -1,0 +1,393 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// api is a running server with a client that may see everything in it.
+type api struct {
+	*client.Client
+	store  string
+	server *apiServer
+}
+
+func newAPI(t testing.TB, store string) *api {
+	t.Helper()
+	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
+	s := serve(t, store)
+	c, err := client.New(s.url, client.WithToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &api{c, store, s}
+}
+
+// run returns the run as the API tells it.
+func (a *api) run(t testing.TB, id string) *model.JobRun {
+	t.Helper()
+	run, _, err := a.GetJobRun(t.Context(), client.RunRef{Project: "p", Job: "j", Run: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// recorded returns jobrund exec as a command that runs a shell script as a run of job j in project p.
+func recorded(t testing.TB, store, script string, flags ...string) *exec.Cmd {
+	t.Helper()
+	args := append([]string{"exec", "--store", store, "--project", "p", "--job", "j"}, flags...)
+	return program(t, "jobrund", append(args, "--", "sh", "-c", script)...)
+}
+
+var announced = regexp.MustCompile(`(?m)^jobrund: run (\S+)$`)
+
+// runID finds the id that jobrund exec announces, once.
+func runID(t testing.TB, stderr string) string {
+	t.Helper()
+	ids := announced.FindAllStringSubmatch(stderr, -1)
+	if len(ids) != 1 {
+		t.Fatalf("the run's id is announced %d times: %s", len(ids), stderr)
+	}
+	return ids[0][1]
+}
+
+// exitStatus is that of a process as a shell knows it.
+func exitStatus(t testing.TB, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if exit == nil {
+		return 0
+	}
+	return exit.ExitCode()
+}
+
+func TestExec(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	for name, test := range map[string]struct {
+		script string
+		flags  []string
+		status int
+		want   model.JobRun
+	}{
+		"success": {"true", nil, 0,
+			model.JobRun{Completions: 1, Status: model.Success, Succeeded: model.Yes}},
+		"failure": {"exit 3", nil, 3,
+			model.JobRun{Completions: 1, Status: model.Failed, Failed: model.Yes}},
+		"a signal": {"kill -TERM $$", nil, 143,
+			model.JobRun{Completions: 1, Status: model.Failed, Failed: model.Yes}},
+		"success at last": {"echo x >> count; test $(wc -l < count) = 3", []string{"--backoff-limit", "5", "--backoff", "1ms"}, 0,
+			model.JobRun{BackoffLimit: 5, Completions: 3, Status: model.Success, Succeeded: model.Yes}},
+		"no success": {"exit 9", []string{"--backoff-limit", "2", "--backoff", "1ms"}, 9,
+			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.Failed, Failed: model.Yes}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := recorded(t, a.store, test.script, test.flags...)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			if got := exitStatus(t, cmd.Run()); got != test.status {
+				t.Errorf("exit status %d, want %d: %s", got, test.status, stderr.String())
+			}
+			run := a.run(t, runID(t, stderr.String()))
+			want := test.want
+			want.Concluded = true
+			want.ID, want.RunName, want.StartedAt, want.ConcludedAt = run.ID, run.RunName, run.StartedAt, run.ConcludedAt
+			if *run != want {
+				t.Errorf("recorded %+v\nwant     %+v", *run, want)
+			}
+			if run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) {
+				t.Errorf("started at %s, concluded at %s", run.StartedAt, run.ConcludedAt)
+			}
+		})
+	}
+}
+
+func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	// The program's end of standard input keeps the command running.
+	cmd := recorded(t, a.store, "echo started; read line")
+	stdin, stdout, stderr := pipes(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	readLine(t, stdout)
+	id := runID(t, readLine(t, stderr))
+	run := a.eventually(t, id, func(*model.JobRun) bool { return true })
+	if run.Status != model.Running || run.Active != model.Yes || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+		t.Errorf("while it runs: %+v", *run)
+	}
+	if _, err := io.WriteString(stdin, "go on\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := exitStatus(t, cmd.Wait()); got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+	if run := a.run(t, id); run.Status != model.Success {
+		t.Errorf("afterwards: %+v", *run)
+	}
+}
+
+// eventually asks for a run until it is there and the condition holds. What is written in the background has no moment
+// that another process could wait for; the test's own deadline is the only limit.
+func (a *api) eventually(t testing.TB, id string, condition func(*model.JobRun) bool) *model.JobRun {
+	t.Helper()
+	for {
+		run, _, err := a.GetJobRun(t.Context(), client.RunRef{Project: "p", Job: "j", Run: id})
+		switch {
+		case errors.Is(err, client.ErrNotFound):
+		case err != nil:
+			t.Fatal(err)
+		case condition(run):
+			return run
+		}
+	}
+}
+
+func pipes(t testing.TB, cmd *exec.Cmd) (stdin io.WriteCloser, stdout, stderr io.ReadCloser) {
+	t.Helper()
+	stdin, inErr := cmd.StdinPipe()
+	stdout, outErr := cmd.StdoutPipe()
+	stderr, errErr := cmd.StderrPipe()
+	if err := errors.Join(inErr, outErr, errErr); err != nil {
+		t.Fatal(err)
+	}
+	return stdin, stdout, stderr
+}
+
+// readLine reads byte by byte, and so nothing of the next line.
+func readLine(t testing.TB, r io.Reader) string {
+	t.Helper()
+	var line []byte
+	for b := make([]byte, 1); ; line = append(line, b[0]) {
+		if _, err := r.Read(b); err != nil {
+			t.Fatalf("after %q: %v", line, err)
+		}
+		if b[0] == '\n' {
+			return string(line)
+		}
+	}
+}
+
+func TestExecLeavesStreamsAlone(t *testing.T) {
+	cmd := recorded(t, newStore(t), `cat; printf 'to stderr\0' >&2`)
+	input := bytes.Repeat([]byte("\x00\xff\r\n"), 100_000)
+	cmd.Stdin = bytes.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if got := exitStatus(t, cmd.Run()); got != 0 {
+		t.Fatalf("exit status %d: %s", got, stderr.String())
+	}
+	if !bytes.Equal(stdout.Bytes(), input) {
+		t.Errorf("%d bytes came out of %d", stdout.Len(), len(input))
+	}
+	if !strings.Contains(stderr.String(), "to stderr\x00") {
+		t.Errorf("standard error: %q", stderr.String())
+	}
+}
+
+func TestExecPassesSignalsOn(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
+		t.Run(signal.String(), func(t *testing.T) {
+			a := newAPI(t, newStore(t))
+			script := `trap 'echo caught; exit 7' TERM INT HUP QUIT USR1 USR2; echo ready; while :; do sleep 0.01; done`
+			cmd := recorded(t, a.store, script)
+			_, stdout, stderr := pipes(t, cmd)
+			// As a shell does with a job, so that the signal does not come to this process.
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			id := runID(t, readLine(t, stderr))
+			readLine(t, stdout)
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if line := readLine(t, stdout); line != "caught" {
+				t.Errorf("the command says %q", line)
+			}
+			if got := exitStatus(t, cmd.Wait()); got != 7 {
+				t.Errorf("exit status %d, want the command's, 7", got)
+			}
+			if run := a.run(t, id); run.Status != model.Failed {
+				t.Errorf("recorded %+v", *run)
+			}
+		})
+	}
+}
+
+func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
+	for name, script := range map[string]string{
+		"during an attempt": `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
+		"during a delay":    `echo ready; exit 7`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t, newStore(t))
+			cmd := recorded(t, a.store, script, "--backoff-limit", "5", "--backoff", "1h")
+			_, stdout, stderr := pipes(t, cmd)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			id := runID(t, readLine(t, stderr))
+			readLine(t, stdout)
+			if name == "during a delay" {
+				a.eventually(t, id, func(r *model.JobRun) bool { return r.Completions == 1 })
+			}
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if got := exitStatus(t, cmd.Wait()); got != 7 {
+				t.Errorf("exit status %d, want that of the last attempt, 7", got)
+			}
+			if run := a.run(t, id); run.Status != model.Failed || run.Completions != 1 {
+				t.Errorf("recorded %+v", *run)
+			}
+		})
+	}
+}
+
+// TestExecOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must not get it twice.
+func TestExecOnATerminal(t *testing.T) {
+	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
+	cmd := recorded(t, newStore(t), script)
+	terminal, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	for !strings.Contains(readLine(t, terminal), "ready") {
+	}
+	if _, err := io.WriteString(terminal, "\x03"); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(readLine(t, terminal), "caught") {
+	}
+	// Signals are passed on in order: what comes before this one has come when it ends the command.
+	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(terminal) // ends with an error when nobody has the other side open any more
+	if strings.Contains(string(rest), "caught") {
+		t.Error("the command got the signal twice")
+	}
+	if got := exitStatus(t, cmd.Wait()); got != 7 {
+		t.Errorf("exit status %d, want 7", got)
+	}
+}
+
+// TestExecIgnoresWhatItWasStartedToIgnore runs as nohup does.
+func TestExecIgnoresWhatItWasStartedToIgnore(t *testing.T) {
+	inner := recorded(t, newStore(t), `kill -HUP $$; echo alive`)
+	cmd := exec.Command("sh", append([]string{"-c", `trap '' HUP; exec "$@"`, "sh"}, inner.Args...)...)
+	cmd.Dir, cmd.Env = inner.Dir, inner.Env
+	out, err := cmd.Output()
+	if exitStatus(t, err) != 0 || string(out) != "alive\n" {
+		t.Errorf("%v, %q", err, out)
+	}
+}
+
+func TestExecRunsWithoutAStore(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, "sqlite:"+filepath.Join(t.TempDir(), "not", "there.db"), "echo ran; exit 3")
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if got := exitStatus(t, cmd.Run()); got != 3 || stdout.String() != "ran\n" {
+		t.Errorf("exit status %d, %q", got, stdout.String())
+	}
+	text := stderr.String()
+	if strings.Count(text, "cannot be recorded yet") != 1 || strings.Count(text, "no such file or directory") != 2 {
+		t.Errorf("standard error:\n%s", text)
+	}
+	// What it leaves behind can be imported as it is.
+	importer := program(t, "jobrund", "import", "--store", a.store)
+	importer.Stdin = strings.NewReader(text[strings.Index(text, "{"):])
+	if out, err := importer.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if run := a.run(t, runID(t, text)); run.Status != model.Failed || run.Completions != 1 {
+		t.Errorf("imported %+v", *run)
+	}
+}
+
+// TestExecRecordsWhenTheStoreComesBack lets the command itself make the store possible.
+func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
+	store := newStore(t)
+	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	cmd := recorded(t, store, "read line; mkdir '"+folder+"'")
+	stdin, _, stderr := pipes(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id := runID(t, readLine(t, stderr))
+	if warning := readLine(t, stderr); !strings.Contains(warning, "cannot be recorded yet") {
+		t.Errorf("the warning is %q", warning)
+	}
+	if _, err := io.WriteString(stdin, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(stderr); err != nil || len(rest) != 0 {
+		t.Errorf("more on standard error: %q, %v", rest, err)
+	}
+	if got := exitStatus(t, cmd.Wait()); got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+	if run := newAPI(t, store).run(t, id); run.Status != model.Success {
+		t.Errorf("recorded %+v", *run)
+	}
+}
+
+// TestExecWithoutAReaderOfStandardError must not be ended by its own warning.
+func TestExecWithoutAReaderOfStandardError(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	cmd := recorded(t, newStore(t), "exit 5")
+	cmd.Stderr = writer
+	if got := exitStatus(t, cmd.Run()); got != 5 {
+		t.Errorf("exit status %d, want 5", got)
+	}
+}
+
+func TestManyRecordAtOnce(t *testing.T) {
+	store := newStore(t)
+	stderrs := make([]strings.Builder, 10)
+	var all sync.WaitGroup
+	for i := range stderrs {
+		cmd := recorded(t, store, "true")
+		cmd.Stderr = &stderrs[i]
+		all.Go(func() {
+			if err := cmd.Run(); err != nil {
+				t.Errorf("%v: %s", err, stderrs[i].String())
+			}
+		})
+	}
+	all.Wait()
+	a := newAPI(t, store)
+	for i := range stderrs {
+		if run := a.run(t, runID(t, stderrs[i].String())); run.Status != model.Success {
+			t.Errorf("recorded %+v", *run)
+		}
+	}
+}
