@@ -62,8 +62,8 @@ func TestErrors(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			for _, sentinel := range []error{ErrBadRequest, ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited} {
-				if errors.Is(err, sentinel) != (sentinel == tt.is) {
-					t.Errorf("errors.Is(%v, %v) = %v", err, sentinel, sentinel != tt.is)
+				if errors.Is(err, sentinel) != errors.Is(sentinel, tt.is) {
+					t.Errorf("errors.Is(%v, %v) = %v", err, sentinel, !errors.Is(sentinel, tt.is))
 				}
 			}
 			if got.Message == "" || strings.Contains(err.Error(), token) {

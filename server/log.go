@@ -1,7 +1,7 @@
 package server
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
 
 	"github.com/google/uuid"
@@ -67,7 +67,7 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			log.Error("panic", "id", requestID(c), "error", err, "stack", string(stack))
 			// Whatever the error was, it is no answer of the contract's: only its text goes on.
-			return fmt.Errorf("panic: %v", err)
+			return errors.New("panic: " + err.Error())
 		},
 	})
 }

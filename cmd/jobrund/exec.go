@@ -52,8 +52,7 @@ asked to end.`,
 	flags.StringVar(&c.Team, "team", server.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
 	flags.DurationVar(&c.Backoff, "backoff", 10*time.Second, "delay before the second attempt; doubles each time, up to 6m")
-	cmd.MarkFlagRequired("project")
-	cmd.MarkFlagRequired("job")
+	require(cmd, "project", "job")
 	return cmd
 }
 

@@ -124,6 +124,15 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	return errors.Join(errs...)
 }
 
+// require marks flags of the command as required.
+func require(cmd *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		if err := cmd.MarkFlagRequired(flag); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+}
+
 // openStore opens the store that the command's flags name.
 func openStore(cmd *cobra.Command) (*store.Store, error) {
 	url, err := cmd.Flags().GetString("store")

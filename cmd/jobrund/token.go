@@ -74,7 +74,7 @@ of it, so it is never shown again.`,
 	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
 	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all)")
 	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
-	cmd.MarkFlagRequired("name")
+	require(cmd, "name")
 	return cmd
 }
 

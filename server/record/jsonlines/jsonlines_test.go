@@ -137,7 +137,10 @@ func TestReadPassesOnWhatCannotBeRead(t *testing.T) {
 }
 
 func TestReadCanBeLeft(t *testing.T) {
-	for range newReader(t).Read(strings.NewReader(strings.Repeat(valid+"\n", 100*chunkLines))) {
+	for _, err := range newReader(t).Read(strings.NewReader(strings.Repeat(valid+"\n", 100*chunkLines))) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 }

@@ -1,0 +1,49 @@
+# What a person types. CONTRIBUTING says more: .github/CONTRIBUTING.md
+
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The race detector needs a C compiler.
+RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
+
+.PHONY: build run test generate check e2e bench clean
+
+## build: build both programs into bin/
+build:
+	go build -o bin/ ./cmd/...
+
+## run: serve the API on http://127.0.0.1:8080, with a first run in it
+run: build
+	@.ci/serve-locally
+
+## test: every test that needs nothing but Go
+test:
+	@test -n "$(RACE)" || echo "test: there is no C compiler, so the race detector is off" >&2
+	@test -n "$(RACE)" || test "$(CI)" != true
+	go test $(RACE) -timeout 10m ./...
+
+## generate: write gen/ from openapi.yaml
+generate:
+	go generate ./...
+
+## check: generated code, format, vet, lint, modules, vulnerabilities
+check:
+	.ci/check-generated
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "check: not formatted, run gofmt -w: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	go vet -tags e2e ./...
+	$(GOLANGCI_LINT) run
+	go mod tidy -diff
+	.ci/check-vulnerabilities
+
+## e2e: what needs the npm registry too; installs Node.js from Debian's packages when there is none
+e2e:
+	@command -v npm > /dev/null || { echo "e2e: installing Node.js"; apt-get update && apt-get install -y nodejs npm; }
+	go test $(RACE) -timeout 20m -tags e2e ./e2e
+
+## bench: the benchmarks
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+## clean: remove what the targets above leave behind, but not jobruns.db
+clean:
+	rm -rf bin dist
