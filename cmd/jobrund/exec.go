@@ -58,20 +58,19 @@ asked to end.`,
 
 // checkIDs checks what the person typed against the contract.
 func checkIDs(c command.Command) error {
-	doc, err := server.Document()
+	schema, err := server.IDSchema()
 	if err != nil {
 		return err
 	}
 	for _, flag := range []struct{ name, value string }{{"team", c.Team}, {"project", c.Project}, {"job", c.Job}} {
-		if err := checkID(doc, flag.name, flag.value); err != nil {
+		if err := checkID(schema, flag.name, flag.value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkID(doc *openapi3.T, flag, value string) error {
-	schema := doc.Components.Schemas["ID"].Value
+func checkID(schema *openapi3.Schema, flag, value string) error {
 	if err := schema.VisitJSONString(value); err != nil {
 		return usagef("--%s %q: must have 1 to %d characters: %s", flag, value, *schema.MaxLength, schema.Description)
 	}

@@ -84,19 +84,20 @@ func checkToken(t *server.Token) error {
 	if err != nil {
 		return err
 	}
-	if err := checkID(doc, "name", t.Name); err != nil {
+	id := doc.Components.Schemas["ID"].Value
+	if err := checkID(id, "name", t.Name); err != nil {
 		return err
 	}
 	if len(t.Teams) == 0 {
 		return usagef("--team: must not be empty")
 	}
 	for _, team := range t.Teams {
-		if err := checkID(doc, "team", team); err != nil {
+		if err := checkID(id, "team", team); err != nil {
 			return err
 		}
 	}
 	for _, project := range t.Projects {
-		if err := checkID(doc, "project", project); err != nil {
+		if err := checkID(id, "project", project); err != nil {
 			return err
 		}
 	}
