@@ -134,9 +134,9 @@ func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*model.JobRun, *Res
 	var answer *http.Response
 	var err error
 	if ref.Team == "" {
-		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run)
+		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, nil)
 	} else {
-		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run)
+		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run, nil)
 	}
 	return result(c, answer, err, decodeRun)
 }

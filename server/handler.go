@@ -29,7 +29,7 @@ func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestO
 
 func (h *handler) details(ctx context.Context, project, job, run string) (gen.JobRunDetailsJSONResponse, error) {
 	found, err := h.runs.Run(ctx, RunKey{Team: accessOf(ctx).team, Project: project, Job: job, Run: run})
-	return gen.JobRunDetailsJSONResponse{Data: found}, err
+	return gen.JobRunDetailsJSONResponse{Body: model.JobRunResult{Data: found}}, err
 }
 
 // Login implements login: whoever comes this far has a valid token.

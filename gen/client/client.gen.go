@@ -99,18 +99,18 @@ type ClientInterface interface {
 
 	// GetJobRun Get run details
 	//
-	// Returns the state of one run of a job, of the team that the token belongs to. A token of several teams has to
+	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
 	// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
-	GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTeamJobRun Get run details of a team's job
 	//
-	// Returns the state of one run of a job, of the named team.
+	// Returns the state of one run of a job, of the named team, at once or when it has concluded.
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetTeamJobRun` operationId).
-	GetTeamJobRun(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetTeamJobRun(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params *GetTeamJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Login Check a token
@@ -132,12 +132,12 @@ func (c *Client) Login(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 
 // GetJobRun Get run details
 //
-// Returns the state of one run of a job, of the team that the token belongs to. A token of several teams has to
+// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
 // name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
-func (c *Client) GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetJobRunRequest(c.Server, projectID, jobID, runID)
+func (c *Client) GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobRunRequest(c.Server, projectID, jobID, runID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +150,11 @@ func (c *Client) GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID
 
 // GetTeamJobRun Get run details of a team's job
 //
-// Returns the state of one run of a job, of the named team.
+// Returns the state of one run of a job, of the named team, at once or when it has concluded.
 //
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetTeamJobRun` operationId).
-func (c *Client) GetTeamJobRun(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTeamJobRunRequest(c.Server, teamID, projectID, jobID, runID)
+func (c *Client) GetTeamJobRun(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params *GetTeamJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTeamJobRunRequest(c.Server, teamID, projectID, jobID, runID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func NewLoginRequest(server string) (*http.Request, error) {
 }
 
 // NewGetJobRunRequest constructs an http.Request for the GetJobRun method
-func NewGetJobRunRequest(server string, projectID ProjectID, jobID JobID, runID RunID) (*http.Request, error) {
+func NewGetJobRunRequest(server string, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -237,11 +237,26 @@ func NewGetJobRunRequest(server string, projectID ProjectID, jobID JobID, runID 
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.Prefer != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewGetTeamJobRunRequest constructs an http.Request for the GetTeamJobRun method
-func NewGetTeamJobRunRequest(server string, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) (*http.Request, error) {
+func NewGetTeamJobRunRequest(server string, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params *GetTeamJobRunParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -290,6 +305,21 @@ func NewGetTeamJobRunRequest(server string, teamID TeamID, projectID ProjectID, 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Prefer != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -350,22 +380,22 @@ type ClientWithResponsesInterface interface {
 
 	// GetJobRunWithResponse Get run details
 	//
-	// Returns the state of one run of a job, of the team that the token belongs to. A token of several teams has to
+	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
 	// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
-	GetJobRunWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunResponse, error)
+	GetJobRunWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*GetJobRunResponse, error)
 
 	// GetTeamJobRunWithResponse Get run details of a team's job
 	//
-	// Returns the state of one run of a job, of the named team.
+	// Returns the state of one run of a job, of the named team, at once or when it has concluded.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetTeamJobRun` operationId).
-	GetTeamJobRunWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunResponse, error)
+	GetTeamJobRunWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params *GetTeamJobRunParams, reqEditors ...RequestEditorFn) (*GetTeamJobRunResponse, error)
 }
 
 // LoginResponse401Headers the declared response headers of an HTTP 401 response for Login
@@ -486,6 +516,11 @@ func (r LoginResponse) ContentType() string {
 	return ""
 }
 
+// GetJobRunResponse200Headers the declared response headers of an HTTP 200 response for GetJobRun
+type GetJobRunResponse200Headers struct {
+	PreferenceApplied *string
+}
+
 // GetJobRunResponse401Headers the declared response headers of an HTTP 401 response for GetJobRun
 type GetJobRunResponse401Headers struct {
 	WWWAuthenticate string
@@ -529,6 +564,8 @@ type GetJobRunResponse struct {
 	JSON503 *ServiceUnavailable
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Default
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetJobRunResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetJobRunResponse401Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -618,6 +655,11 @@ func (r GetJobRunResponse) ContentType() string {
 	return ""
 }
 
+// GetTeamJobRunResponse200Headers the declared response headers of an HTTP 200 response for GetTeamJobRun
+type GetTeamJobRunResponse200Headers struct {
+	PreferenceApplied *string
+}
+
 // GetTeamJobRunResponse401Headers the declared response headers of an HTTP 401 response for GetTeamJobRun
 type GetTeamJobRunResponse401Headers struct {
 	WWWAuthenticate string
@@ -661,6 +703,8 @@ type GetTeamJobRunResponse struct {
 	JSON503 *ServiceUnavailable
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Default
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTeamJobRunResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetTeamJobRunResponse401Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -767,14 +811,14 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, reqEditors 
 
 // GetJobRunWithResponse Get run details
 //
-// Returns the state of one run of a job, of the team that the token belongs to. A token of several teams has to
+// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
 // name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
-func (c *ClientWithResponses) GetJobRunWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunResponse, error) {
-	rsp, err := c.GetJobRun(ctx, projectID, jobID, runID, reqEditors...)
+func (c *ClientWithResponses) GetJobRunWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*GetJobRunResponse, error) {
+	rsp, err := c.GetJobRun(ctx, projectID, jobID, runID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -783,13 +827,13 @@ func (c *ClientWithResponses) GetJobRunWithResponse(ctx context.Context, project
 
 // GetTeamJobRunWithResponse Get run details of a team's job
 //
-// Returns the state of one run of a job, of the named team.
+// Returns the state of one run of a job, of the named team, at once or when it has concluded.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetTeamJobRun` operationId).
-func (c *ClientWithResponses) GetTeamJobRunWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunResponse, error) {
-	rsp, err := c.GetTeamJobRun(ctx, teamID, projectID, jobID, runID, reqEditors...)
+func (c *ClientWithResponses) GetTeamJobRunWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params *GetTeamJobRunParams, reqEditors ...RequestEditorFn) (*GetTeamJobRunResponse, error) {
+	rsp, err := c.GetTeamJobRun(ctx, teamID, projectID, jobID, runID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1001,6 +1045,16 @@ func ParseGetJobRunResponse(rsp *http.Response) (*GetJobRunResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetJobRunResponse200Headers
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetJobRunResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -1133,6 +1187,16 @@ func ParseGetTeamJobRunResponse(rsp *http.Response) (*GetTeamJobRunResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTeamJobRunResponse200Headers
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetTeamJobRunResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {

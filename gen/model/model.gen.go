@@ -62,13 +62,13 @@ type Error struct {
 // ErrorDetails What the error is about, for a program.
 type ErrorDetails struct {
 	// Parameter The parameter that broke a rule.
-	Parameter string `json:"parameter,omitempty,omitzero"`
+	Parameter string `json:"parameter,omitempty"`
 
 	// Rule The rule that it broke, by its keyword in this document.
-	Rule string `json:"rule,omitempty,omitzero"`
+	Rule string `json:"rule,omitempty"`
 
 	// Permission The permission that the token lacks.
-	Permission string `json:"permission,omitempty,omitzero"`
+	Permission string `json:"permission,omitempty"`
 }
 
 // ErrorResult What every request is answered with that goes wrong.
@@ -141,6 +141,9 @@ type LoginResult struct {
 // Time An RFC 3339 time in UTC, in whole seconds.
 type Time = time.Time
 
+// Prefer defines model for Prefer.
+type Prefer = string
+
 // JobID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type JobID = ID
 
@@ -185,3 +188,17 @@ type TooManyRequests = ErrorResult
 
 // Unauthorized What every request is answered with that goes wrong.
 type Unauthorized = ErrorResult
+
+// GetJobRunParams defines parameters for GetJobRun.
+type GetJobRunParams struct {
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) holds the answer until the run has concluded or the time is up, 60 seconds at
+	// the most. Other preferences, and malformed ones, are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// GetTeamJobRunParams defines parameters for GetTeamJobRun.
+type GetTeamJobRunParams struct {
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) holds the answer until the run has concluded or the time is up, 60 seconds at
+	// the most. Other preferences, and malformed ones, are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}

@@ -28,10 +28,10 @@ type ServerInterface interface {
 	Login(ctx echo.Context) error
 	// GetJobRun Get run details
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
-	GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error
+	GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params GetJobRunParams) error
 	// GetTeamJobRun Get run details of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
-	GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error
+	GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params GetTeamJobRunParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -75,8 +75,28 @@ func (w *ServerInterfaceWrapper) GetJobRun(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobRunParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetJobRun(ctx, projectID, jobID, runID)
+	err = w.Handler.GetJobRun(ctx, projectID, jobID, runID, params)
 	return err
 }
 
@@ -115,8 +135,28 @@ func (w *ServerInterfaceWrapper) GetTeamJobRun(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTeamJobRunParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = &Prefer
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTeamJobRun(ctx, teamID, projectID, jobID, runID)
+	err = w.Handler.GetTeamJobRun(ctx, teamID, projectID, jobID, runID, params)
 	return err
 }
 
@@ -181,7 +221,14 @@ type ForbiddenJSONResponse ErrorResult
 
 type InternalServerErrorJSONResponse ErrorResult
 
-type JobRunDetailsJSONResponse JobRunResult
+type JobRunDetailsResponseHeaders struct {
+	PreferenceApplied *string
+}
+type JobRunDetailsJSONResponse struct {
+	Body JobRunResult
+
+	Headers JobRunDetailsResponseHeaders
+}
 
 type LoginJSONResponse LoginResult
 
@@ -355,6 +402,7 @@ type GetJobRunRequestObject struct {
 	ProjectID ProjectID `json:"projectId"`
 	JobID     JobID     `json:"jobId"`
 	RunID     RunID     `json:"runId"`
+	Params    GetJobRunParams
 }
 
 type GetJobRunResponseObject interface {
@@ -366,10 +414,13 @@ type GetJobRun200JSONResponse struct{ JobRunDetailsJSONResponse }
 func (response GetJobRun200JSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -515,6 +566,7 @@ type GetTeamJobRunRequestObject struct {
 	ProjectID ProjectID `json:"projectId"`
 	JobID     JobID     `json:"jobId"`
 	RunID     RunID     `json:"runId"`
+	Params    GetTeamJobRunParams
 }
 
 type GetTeamJobRunResponseObject interface {
@@ -526,10 +578,13 @@ type GetTeamJobRun200JSONResponse struct{ JobRunDetailsJSONResponse }
 func (response GetTeamJobRun200JSONResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -719,12 +774,13 @@ func (sh *strictHandler) Login(ctx echo.Context) error {
 }
 
 // GetJobRun operation middleware
-func (sh *strictHandler) GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error {
+func (sh *strictHandler) GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params GetJobRunParams) error {
 	var request GetJobRunRequestObject
 
 	request.ProjectID = projectID
 	request.JobID = jobID
 	request.RunID = runID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetJobRun(ctx.Request().Context(), request.(GetJobRunRequestObject))
@@ -746,13 +802,14 @@ func (sh *strictHandler) GetJobRun(ctx echo.Context, projectID ProjectID, jobID 
 }
 
 // GetTeamJobRun operation middleware
-func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error {
+func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params GetTeamJobRunParams) error {
 	var request GetTeamJobRunRequestObject
 
 	request.TeamID = teamID
 	request.ProjectID = projectID
 	request.JobID = jobID
 	request.RunID = runID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetTeamJobRun(ctx.Request().Context(), request.(GetTeamJobRunRequestObject))
@@ -778,57 +835,60 @@ func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectI
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fp9b9s2t/8qBO+AbfdKtvzWJN4fQ9akXXa7tEhSFM/qbKalY5uNRHokFScL/N0fnEPJlmwncdu0ePCg",
-	"/8kWyfP2O6/iHY91NtMKlLO8f8dnwogMHBj69UGPThJ8SMDGRs6c1Ir3+ckR02PmpsA+6BEPONyIbJYC",
-	"75dPof9f4uKZcFMecCUyXOBPDLiBv3NpIOF9Z3IIuI2nkAkk9Z2BMe/z/2muGGv6t7Z5csQXi4DPjP4A",
-	"sXuYtWJRjb0ExiJPXbh6t4XF1emfyabJ1aPaYyZXdRY73d5+W3TDTm+UhN14rxXuw14cQufZwcHBaH9/",
-	"r93Zzrcn95k8OxDZw0zjim1K3c5Ucd5ncYWqBDvTygKh8heRnMHfOViHv2KtHCh6FLNZKmOBLDc/WOT7",
-	"bsXnHQdjtPGiOSHTOt6rCsxJrplwDozii4DLhPd5NG6NukkrDvfHPRF2kwjCg7jbCp/FbdEe741b0Ovx",
-	"gGdgrZgUB0zZkgAbeAIDzkYGxJUlbSItNihpDXifWWekmrBEg1XfO5YJF0/9UpjkqTAMbmYGrJVasQH/",
-	"8/1h+IcI/4nCg8sfVs+Nv8LL/628+vHn7wacB9w64XLL+90oQrXuZoRj1NsZWDQyWaMOjcOKjIVkguT6",
-	"iQ0LTQ8ZwsGykXbTBir0qMDMp9nv08xhPGaYkxno3NW0sf902lC3TLspGEbskrQvtBnJJAH1BHgFk0ky",
-	"Pu/zNz5SsUEeRR1gv+mRLZ9fggIj0vLnGYjk04FMbq+vAAEXywFnqYgL/K74YYOP5GcNkJ0nM8HFkt1M",
-	"3DKlHUs0c1NpNwGJIhD/alIRhYx2otAjRXoO5hrMcWmLrwZXWdBnlhjwcKporPeELnyuM3BTVIK0bG60",
-	"mrC5dD7sePINduIsS/WEOUhTyzJtgOUqAeMXiQzYUCZDUt1venSWq6MVandXWiIcCSNiJ6+B96OAj0R8",
-	"pcfjVzKTjv5A+VLAEyzvt/C3itM8WeWW5R+Hjvd5O2pHYasdRvsXrVa/1+5H+3/wgI+FTHFLVHjFjonX",
-	"5OrUp7ZKrRP2xvH42d4o7j2D1kGrA+1W0j3oRV1vL+O2stLdK1gpTcrP3z5/fnx+jn/lcQxAMn2Emb3i",
-	"H/YMJAZlMje5B/srPZHqkyy1O3NEYxevlZZdi1QmxNnv4KY6OdXuME31HJKv6oMZEacQIgry1ZDVe9KQ",
-	"ReUCpn2id6X0nIIW80w0eMCnIJKiMidtbJZpeI5fj7FNOCb9SZb9cPbiOTtotaKAWYhxOWtFjXaj9WOj",
-	"Vs29fnNx8vr0PGAvjy8C9uvx4dGDxZu7neEuX7SgZIuAn2r3Qufq65oKdTYmqlULdZ/SQgYQmkozm8dT",
-	"ch2G+hbKzsHgq2UknE8Rxs5Sha9N2YusrAs30jrCN6YXGcNbJa6FTMXIK+OrqY1YdhjMY6GQsxEWmiKe",
-	"1qDee+LsXKS0giTRI3V5TsbaMKXna4g/A2duw8Mx1erruD+HWKvEMoGv2Xwq6UDKZtq4KRP2CrObmAip",
-	"7nWFTt0Veg/hPpNKZnlG+afwAUzYEzCFE1xo/btQt0WjYr+uUbVmmVC3zJTUKz7RPvgChdZUWJZbSFg+",
-	"I0OWhP87bPlWidxNtZH/wNcOal6/fWZBJUwrYF6LbMAPC5aIdp/9AsKAYRev///4dK2ybn2RIEgpuszY",
-	"quhQyeprxn737l2IzIJyqCnYtPivmOo0E5VFfTb0Eg23mrjVeLaRufz6j8xWS80Qq8erjqvK3zvMpHNQ",
-	"ztfGSHZm9AyMk34iUWnQRJq+HvP++x30XBbIi8uA34TaJOgN3aJL25bZZbKs27ymg8I9VnX6975IR390",
-	"WiOndZkrlDqLCtTuNpp6Cwjy2Idjgd2Rxc7ogQPbixXqtrH/68XFG+YXlHL43ImnZuLGO2Hv4CBYuWQ3",
-	"ijacskKy5YdDpb3fl/RXkpE2L5dn6BEN/hYBr5lgu8mRQ/JghLwY6dwFpTaMnhiRbSKhMk+621rjlZMS",
-	"qs5GRl9BMS15ULWtRVBr/beevWrFXcm9d09q1x/Fgh97bTuZhlRlOUk8B2x0S4H+Cm7n2iQ+AkjLEh3n",
-	"GSj3CFAW9xmkiD3b7QHXYJZJjWxC8IGk7FaFYxMsse5x02U0ftQ1+Tqu/NZtOHqRiskmvy0Cyi3YgEVF",
-	"EqRopRDU76OgdbkV1vg+vBaGphNI91TzgP8LLL9cBPzkaJPQK3AOjA1YIifS2YANG8OADf8aMqESNgyH",
-	"ARvBRCpFOVMlDFQiy/5esJS2Y41K+wtPfAVq4qa83+51yBfL361gORXtf8TocQMLyxnBpjyvFXWlGCAE",
-	"ls+1GP9tLlCbC6zju1TOrlmIoIvZZ93XgAaYxYAAHU0qH/LAWmbkZOrKoq4W/OsW2ZblqSp1shy9Fac7",
-	"IyEpCroRjLEHkI7FOlfOMmGZNwlhs8wLD2YFjGY1MNzLCoI5mzlbmYewqbgG9BJImNVsLEzA5pCm6CMj",
-	"kaS3u/PRXdRAePe4nvW1z4bFmSOtUxCqemZvsYbjXY19ITPYbmy15GAuPAs/MZWnKcuVkym+pLyPf/n+",
-	"1HvTTTjRITIa2is5CzWdKNJwpml0yftjkVqoJjHMYqV7PT1GkXGKcNMaZJbkny0rq90onxxtoXuSYIU6",
-	"lhUAYySVy3a/sZ62l4Fhs8TCKE/JYQZ6hilWYy+cBHSkztEFlDM6ZfFUGBFjnF8L0L1W+6EA/edgcBNF",
-	"4WBw03oxGNzsvbj8v+8eSsx7i1pcekpoFcfW1RPVKsbdiPnEce53bRKlXmIFikRLNQkwfglsH+v09xe1",
-	"gPqFIbmkVOPhYL3SkAkPyki+FlLrUa0aW5Z+tcJbsKqFVzJWzVuPI9tKm9o4eXtJJpblmC+MC8FrhdmW",
-	"fqmY8j9u541CjLbez+z5Pf3HNlhUCrJKhj17e3p6cvqSB/zF4cmr46MKsYrDbBRq56hji9o+y6nYwgO8",
-	"TS7LAfsjmoynEF/5wqfWXO+szvqpx9nM3VaSSamqXRVKXr0ZtRTDfrzT6RxQIkfXenvxnFxsPtUpNqI0",
-	"v0HKY20ygQVOIhyEuJzXAxQWiHfdRegf2quHi/Khv/Hwx5Z6Eh0Z4txId3uO+PF6GfmJwJbIW34eTMAX",
-	"wsMPemRyVao8NiAcDFEEgiPl4nK8UJCeOjfzMxKpxno74mgmLG1Z0Ga3NBAm8P1Ms+MBn4Cj18UIYcCx",
-	"9KAUWtYkp9q46TgV6oodvjlpDNRAHVMjtBo8/3b++rTBDlX5l+/V/Ki5HUUsFsZgyhKKDamTGTJv54DN",
-	"p8JhX1Wdbwyw4khlDMoSAoq7HL+fXPCA5yYtpLf9ZlPPQFmdmxga2kyaxaYmRivs8aRLi1s/JqeQdQ2m",
-	"+HgdNVqNCBfhEWImeZ93GlGj4xEyJQM2r1vNtPw0NQG3DY4osCUpfQSquA6q5LbmS3OZpizRPzGlq/0y",
-	"qmoZmtGzaKh2guW/J792A6UdRfeFr+U6/70LBezusrpyqYW2tB7fUhtL0qbe45s2vqfhxvbB4xvXB9qL",
-	"gPd2EWzbd3Ta23l875aPIzSTXF4eeXh7ecuEwkOeZcLc8j5/TmFWeESgP4sJRXD6jY32IiDgFR9tbPNu",
-	"eSNs0fygR7Z5R7fYFk3EdPOObvUs7kXoGbjcqOLjUPntVa91uUH1dtX6+GYEqVYTy5xusDJ06TGz6LYi",
-	"pS22mPgNFNWUWkFQBDaUhFY07/xdrMVHCjb04aDuFRNwRX4OalcG76mcVkuaq9t1i+DRxf624A4L/dUt",
-	"rMk+3k/rtxW+qr/u4AKru0O0o/v4juXn128hYdeQ8LKehCtBgdIWzefLmin8rCtYRWz5LI98olCDkSKh",
-	"6NHY5t8XILJP9PHi0ucOfvstGnyLBv/p0cB7DmL6e1tceP9i0aHSx5CjlR3M+0tEs//E512w7vlz+jA7",
-	"zMQVOfvQfw20tXK932y22nuNqBE1Wv39aD8iDylE2QgluSLBMQjVrphbcsC1b0RUOVH9Te3O4ZuTyg1w",
-	"X1YtLhf/DgAA//8=",
+	"7Fv7b9u2t/9XCN4B2+6VbPmVh4eLIWuSzrtdUiQpirs6m2np2GIjkR5JxfEC/+9f8FCyJVtJ3DbND0N/",
+	"iiyRPIfn8TkPMvc0lOlMChBG0/49nTHFUjCg8NdbBRNQ9ikCHSo+M1wK2qejOePmfy9PXp2fHV+OyA8X",
+	"p6/IfrsbeERDaMeQbqPzI4llEmliYiBM6DkokgnDE3yhMkFipkkoRZhkEUREKvxgeAqEa5LNPLIX2PWk",
+	"iDRhZijs51Rq0yDnJgZFZsgdiBC0R5iISMqSiVSpXUzgOwWET4VUEDWGgnoU7lg6S4D2KW5gL6Ae5XZD",
+	"MbAIFPWoYKn9nG/cozqMIWVWAmYxs1+0UVxM6XLp0Y9yPIi2hTM4JnKCe/koxxWi+ZPv3iPhGTPxmqxb",
+	"0aMK/s64goj2jcqgzMV3Cia0T/+ruVZb033VzcExsjVT8iOE5nHW8kEV9iKYsCwx/vpbDYvr1b+QTZWJ",
+	"J6VnzaTKYqfbO2izrt/pjSO/G+63/APYD33o7B0eHo4PDvbbnXq+Hbkv5NkASx9n2o6oE2o9U/l6X8SV",
+	"FSXomRQa0Gd/YdEF/J2BNvZXKIUBgY9sNkt4yCzLzY/a8n2/5vOeglIyd3XDeFJFg7IAM9zXjBkDStCl",
+	"R3lE+zSYtMbdqBX6B5Me87tRAP5h2G35e2GbtSf7kxb0etSjKWjNpvkCMVkRIENHYEjJWAG70TlKJECG",
+	"Ba0h7RPnfiSSoMX3hqTMhLEbCtMsYYrA3UyB1haDhvTPD0f+H8z/J/APr39YPzf+8q//u/Tpx5+/G1Lr",
+	"7IaZTNN+NwisWHdTwomV2wVoq2TURtU0jkp7zHfGcF8/kVEu6RGx5qDJWJq4YQV6nNvM5+nv89ShnM0g",
+	"/srMVKRx8HzSEAsiEbyRXdztqVRjHkUgnsFeQaUclY8YjkhFhlkQdID8Jse6eH4NAhRLip8XwKLPN2R0",
+	"e3kD1uBCPqQkYWFuv2t+yPAT+dkwyM6zqeBqxW7KFkRIQyJJTMz1tkFiwLX8i2lpK6i0gbAeyZJLULeg",
+	"TgpdvJi58pw+0ciAM6eSxHrP6MKXMgUTWyFwTeZKiimZc+Ngx5FvkIHRJJFTYiBJNEmlApKJCFxOo1kK",
+	"ZMSjEYruNzm+yMTx2mp3F1rEDG6GhYbfAu0HHh2z8EZOJm94yg2+sPtLwK6gab9lf+cZVhFbVi+ODO3T",
+	"dtAO/FbbDw6uWq1+r90PDv6gHp0wntgpQe4VOwZelYkzF9pKuY7fm4STvf1x2NuD1mGrA+1W1D3sBV2n",
+	"L2VqWenu56wUKqWX7169Orm8tK+yMATAPX2Cmp3gH/cMSwyKYK4y0aBenhyWEmKbcvpHVlUQPZUce4RZ",
+	"yxBT+7eUCs9llkQkZrdAxgCCxJBEdYl058fGA4nrw6mp3dobOeXis6xrd4EijV2QhmtyyxIeof3/DiaW",
+	"0Zk0R0ki506CL4YbKRJH2GM5+TLM9p4VZjHFsakK0rsRco5ASxwTG6aF0ti2JruOG2/NhxnC3UraGcth",
+	"q1UyllbQaDdaGxZz/vZqcH526ZHXJ1ce+fXk6PjRhLPOmM6kOZWZeFlVWZlNkGpZQ93n1JDCUlNIorMw",
+	"RncnV2sX5XqN3vPYmrHRWJVIVdRPa+3CHdcG7duGRB7CO8FuGU/Y2AnjxcSGLBsbgEImLGdjmxyzMK6Y",
+	"eu+ZM4o8DOckkR6Ky3EykYoIOd+w+AswauEfTUxdi+GyKPztZzKPOS6IEVgqExOmb2xEZlPGxYOusAGe",
+	"vcfsPuWCp1mKMTP3AZtkTEHlTnAl5e9MLPLiSr+sUqUkKRMLogrqJZ9oH36F5DBmmmQaIpLNUJEF4X+H",
+	"Lt8JlplYKv4PvDSoOfn2iQaBfSripEiG9ChnCWn3yS/AFChydf5/J2cb1UDrq4AghugiYou8qkatbyj7",
+	"/fv3vmUWhLGSgm2N/2pDnSSsNKhPRm5Ho1oVtxp7W5HLjf/EaLWSDLJ6sq4Sy/y9t5F0DsK4fN6SnSk5",
+	"A2W466KUikqWJOcT2v+wg5yLpH557dE7fyp9y56vb/jMl0iaJf5MYu1SbOXOlyk3/4CSpTcqsgO6eUla",
+	"lxLwaJWkOhV5uV+ti5LvXUViHdlIabdYFVaJUmdZstH7rQ6GBusdocNxZktBLcWjC7aXa3OtY//Xq6u3",
+	"xA0o9uGCrl01ZXfOe3uHh97al7tBsOXNJZIt1wkrDOVDQX+9M5Tm9WoNOcYu59KjFd3V24rlEF3f+gob",
+	"y8x4hTSUnCqWbptQqXl2X5scFm0hTOvGSt5A3hqqF+2u5lSIw6u0Q2pZWLcnTLFJ5/7YwngONjrLomNY",
+	"xwD294qsFiXgkfEC480NLOZSRQ6IuCaRDLMUhHkOptrYy621ghwp640AbkGtQjAaAtosREU/gBkytQnh",
+	"A6Cyih1PAgndNGY3tc54TxM23ea3hda5AO2RIA/ZiK3CetKHwGtd1/qS/e7fMoX9H0v3TFKP/j9oer30",
+	"6OB4m9AbMAaU9kjEp9xoj4waI4+M/hrhiczIH3lkDFMuBEZ4EREQES86KIwkON1m1Dg/d/83IKYmpv12",
+	"r4MAUPxueau+c/8TmrtbJrPqwmzv51y4wyk5Icwm+5WI9K3zUum8bNp3IZxdYyaaro2Vm74G2CIuzgm5",
+	"tiiAOAtaE8WnsSlS0ErEqWqkLifBHNrwormZr24UhyhPP8cwsRULNySUmTCaME2cStA2i2D0aCiyoFcx",
+	"hgdZscaczowudZxcTwhEBBHRkkyY8sgcksT6yJhFyWJ3PrrLihHePy1neetCcL7mWMoEmCiv2Vtu2PGu",
+	"yr7iKdQrW6w4mDPHwk9EZEmyPi7GZMO+ctX0Zqizsa5wm+e3PcsQIldcMYUV+b1VmrYb5cFxDd1BZPPk",
+	"CS8ZpkVIvmo6NOhGcF85/Ha+ZtEbQX8GcmYjrLQVeeThkjKzpi2MkgkJY6ZYaPF7A3h7rfZjwPvncHgX",
+	"BP5weNc6HQ7v9k+v/+e7x9LB/WUFb57TZPJlq+IJKunnbsRcQLh0s7aJYkWzNopIcjH1LC4xW8RW6R8s",
+	"K0D5lU1yRanCw+FmBsEj6hUIvQGVVbQqY8bKr9b25q0T6/Uey+qt4kNdylJpxNenWmyVZrksO994JeGq",
+	"qdry85Gn9byVYOHUh5m9fKCYqTOLUqJVipwX787OBmevqUdPjwZvTo5LxEoOs5WAXVoZayvtiwyTKLuA",
+	"08l10eZ/QpJhDOGNS2gqJf7O4qyuepLOzKIUJApR7SpQ9Opt1BLk4vQV6XQ6h/kdIEHeXb1CF5vHMoHi",
+	"KpClPJEqZTZxiZgB3w6nVYCyid99d+m7h/b64ap46G89/FGTJ1pHhjBT3Cwurf04uYxdX6IGeYuD1Qhc",
+	"gjv6KMcqE4XIQwXMwKhRnN5gjC2aHDnp2JiZ69RwMZH1Foedaa6LRDVdYFsaje9n7GAP6RQMfs4bGUNq",
+	"UwosiIpc40wqE08SJm7I0dtBYyiG4gQLnHX7+7fL87MGORLFK1equYZ3OwhIyJSyIYsJMsIKZUScnj0y",
+	"j5mx9VK5y4J3sBIegtBoAfktmN8HV9SjmUry3et+sylnILTMVAgNqabNfFLTopWt3bhJ8vtSKkPIugWV",
+	"H/sHjXYjsIPsEmzGaZ92GkGj4ywkRgU2b1vNpDggm4KpM0e7YY27dAhUch0rkkXFl+Y8SUgkfyJClqtq",
+	"K6oVNFvPwtbewKb1jvzG3Z12EDwEX6tx7tTNbrC7y+jSdSCc0np6SqU5ipN6T0/aOtWzE9uHT0/cbKsv",
+	"PdrbZWN1NxBwbufpuTVHNNgZXV27eXx6cT8H4SFLU6YWtE9fIcwyZxHWn9kUERx/2wJ66aHh5UdHunm/",
+	"uku3bH6UY928x/t/y6a16eY93odaPmihF2AyJfIjquLUWm5Ur175Xtpmk2cMiRRTTYz0CDNEihBskZEf",
+	"dVWvZzZIAW5yQrR1bJbgojpvMA4FZp1SgJdDn90rjmjeu3tuy0/c+sgBRtVvpmDyCO5VLqs+kFuthzTX",
+	"NxeX3pOD3U3MHQa6a3E7DMyvlNr87tN9vnpn5EV9fwd3Wt/gwhndp2esDpS/wcuu8PK6GtBLAIMhEE8c",
+	"ivzL/6KLcDlOfZHvPhNsWUyJEGd2gKg6rLgCln4mXuSXc3dw7W/I8g1Z/j3I4rzQWv/3Ov8Xhq+GNKX6",
+	"Cl2yqKw+XFtrdueYzlmrKDLHY+tRym4QOEbuyFNXyoh+s9lq7zeCRtBo9Q+CgwA9JN/KFixlAjduAa3y",
+	"TwMaPXDj6AozOqwLsAw7ejso3el36d7yevmfAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
