@@ -18,6 +18,9 @@ type RunKey struct {
 type Record struct {
 	Team, Project, Job string
 	Run                model.JobRun
+	// Leased says that the recorder vouches for the run until it has concluded, by storing it again every few seconds.
+	// When it stops doing so, it has died, and the run has failed.
+	Leased bool
 }
 
 // Runs is where the handler reads runs from.
@@ -26,4 +29,7 @@ type Runs interface {
 	// Returns ErrNotFound if there is none, or none of that job, project or team.
 	// Returns ErrUnavailable if the store cannot be reached.
 	Run(ctx context.Context, key RunKey) (model.JobRun, error)
+	// Await returns the run as soon as it has concluded, or else as it is when enough is closed.
+	// Returns errors as Run does, and the context's when it ends.
+	Await(ctx context.Context, key RunKey, enough <-chan struct{}) (model.JobRun, error)
 }

@@ -15,21 +15,25 @@ import (
 const runFields = `active, backoff_limit, completions, concluded, failed, run_name, status, succeeded, started_at,
 	concluded_at`
 
-const runColumns = "team, project, job, id, " + runFields
+const leaseFields = "lease_boot, lease_renewed, lease_renewed_at"
 
-const runValues = " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+const runColumns = "team, project, job, id, " + runFields + ", " + leaseFields
+
+const runValues = " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
 
 // replaceRun lets a new record take the place of an old one.
 const replaceRun = `ON CONFLICT (team, project, job, id) DO UPDATE SET active = excluded.active,
 	backoff_limit = excluded.backoff_limit, completions = excluded.completions, concluded = excluded.concluded,
 	failed = excluded.failed, run_name = excluded.run_name, status = excluded.status, succeeded = excluded.succeeded,
-	started_at = excluded.started_at, concluded_at = excluded.concluded_at`
+	started_at = excluded.started_at, concluded_at = excluded.concluded_at, lease_boot = excluded.lease_boot,
+	lease_renewed = excluded.lease_renewed, lease_renewed_at = excluded.lease_renewed_at`
 
 // values returns the values of runColumns.
-func values(r server.Record) []any {
+func values(r server.Record, l lease) []any {
 	return []any{
 		r.Team, r.Project, r.Job, r.Run.ID, r.Run.Active, r.Run.BackoffLimit, r.Run.Completions, r.Run.Concluded,
 		r.Run.Failed, r.Run.RunName, r.Run.Status, r.Run.Succeeded, r.Run.StartedAt.Unix(), seconds(r.Run.ConcludedAt),
+		l.boot, l.renewed, l.renewedAt,
 	}
 }
 
@@ -52,26 +56,37 @@ func instant(s sql.Null[int64]) *time.Time {
 
 // Run implements server.Runs.
 func (s *Store) Run(ctx context.Context, key server.RunKey) (model.JobRun, error) {
-	run := model.JobRun{ID: key.Run}
-	var started int64
-	var concluded sql.Null[int64]
-	err := s.db.QueryRowContext(ctx,
-		"SELECT "+runFields+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
-		key.Team, key.Project, key.Job, key.Run).
-		Scan(&run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed, &run.RunName, &run.Status,
-			&run.Succeeded, &started, &concluded)
+	run, l, err := scanRun(s.db.QueryRowContext(ctx,
+		"SELECT id, "+runFields+", "+leaseFields+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
+		key.Team, key.Project, key.Job, key.Run))
 	if err != nil {
 		return model.JobRun{}, classify(err)
 	}
+	err = s.clock.settle(&run, l)
+	return run, err
+}
+
+// scanRun scans an id, runFields and leaseFields, after the others.
+func scanRun(row interface{ Scan(...any) error }, others ...any) (model.JobRun, lease, error) {
+	var run model.JobRun
+	var l lease
+	var started int64
+	var concluded sql.Null[int64]
+	err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed,
+		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &l.boot, &l.renewed, &l.renewedAt)...)
 	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
-	return run, nil
+	return run, l, err
 }
 
 // PutRun stores the run, in place of the one of the same id and job if there is one. Times lose their fractions of
 // seconds.
 // Returns an error that names the field and the rule if the run breaks the contract.
 func (s *Store) PutRun(ctx context.Context, record server.Record) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO runs ("+runColumns+")"+runValues+replaceRun, values(record)...)
+	l, err := s.clock.renew(record)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, "INSERT INTO runs ("+runColumns+")"+runValues+replaceRun, values(record, l)...)
 	return classify(err)
 }
 
@@ -109,7 +124,7 @@ func importRuns(ctx context.Context, conn *sql.Conn, records iter.Seq2[server.Re
 		if err != nil {
 			return err
 		}
-		if _, err := insert.ExecContext(ctx, values(record)...); err != nil {
+		if _, err := insert.ExecContext(ctx, values(record, lease{})...); err != nil {
 			return classify(err)
 		}
 	}

@@ -20,7 +20,9 @@ var ErrExists = errors.New("exists already")
 //
 // Every method returns an error that wraps server.ErrUnavailable when the database cannot be reached.
 type Store struct {
-	db *sql.DB
+	db      *sql.DB
+	clock   steady
+	watcher watcher
 }
 
 // Open opens the store that the URL names, and brings its schema up to date. The form is sqlite:PATH; the file is
@@ -32,11 +34,15 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if !ok || path == "" {
 		return nil, fmt.Errorf("store %q: not of the form sqlite:PATH", url)
 	}
+	clock, err := newSteady()
+	if err != nil {
+		return nil, fmt.Errorf("the machine's clock: %w", err)
+	}
 	db, err := openSQLite(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", url, err)
 	}
-	return &Store{db: db}, nil
+	return &Store{db: db, clock: clock, watcher: watcher{waiting: map[server.RunKey]map[*waiter]struct{}{}}}, nil
 }
 
 // Close gives the database up. Every later call fails with server.ErrUnavailable.

@@ -369,7 +369,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"sqlite:" + directory:        "is a directory",
 		"sqlite:/nowhere/jobruns.db": "no such file or directory",
 		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                               "not a SQLite database",
-		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 1: use a newer version",
+		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 2: use a newer version",
 		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                          "belongs to another program",
 		"sqlite:" + write("file", "") + "/below.db":                                                           "not a directory",
 	} {

@@ -66,7 +66,7 @@ func (c *Command) Run() int {
 		StartedAt:    now(),
 	}
 	report := func() {
-		c.Record(server.Record{Team: c.Team, Project: c.Project, Job: c.Job, Run: run})
+		c.Record(server.Record{Team: c.Team, Project: c.Project, Job: c.Job, Run: run, Leased: true})
 	}
 	report()
 	status := 0

@@ -74,7 +74,7 @@ func TestStates(t *testing.T) {
 	}
 	first, end := recorded[0].Run, recorded[len(recorded)-1].Run.ConcludedAt
 	running := func(completions int) server.Record {
-		return server.Record{Team: "t", Project: "p", Job: "j", Run: model.JobRun{
+		return server.Record{Team: "t", Project: "p", Job: "j", Leased: true, Run: model.JobRun{
 			ID: first.ID, RunName: first.RunName, Active: model.Yes, BackoffLimit: 5, Completions: completions,
 			Status: model.Running, StartedAt: first.StartedAt,
 		}}

@@ -14,6 +14,9 @@ const (
 	lastChance = 10 * time.Second
 )
 
+// renewal is how often a state is written again that is still the latest, to say that this recorder lives.
+const renewal = 5 * time.Second
+
 // Runs is where a recorder writes runs.
 type Runs interface {
 	// PutRun stores the run in place of an earlier state of it.
@@ -22,8 +25,8 @@ type Runs interface {
 	Close() error
 }
 
-// Recorder writes the state of one run in the background, and goes on trying when the store cannot be written. A state
-// that a newer one has overtaken is not written any more.
+// Recorder writes the state of one run in the background, again every few seconds, and goes on trying when the store
+// cannot be written. A state that a newer one has overtaken is not written any more.
 type Recorder struct {
 	open   func(context.Context) (Runs, error)
 	warn   func(error)
@@ -77,30 +80,37 @@ func (r *Recorder) write(ctx context.Context) error {
 			_ = store.Close() // everything is written by now, or reported
 		}
 	}()
-	warned := false
-	for record := range r.latest {
-		newer := r.latest
-		for retry := firstRetry; ; retry = min(2*retry, maxRetry) {
-			err := put(record)
-			if err == nil {
-				break
+	var record server.Record
+	var again <-chan time.Time // when to write the record once more
+	var failure error          // of the latest attempt to write it
+	latest, retry, warned := r.latest, firstRetry, false
+	for {
+		select {
+		case next, more := <-latest:
+			switch {
+			case more:
+				record = next
+			case failure == nil:
+				return nil
+			default:
+				latest = nil // this state is the last, and not written yet
 			}
+		case <-again:
+		case <-ctx.Done():
+			return failure
+		}
+		failure = put(record)
+		switch {
+		case failure != nil:
 			if !warned {
 				warned = true
-				r.warn(err)
+				r.warn(failure)
 			}
-			select {
-			case next, more := <-newer:
-				if more {
-					record = next
-				} else {
-					newer = nil // closed: this state is the last
-				}
-			case <-time.After(retry):
-			case <-ctx.Done():
-				return err
-			}
+			again, retry = time.After(retry), min(2*retry, maxRetry)
+		case latest == nil:
+			return nil
+		default:
+			again, retry = time.After(renewal), firstRetry
 		}
 	}
-	return nil
 }

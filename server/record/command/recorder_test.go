@@ -95,12 +95,17 @@ func TestRecorder(t *testing.T) {
 			close(f.hold)
 		}, []int{0, 9}, 0, nil, 0},
 		"nothing to write": {&fakeStore{}, func(*Recorder, *fakeStore) {}, nil, 0, nil, 0},
+		"writes again, to say that it lives": {&fakeStore{}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+			time.Sleep(2*renewal + renewal/2)
+		}, []int{0, 0, 0}, 0, nil, 0},
 		"a store that comes back": {&fakeStore{broken: broken}, func(r *Recorder, f *fakeStore) {
 			r.Record(state(0))
 			time.Sleep(time.Hour)
 			f.fix()
-			time.Sleep(maxRetry)
-		}, []int{0}, 1, nil, 0},
+			r.Record(state(1))
+			synctest.Wait()
+		}, []int{1}, 1, nil, 0},
 		"the latest state when it comes back": {&fakeStore{broken: broken}, func(r *Recorder, f *fakeStore) {
 			r.Record(state(0))
 			synctest.Wait()

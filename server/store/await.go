@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// watcher keeps who waits for which run. While somebody waits, one watch looks for conclusions on behalf of all.
+type watcher struct {
+	mu      sync.Mutex
+	waiting map[server.RunKey]map[*waiter]struct{}
+	watch   *watch // nil while nobody waits
+}
+
+// waiter is told of its run's conclusion, or by nil to look for itself. It is told once until it has listened.
+type waiter struct {
+	told chan *model.JobRun
+}
+
+// Await implements server.Runs.
+func (s *Store) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (model.JobRun, error) {
+	w := &waiter{told: make(chan *model.JobRun, 1)}
+	watch := s.wait(key, w)
+	defer s.forget(key, w)
+	select {
+	case <-watch.begun:
+	case <-ctx.Done():
+		return model.JobRun{}, ctx.Err()
+	}
+	for {
+		// What concludes before this look is seen here, and what concludes after it is told, for the watch has begun.
+		run, err := s.Run(ctx, key)
+		if err != nil || run.Concluded {
+			return run, err
+		}
+		select {
+		case concluded := <-w.told:
+			if concluded != nil {
+				return *concluded, nil
+			}
+		case <-enough:
+			return run, nil
+		case <-ctx.Done():
+			return model.JobRun{}, ctx.Err()
+		}
+	}
+}
+
+// wait enters a waiter, and returns the watch that tells it.
+func (s *Store) wait(key server.RunKey, w *waiter) *watch {
+	s.watcher.mu.Lock()
+	defer s.watcher.mu.Unlock()
+	if s.watcher.watch == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		s.watcher.watch = &watch{store: s, begun: make(chan struct{}), cancel: cancel}
+		go s.watcher.watch.run(ctx)
+	}
+	if s.watcher.waiting[key] == nil {
+		s.watcher.waiting[key] = map[*waiter]struct{}{}
+	}
+	s.watcher.waiting[key][w] = struct{}{}
+	return s.watcher.watch
+}
+
+// forget strikes a waiter out, and ends the watch with the last one.
+func (s *Store) forget(key server.RunKey, w *waiter) {
+	s.watcher.mu.Lock()
+	defer s.watcher.mu.Unlock()
+	delete(s.watcher.waiting[key], w)
+	if len(s.watcher.waiting[key]) == 0 {
+		delete(s.watcher.waiting, key)
+	}
+	if len(s.watcher.waiting) == 0 {
+		s.watcher.watch.cancel()
+		s.watcher.watch = nil
+	}
+}
+
+// tell tells those who wait for the run; with nil, to look for themselves.
+func (s *watcher) tell(key server.RunKey, run *model.JobRun) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tellAll(s.waiting[key], run)
+}
+
+// tellEveryone tells all to look for themselves.
+func (s *watcher) tellEveryone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, waiters := range s.waiting {
+		s.tellAll(waiters, nil)
+	}
+}
+
+func (s *watcher) tellAll(waiters map[*waiter]struct{}, run *model.JobRun) {
+	for w := range waiters {
+		select {
+		case w.told <- run:
+		default: // told already, and has not listened yet
+		}
+	}
+}
