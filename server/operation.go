@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -88,6 +89,7 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			// kin-openapi would read it into memory, before the token is looked at.
 			request.Body = http.NoBody
 		}
+		o.joinHeaders(request.Header)
 		c.SetRequest(request)
 		err = openapi3filter.ValidateRequest(request.Context(), &openapi3filter.RequestValidationInput{
 			Request:    request,
@@ -115,6 +117,17 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 		}
 		return next(c)
+	}
+}
+
+// joinHeaders makes one line of several of the same header, as they are one list (RFC 9110, section 5.3): the generated
+// code takes only one.
+func (o *operation) joinHeaders(headers http.Header) {
+	for _, parameter := range o.route.Operation.Parameters {
+		name := parameter.Value.Name
+		if lines := headers.Values(name); parameter.Value.In == openapi3.ParameterInHeader && len(lines) > 1 {
+			headers.Set(name, strings.Join(lines, ", "))
+		}
 	}
 }
 
