@@ -18,6 +18,11 @@ type fakeStore struct {
 	// store may.
 	onRun, onToken func() error
 
+	// concluded gives a run that is awaited its conclusion, when set.
+	concluded chan model.JobRun
+	// left is told why somebody has stopped to await a run, when set.
+	left chan error
+
 	mu      sync.Mutex
 	runs    map[server.RunKey]model.JobRun
 	tokens  map[server.TokenHash]server.Token
@@ -31,6 +36,23 @@ func (s *fakeStore) Run(_ context.Context, key server.RunKey) (model.JobRun, err
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
 	return find(s, s.onRun, s.runs, key)
+}
+
+func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (model.JobRun, error) {
+	run, err := s.Run(ctx, key)
+	if err != nil || run.Concluded {
+		return run, err
+	}
+	select {
+	case run = <-s.concluded:
+	case <-enough:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if s.left != nil {
+		s.left <- err
+	}
+	return run, err
 }
 
 func (s *fakeStore) Token(_ context.Context, hash server.TokenHash) (server.Token, error) {

@@ -14,7 +14,7 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
-	writeTimeout      = maxWait + 30*time.Second
+	writeTimeout      = 30 * time.Second // and as long as the answer may be held
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
 )

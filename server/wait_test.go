@@ -1,0 +1,152 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// newRunningAPI returns an api whose example run has not concluded, and the secret of a token that may see it.
+func newRunningAPI(t testing.TB) (*api, string) {
+	t.Helper()
+	a, secret := newFilledAPI(t)
+	run := exampleRun(t)
+	run.Status, run.Active, run.Concluded, run.ConcludedAt = model.Running, model.Yes, false, nil
+	a.store.runs[exampleKey] = run
+	a.store.concluded = make(chan model.JobRun)
+	a.store.left = make(chan error, 1)
+	return a, secret
+}
+
+// preferring returns a GET for the example run as it goes over the wire, with lines of the Prefer header.
+func preferring(t *testing.T, secret string, prefer ...string) string {
+	t.Helper()
+	var lines strings.Builder
+	for _, p := range prefer {
+		fmt.Fprintf(&lines, "Prefer: %s\r\n", p)
+	}
+	return strings.Replace(get(runPath(t, exampleKey), secret), "\r\n\r\n", "\r\n"+lines.String()+"\r\n", 1)
+}
+
+// TestWaitIsOverWhenTheTimeIsUp runs in a bubble, whose time passes only when all wait.
+func TestWaitIsOverWhenTheTimeIsUp(t *testing.T) {
+	for _, test := range []struct {
+		prefer []string
+		held   time.Duration
+		header string
+	}{
+		{[]string{"wait=10"}, 10 * time.Second, "wait=10"},
+		{[]string{"wait=3600"}, time.Minute, "wait=60"},
+		{[]string{"respond-async", "wait=2"}, 2 * time.Second, "wait=2"},
+		{[]string{"wait=0"}, 0, "wait=0"},
+		{[]string{"wait=soon"}, 0, ""},
+		{nil, 0, ""},
+	} {
+		t.Run(strings.Join(test.prefer, "+"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, secret := newRunningAPI(t)
+				s := a.serve()
+				c := s.connect(t)
+				begin := time.Now()
+				write(t, c, preferring(t, secret, test.prefer...))
+				response, err := http.ReadResponse(c.reader, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				if held := time.Since(begin); held != test.held {
+					t.Errorf("held for %s, want %s", held, test.held)
+				}
+				if got := response.Header.Get("Preference-Applied"); got != test.header || response.StatusCode != http.StatusOK {
+					t.Errorf("status %d, Preference-Applied %q; want 200 and %q", response.StatusCode, got, test.header)
+				}
+				s.shutDown(t)
+			})
+		})
+	}
+}
+
+func TestWaitIsOverWhenTheRunConcludes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newRunningAPI(t)
+		s := a.serve()
+		c := s.connect(t)
+		go func() {
+			time.Sleep(40 * time.Second) // longer than the time that other answers have to be written
+			a.store.concluded <- exampleRun(t)
+		}()
+		status, body, err := c.ask(preferring(t, secret, "wait=60"))
+		if err != nil || status != http.StatusOK || !strings.Contains(body, `"concluded":true`) {
+			t.Errorf("%d %s %v", status, body, err)
+		}
+		s.shutDown(t)
+	})
+}
+
+func TestShutdownAnswersWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newRunningAPI(t)
+		s := a.serve()
+		c := s.connect(t)
+		go func() {
+			time.Sleep(time.Second)
+			s.stop()
+		}()
+		begin := time.Now()
+		status, body, err := c.ask(preferring(t, secret, "wait=60"))
+		if err != nil || status != http.StatusOK || !strings.Contains(body, `"RUNNING"`) {
+			t.Errorf("%d %s %v", status, body, err)
+		}
+		if held := time.Since(begin); held != time.Second {
+			t.Errorf("held for %s, want 1s", held)
+		}
+		if err := <-s.done; err != nil {
+			t.Errorf("Serve returns %v", err)
+		}
+	})
+}
+
+func TestCallerWhoLeavesWaitsNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newRunningAPI(t)
+		s := a.serve()
+		c := s.connect(t)
+		write(t, c, preferring(t, secret, "wait=60"))
+		synctest.Wait()
+		time.Sleep(20 * time.Second) // longer than a request has to be read
+		begin := time.Now()
+		c.Close()
+		if err := <-a.store.left; !errors.Is(err, context.Canceled) {
+			t.Errorf("the wait ends with %v, want %v", err, context.Canceled)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("the wait ends after %s", took)
+		}
+		s.shutDown(t)
+	})
+}
+
+func TestWhatDoesNotExistIsNotWaitedFor(t *testing.T) {
+	a, secret := newRunningAPI(t)
+	request := func(path string) *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		r.Header.Set("Prefer", "wait=60")
+		return r
+	}
+	missing := exampleKey
+	missing.Run = "missing"
+	if got := a.send(request(runPath(t, missing))); got.status != http.StatusNotFound {
+		t.Errorf("status %d, want 404", got.status)
+	}
+}
