@@ -7,6 +7,7 @@
 //	run, resp, err := c.GetJobRun(ctx, client.RunRef{Project: "default-project", Job: "example-job", Run: id})
 //
 // An answer other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
+// [Client.WaitForJobRun] returns when the run has concluded.
 //
 // Answers with the status 429, 502, 503 or 504 and broken connections are asked for again, up to four times (see
 // [WithMaxRetries]) and never past the context's deadline, after the wait that the answer names in Retry-After
@@ -51,7 +52,8 @@ func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = 
 // WithUserAgent replaces the User-Agent header.
 func WithUserAgent(userAgent string) Option { return func(c *Client) { c.userAgent = userAgent } }
 
-// WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never.
+// WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never. [Client.WaitForJobRun]
+// goes on all the same.
 func WithMaxRetries(n int) Option { return func(c *Client) { c.maxRetries = n } }
 
 // New makes a client of the server at baseURL, an absolute http or https URL: "https://api.northflank.com", with or
@@ -128,15 +130,20 @@ func (r RunRef) check() error {
 // Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
 // getTeamJobRun: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}
 func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*model.JobRun, *Response, error) {
+	return c.getJobRun(ctx, ref, nil)
+}
+
+// getJobRun is GetJobRun with a preference (RFC 7240), or with none if that is nil.
+func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer) (*model.JobRun, *Response, error) {
 	if err := ref.check(); err != nil {
 		return nil, nil, err
 	}
 	var answer *http.Response
 	var err error
 	if ref.Team == "" {
-		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, nil)
+		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, &model.GetJobRunParams{Prefer: prefer})
 	} else {
-		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run, nil)
+		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run, &model.GetTeamJobRunParams{Prefer: prefer})
 	}
 	return result(c, answer, err, decodeRun)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
 )
 
 // exampleServer stands for the API, and knows one run.
@@ -60,6 +61,35 @@ func ExampleClient_GetJobRun() {
 	// example-job-5fcf67bc56e1913e21d49504 SUCCESS
 	// took 5m0s
 	// 999 requests left in the next 1h0m0s
+}
+
+func ExampleClient_WaitForJobRun() {
+	server := exampleServer() // yours is https://api.northflank.com, or where jobrund serves
+	defer server.Close()
+
+	c, err := client.New(server.URL, client.WithToken("my-token"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+
+	ref := client.RunRef{Project: "default-project", Job: "example-job", Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}
+	run, _, err := c.WaitForJobRun(ctx, ref, client.OnState(func(run *model.JobRun) {
+		fmt.Println("now", run.Status)
+	}))
+	switch {
+	case err != nil && run != nil: // the context's: it is not over yet
+		fmt.Println("still", run.Status)
+	case err != nil:
+		fmt.Println(err)
+	default:
+		fmt.Println("in the end", run.Status)
+	}
+	// Output:
+	// now SUCCESS
+	// in the end SUCCESS
 }
 
 func ExampleError() {

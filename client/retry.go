@@ -40,8 +40,7 @@ func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool
 	now := time.Now()
 	wait, asked := askedWait(resp, now)
 	if !asked {
-		wait = min(firstBackoff<<min(t.made, 10), maxBackoff)
-		wait = wait/2 + rand.N(wait/2) // so that those who failed together do not come back together
+		wait = jitter(min(firstBackoff<<min(t.made, 10), maxBackoff))
 	}
 	limit := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -56,6 +55,9 @@ func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool
 
 // backoff is a [retryablehttp.Backoff].
 func (t *tries) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return t.wait }
+
+// jitter takes up to half away, so that those who failed together do not come back together.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // temporary tells whether the same request may go better in a moment.
 func temporary(ctx context.Context, resp *http.Response, err error) bool {

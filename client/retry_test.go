@@ -31,6 +31,9 @@ func script(asked *int, handlers ...http.HandlerFunc) Option {
 		}
 		rec := httptest.NewRecorder()
 		handler(rec, req)
+		if err := req.Context().Err(); err != nil {
+			return nil, err
+		}
 		resp := rec.Result()
 		if resp.ContentLength > int64(rec.Body.Len()) {
 			resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
