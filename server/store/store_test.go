@@ -21,15 +21,15 @@ import (
 )
 
 var (
-	started   = time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
-	concluded = started.Add(5 * time.Minute)
+	started     = time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
+	concludedAt = started.Add(5 * time.Minute)
 )
 
 // record returns a record that the contract allows, with the changes.
 func record(change ...func(*server.Record)) server.Record {
 	r := server.Record{Team: "default", Project: "default-project", Job: "example-job", Run: model.JobRun{
 		ID: "d34582a4", Completions: 1, Concluded: true, RunName: "example-job-5fcf", Status: model.Success,
-		Succeeded: model.Yes, StartedAt: started, ConcludedAt: &concluded,
+		Succeeded: model.Yes, StartedAt: started, ConcludedAt: &concludedAt,
 	}}
 	for _, c := range change {
 		c(&r)
@@ -117,7 +117,7 @@ func TestPutRunReplaces(t *testing.T) {
 
 func TestFractionsOfSecondsAreDropped(t *testing.T) {
 	s, _ := open(t)
-	fraction := concluded.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
+	fraction := concludedAt.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
 	if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
 		t.Fatal(err)
 	}
