@@ -31,20 +31,22 @@ type fakeStore struct {
 
 var _ server.Store = (*fakeStore)(nil)
 
-func (s *fakeStore) Run(_ context.Context, key server.RunKey) (model.JobRun, error) {
+func (s *fakeStore) Run(_ context.Context, key server.RunKey) (*model.JobRun, error) {
 	s.mu.Lock()
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
-	return find(s, s.onRun, s.runs, key)
+	run, err := find(s, s.onRun, s.runs, key)
+	return &run, err
 }
 
-func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (model.JobRun, error) {
+func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
 	run, err := s.Run(ctx, key)
 	if err != nil || run.Concluded {
 		return run, err
 	}
 	select {
-	case run = <-s.concluded:
+	case concluded := <-s.concluded:
+		run = &concluded
 	case <-enough:
 	case <-ctx.Done():
 		err = ctx.Err()

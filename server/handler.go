@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
@@ -28,20 +27,21 @@ func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestO
 	return gen.GetTeamJobRun200JSONResponse{JobRunDetailsJSONResponse: details}, err
 }
 
+// details returns an answer that is held as an error, for holdAnswers.
 func (h *handler) details(ctx context.Context, project, job, run string, prefer *string) (gen.JobRunDetailsJSONResponse, error) {
 	key := RunKey{Team: accessOf(ctx).team, Project: project, Job: job, Run: run}
-	var details gen.JobRunDetailsJSONResponse
-	var err error
-	if wait, ok := preferredWait(prefer); ok {
-		enough, cancel := untilShutdown(ctx, wait)
-		defer cancel()
-		details.Body.Data, err = h.runs.Await(ctx, key, enough)
-		applied := fmt.Sprintf("wait=%d", int(wait.Seconds()))
-		details.Headers.PreferenceApplied = &applied
-	} else {
-		details.Body.Data, err = h.runs.Run(ctx, key)
+	found, err := h.runs.Run(ctx, key)
+	if err != nil {
+		return gen.JobRunDetailsJSONResponse{}, err
 	}
-	return details, err
+	wait, ok := preferredWait(prefer)
+	switch {
+	case !ok:
+		return details(found, nil), nil
+	case found.Concluded || wait == 0:
+		return details(found, &wait), nil
+	}
+	return gen.JobRunDetailsJSONResponse{}, &held{key, wait}
 }
 
 // Login implements login: whoever comes this far has a valid token.

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -25,38 +27,42 @@ func requestID(c echo.Context) string {
 // logRequests writes a line for each request. Neither the path nor an unknown method is in it, only the operation: a
 // caller may have put anything there, a token included.
 func logRequests(log *slog.Logger) echo.MiddlewareFunc {
-	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
-		HandleError: true,
-		LogMethod:   true,
-		LogStatus:   true,
-		LogLatency:  true,
-		LogError:    true,
-		LogRemoteIP: true,
-		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
-			found := accessOf(c.Request().Context())
-			level := slog.LevelInfo
-			attributes := []slog.Attr{
-				slog.String("id", requestID(c)),
-				slog.Int("status", v.Status),
-				slog.Duration("duration", v.Latency),
-				slog.String("remote", v.RemoteIP),
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			begin := time.Now()
+			err := next(c)
+			if err != nil {
+				c.Error(err)
 			}
-			if found.operation != "" {
-				attributes = append(attributes, slog.String("method", v.Method), slog.String("operation", found.operation))
-			}
-			if found.token.Name != "" {
-				attributes = append(attributes, slog.String("token", found.token.Name))
-			}
-			if v.Error != nil {
-				attributes = append(attributes, slog.String("error", v.Error.Error()))
-			}
-			if v.Status >= 500 && c.Request().Context().Err() == nil { // else the caller has gone, which is no fault of ours
-				level = slog.LevelError
-			}
-			log.LogAttrs(c.Request().Context(), level, "request", attributes...)
+			logRequest(log, c, time.Since(begin), err)
 			return nil
-		},
-	})
+		}
+	}
+}
+
+func logRequest(log *slog.Logger, c echo.Context, took time.Duration, err error) {
+	ctx, status := c.Request().Context(), c.Response().Status
+	found := accessOf(ctx)
+	attributes := []slog.Attr{
+		slog.String("id", requestID(c)),
+		slog.Int("status", status),
+		slog.Duration("duration", took),
+		slog.String("remote", c.RealIP()),
+	}
+	if found.operation != "" {
+		attributes = append(attributes, slog.String("method", c.Request().Method), slog.String("operation", found.operation))
+	}
+	if found.token.Name != "" {
+		attributes = append(attributes, slog.String("token", found.token.Name))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError && ctx.Err() == nil { // else the caller has gone, which is no fault of ours
+		level = slog.LevelError
+	}
+	log.LogAttrs(ctx, level, "request", attributes...)
 }
 
 // recoverPanics turns a panic into an error, and tells the log where it came from.

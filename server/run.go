@@ -28,8 +28,8 @@ type Runs interface {
 	// Run returns the run as it was stored.
 	// Returns ErrNotFound if there is none, or none of that job, project or team.
 	// Returns ErrUnavailable if the store cannot be reached.
-	Run(ctx context.Context, key RunKey) (model.JobRun, error)
+	Run(ctx context.Context, key RunKey) (*model.JobRun, error)
 	// Await returns the run as soon as it has concluded, or else as it is when enough is closed.
 	// Returns errors as Run does, and the context's when it ends.
-	Await(ctx context.Context, key RunKey, enough <-chan struct{}) (model.JobRun, error)
+	Await(ctx context.Context, key RunKey, enough <-chan struct{}) (*model.JobRun, error)
 }

@@ -21,14 +21,14 @@ type waiter struct {
 }
 
 // Await implements server.Runs.
-func (s *Store) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (model.JobRun, error) {
+func (s *Store) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
 	w := &waiter{told: make(chan *model.JobRun, 1)}
 	watch := s.wait(key, w)
 	defer s.forget(key, w)
 	select {
 	case <-watch.begun:
 	case <-ctx.Done():
-		return model.JobRun{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	for {
 		// What concludes before this look is seen here, and what concludes after it is told, for the watch has begun.
@@ -39,12 +39,12 @@ func (s *Store) Await(ctx context.Context, key server.RunKey, enough <-chan stru
 		select {
 		case concluded := <-w.told:
 			if concluded != nil {
-				return *concluded, nil
+				return concluded, nil
 			}
 		case <-enough:
 			return run, nil
 		case <-ctx.Done():
-			return model.JobRun{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }

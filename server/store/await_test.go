@@ -31,7 +31,7 @@ func put(t *testing.T, s *Store, r server.Record) {
 
 // awaited is what came of a wait.
 type awaited struct {
-	run model.JobRun
+	run *model.JobRun
 	err error
 }
 
@@ -63,7 +63,7 @@ func (s *Store) waiters() int {
 func wantAwaited(t *testing.T, done <-chan awaited, want server.Record) {
 	t.Helper()
 	got := <-done
-	if diff := cmp.Diff(want.Run, got.run); got.err != nil || diff != "" {
+	if diff := cmp.Diff(&want.Run, got.run); got.err != nil || diff != "" {
 		t.Errorf("%v, run (-want +got):\n%s", got.err, diff)
 	}
 }
@@ -225,7 +225,7 @@ func TestLease(t *testing.T) {
 	if at := run.ConcludedAt; at == nil || at.Before(before) || at.After(time.Now()) {
 		t.Errorf("concluded at %v, want the time of the last renewal, after %s", at, before)
 	}
-	want := model.JobRun{ID: run.ID, RunName: run.RunName, Concluded: true, Failed: model.Yes, Status: model.Failed,
+	want := &model.JobRun{ID: run.ID, RunName: run.RunName, Concluded: true, Failed: model.Yes, Status: model.Failed,
 		StartedAt: started, ConcludedAt: run.ConcludedAt}
 	if diff := cmp.Diff(want, run); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)

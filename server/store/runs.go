@@ -55,20 +55,19 @@ func instant(s sql.Null[int64]) *time.Time {
 }
 
 // Run implements server.Runs.
-func (s *Store) Run(ctx context.Context, key server.RunKey) (model.JobRun, error) {
+func (s *Store) Run(ctx context.Context, key server.RunKey) (*model.JobRun, error) {
 	run, l, err := scanRun(s.db.QueryRowContext(ctx,
 		"SELECT id, "+runFields+", "+leaseFields+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
 		key.Team, key.Project, key.Job, key.Run))
 	if err != nil {
-		return model.JobRun{}, classify(err)
+		return nil, classify(err)
 	}
-	err = s.clock.settle(&run, l)
-	return run, err
+	return run, s.clock.settle(run, l)
 }
 
 // scanRun scans an id, runFields and leaseFields, after the others.
-func scanRun(row interface{ Scan(...any) error }, others ...any) (model.JobRun, lease, error) {
-	var run model.JobRun
+func scanRun(row interface{ Scan(...any) error }, others ...any) (*model.JobRun, lease, error) {
+	run := new(model.JobRun)
 	var l lease
 	var started int64
 	var concluded sql.Null[int64]

@@ -65,7 +65,7 @@ func wantRun(t *testing.T, s *Store, want server.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want.Run, got); diff != "" {
+	if diff := cmp.Diff(&want.Run, got); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
 	}
 }

@@ -85,7 +85,7 @@ func (w *watch) look(ctx context.Context) error {
 			}
 			w.seen, key.Run = seq, run.ID
 			if run.Concluded {
-				w.store.watcher.tell(key, &run)
+				w.store.watcher.tell(key, run)
 			}
 		}
 		if err := rows.Err(); err != nil {

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/jobruns/jobruns/gen/model"
+	gen "github.com/jobruns/jobruns/gen/server"
+)
+
+// held is what a handler returns in place of an answer that is to wait for a run to conclude.
+type held struct {
+	key  RunKey
+	wait time.Duration
+}
+
+func (*held) Error() string { return "the answer is held" }
+
+// holdAnswers waits on behalf of handlers. It does so with little on the stack: what thousands of callers who wait take
+// of the memory is mostly that.
+func holdAnswers(runs Runs) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			var h *held
+			if !errors.As(err, &h) {
+				return err
+			}
+			run, err := h.await(c.Request().Context(), runs)
+			if err != nil {
+				return err
+			}
+			return answerHeld(c, h, run)
+		}
+	}
+}
+
+func (h *held) await(ctx context.Context, runs Runs) (*model.JobRun, error) {
+	enough, cancel := untilShutdown(ctx, h.wait)
+	defer cancel()
+	return runs.Await(ctx, h.key, enough)
+}
+
+// answerHeld answers as the handlers of both operations do, whose answer is the same in the document.
+func answerHeld(c echo.Context, h *held, run *model.JobRun) error {
+	return gen.GetJobRun200JSONResponse{JobRunDetailsJSONResponse: details(run, &h.wait)}.VisitGetJobRunResponse(c.Response())
+}
+
+// details is the answer with a run, to a caller who preferred to wait that long; nil for one who did not.
+func details(run *model.JobRun, wait *time.Duration) gen.JobRunDetailsJSONResponse {
+	answer := gen.JobRunDetailsJSONResponse{Body: model.JobRunResult{Data: *run}}
+	if wait != nil {
+		applied := fmt.Sprintf("wait=%d", int(wait.Seconds()))
+		answer.Headers.PreferenceApplied = &applied
+	}
+	return answer
+}
