@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -24,6 +25,8 @@ type getJobRun struct {
 	ref            client.RunRef
 	output         string
 	verbose, quiet bool
+	wait           bool
+	timeout        time.Duration // of the wait
 }
 
 func newGetJobRun() *cobra.Command {
@@ -38,12 +41,32 @@ NORTHFLANK_API_TOKEN, then in the current context of ~/.northflank/config.json, 
 nothing names a server, it is ` + defaultHost + `. A token that lies beside a host, in the environment or in a
 context, is sent to that host only. A context for the same server gives the project and the job where there are none.
 
-Requests that the server is too busy for are made again, for a minute at most.`,
+Requests that the server is too busy for are made again, for a minute at most.
+
+With --wait the result is printed when the run has concluded. Until then standard error tells how it is doing: on a
+terminal in a line that changes, elsewhere with a line for each change. Network trouble and restarts of the server do
+not end the wait. After --timeout the result is the last state seen. The exit status, with any output, is
+
+    0    if the run has succeeded
+    3    if it has failed
+    4    if it has not concluded in time
+    1    for any other error
+    2    for a wrong command line
+  130    after Ctrl-C`,
 		Example: `  northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
   northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json
-  NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose`,
+  NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose
+  northflank get job run --project p --job j --run r --wait --timeout 2h && echo the run has succeeded`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return get.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case cmd.Flags().Changed("timeout") && !get.wait:
+				return usagef("--timeout goes with --wait")
+			case get.timeout <= 0:
+				return usagef("--timeout %v: it has to be longer than nothing", get.timeout)
+			}
+			return get.run(cmd.Context())
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&get.ref.Project, "projectId", "", "`ID` of the project (or --project)")
@@ -53,6 +76,8 @@ Requests that the server is too busy for are made again, for a minute at most.`,
 	flags.StringVarP(&get.output, "output", "o", "", "`format`, json or yaml; for people if left out")
 	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
+	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
+	flags.DurationVar(&get.timeout, "timeout", 30*time.Minute, "`duration` of the wait at most, such as 90s or 2h")
 	get.server.add(cmd, "API `token`")
 	flags.SortFlags = false
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -83,6 +108,25 @@ func (get *getJobRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	see := get.once
+	if get.wait {
+		see = get.await
+	}
+	run, err := see(ctx, c, conn, ref)
+	if run != nil && !get.quiet {
+		text, err := format(run, time.Now(), colored(os.Stdout))
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stdout.Write(text); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// once returns the run of the moment.
+func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*model.JobRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
@@ -90,17 +134,52 @@ func (get *getJobRun) run(ctx context.Context) error {
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
 	if err != nil {
-		return explainRun(err, resp, conn, ref)
+		return nil, explainRun(err, resp, conn, ref)
 	}
-	if get.quiet {
-		return nil
+	return run, nil
+}
+
+// await returns the run that has concluded, or the last state seen, if any, with an error. That of a concluded run says
+// by an [*outcome] how it was.
+func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*model.JobRun, error) {
+	ctx, cancel := context.WithTimeout(ctx, get.timeout)
+	defer cancel()
+	progress := newProgress(get.quiet)
+	defer progress.stop()
+	var trouble string
+	run, resp, err := c.WaitForJobRun(ctx, ref, client.OnState(progress.state),
+		client.OnPause(func(resp *client.Response, err error, _ time.Duration) {
+			if get.verbose && resp != nil {
+				progress.print(trace(resp))
+			}
+			trouble = ""
+			if err != nil {
+				trouble = printable(explainRun(err, resp, conn, ref).Error())
+			}
+			progress.request(trouble)
+		}))
+	late := errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil
+	if get.verbose && resp != nil && !late {
+		progress.print(trace(resp))
 	}
-	text, err := format(run, time.Now(), colored(os.Stdout))
-	if err != nil {
-		return err
+	switch {
+	case late:
+		message := fmt.Sprintf("%s has not concluded after %v", describe(ref), get.timeout)
+		if run == nil {
+			message = fmt.Sprintf("%s has not said within %v how %s is doing", conn.host, get.timeout, describe(ref))
+		}
+		if trouble != "" {
+			message += "; the last request failed: " + trouble
+		}
+		return run, &outcome{exitTimeout, message}
+	case err != nil:
+		return nil, explainRun(err, resp, conn, ref)
+	case run.Status == model.Success:
+		return run, nil
+	case run.Status == model.Failed:
+		return run, &outcome{status: exitFailed}
 	}
-	_, err = os.Stdout.Write(text)
-	return err
+	return run, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
 }
 
 // complete fills in the defaults, and names what is still missing.
@@ -128,15 +207,20 @@ func (get *getJobRun) complete(defaults savedContext) (client.RunRef, error) {
 
 // explainRun says in the user's terms why there is no run to show.
 func explainRun(err error, resp *client.Response, conn connection, ref client.RunRef) error {
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return explained(err, "%s has no %s", conn.host, describe(ref))
+	case errors.Is(err, client.ErrForbidden):
+		return explained(err, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
+	}
+	return explain(err, resp, conn)
+}
+
+// describe names the run in a sentence.
+func describe(ref client.RunRef) string {
 	run := fmt.Sprintf("run %q of job %q in project %q", ref.Run, ref.Job, ref.Project)
 	if ref.Team != "" {
 		run += fmt.Sprintf(" of team %q", ref.Team)
 	}
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return explained(err, "%s has no %s", conn.host, run)
-	case errors.Is(err, client.ErrForbidden):
-		return explained(err, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, run)
-	}
-	return explain(err, resp, conn)
+	return run
 }

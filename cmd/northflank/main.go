@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,8 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitFailed      = 3   // the run that was waited for
+	exitTimeout     = 4   // before it was over
 	exitInterrupted = 130 // 128 + SIGINT, as a shell would say
 )
 
@@ -41,9 +44,17 @@ func exitOnInterrupt() {
 		if err == nil {
 			_ = term.Restore(stdin, state) // there is nobody left to tell
 		}
+		if tidy := interrupted.Load(); tidy != nil {
+			(*tidy)()
+		}
 		os.Exit(exitInterrupted)
 	}()
 }
+
+var interrupted atomic.Pointer[func()]
+
+// beforeInterrupt has tidy called before Ctrl-C ends the program, instead of what was to be called until now.
+func beforeInterrupt(tidy func()) { interrupted.Store(&tidy) }
 
 // run carries out a command line and returns the exit status.
 func run(args []string) int {
@@ -59,7 +70,12 @@ func run(args []string) int {
 	message := printable(err.Error())
 	var usage usageError
 	if begun && !errors.As(err, &usage) {
-		fmt.Fprintf(os.Stderr, "northflank: %s\n", message)
+		if message != "" {
+			fmt.Fprintf(os.Stderr, "northflank: %s\n", message)
+		}
+		if ended := (*outcome)(nil); errors.As(err, &ended) {
+			return ended.status
+		}
 		return exitError
 	}
 	fmt.Fprintf(os.Stderr, "northflank: %s (see %s --help)\n", message, cmd.CommandPath())
@@ -72,3 +88,11 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+// outcome is an error with an exit status of its own. There is nothing to say about it if the message is empty.
+type outcome struct {
+	status  int
+	message string
+}
+
+func (o *outcome) Error() string { return o.message }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -94,10 +95,26 @@ var runs = map[string]struct {
 	"html":        {200, `<html><h1>Log in</h1>`, map[string]string{"Content-Type": "text/html"}},
 	"redirect":    {302, "", map[string]string{"Location": "http://127.0.0.1:1/"}},
 	"missing":     {404, `{"error": {"status": 404, "message": "not found", "id": "req-1"}}`, nil},
+	"retried": {200, `{"data": {"id": "running", "active": 1, "backoffLimit": 3, "completions": 1, "concluded": false,
+		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
+	"failed": {200, `{"data": {"id": "running", "active": 0, "backoffLimit": 0, "completions": 1, "concluded": true,
+		"failed": 1, "runName": "no", "status": "FAILED", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`, nil},
+	"odd": {200, `{"data": {"id": "odd", "concluded": true, "runName": "no", "status": "CANCELLED", "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
 }
 
-// api answers like the contract, and writes down what it is asked and with which token.
+// sequences are runs that are answered like one of the above after the other, and like the last ever after. Nothing is
+// a connection that breaks.
+var sequences = map[string][]string{
+	"succeeds": {"running", "documented"},
+	"fails":    {"running", "failed"},
+	"restarts": {"running", "", "", "retried", "documented"}, // twice: net/http itself asks again on another connection
+	"vanishes": {"running", "missing"},
+}
+
+// api answers like the contract, though nothing is held, and writes down what it is asked and with which token.
 func api(logFile string) http.HandlerFunc {
+	var mu sync.Mutex
+	asked := map[string]int{} // how often, by the run's id
 	return func(w http.ResponseWriter, r *http.Request) {
 		log, err := os.OpenFile(logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -122,7 +139,20 @@ func api(logFile string) http.HandlerFunc {
 			io.WriteString(w, `{"data": {}}`)
 			return
 		}
-		run := runs[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]
+		if prefer := r.Header.Get("Prefer"); prefer != "" {
+			w.Header().Set("Preference-Applied", prefer)
+		}
+		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		if sequence := sequences[id]; sequence != nil {
+			mu.Lock()
+			n := min(asked[id], len(sequence)-1)
+			asked[id]++
+			mu.Unlock()
+			if id = sequence[n]; id == "" {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		run := runs[id]
 		for name, value := range run.headers {
 			w.Header().Set(name, value)
 		}

@@ -12,7 +12,7 @@ func newRoot() *cobra.Command {
 			newGroup("job", "Show something about a job", newGetJobRun())))
 	root.Long = `See how the runs of your jobs are doing, at Northflank or wherever jobrund serves.
 
-The exit status is 0 for success, 1 for an error and 2 for a wrong command line.`
+The exit status is 0 for success, 1 for an error and 2 for a wrong command line. "northflank get job run --wait" has more.`
 	root.SilenceUsage = true
 	root.SilenceErrors = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)

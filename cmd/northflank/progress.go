@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"golang.org/x/term"
+)
+
+const (
+	clearLine = "\r\x1b[K"
+	wrapOff   = "\x1b[?7l" // a line that is too long would be two, of which one could not be cleared
+	wrapOn    = "\x1b[?7h"
+)
+
+// progress shows on standard error how a run is doing that is waited for: on a terminal a line that changes, elsewhere a
+// line for each change.
+type progress struct {
+	quiet, live bool
+	began       time.Time
+	over        chan struct{} // closed at the end
+
+	mu      sync.Mutex
+	run     *model.JobRun // nil until one is seen
+	trouble string        // why the last request failed; empty if it has not
+	shown   string        // the last line; empty if there is none on the terminal
+}
+
+// newProgress begins to show progress, until stop.
+func newProgress(quiet bool) *progress {
+	p := &progress{
+		quiet: quiet,
+		live:  !quiet && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stderr.Fd())),
+		began: time.Now(),
+		over:  make(chan struct{}),
+	}
+	if p.live {
+		beforeInterrupt(p.stop)
+		go p.tick()
+	}
+	return p
+}
+
+func (p *progress) tick() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.over:
+			return
+		case <-ticker.C:
+			p.mu.Lock()
+			p.show()
+			p.mu.Unlock()
+		}
+	}
+}
+
+// state takes note of a new state.
+func (p *progress) state(run *model.JobRun) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.run, p.trouble = run, ""
+	p.show()
+}
+
+// request takes note of what the last request failed at, or with "" of one that has not.
+func (p *progress) request(trouble string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.trouble
+	p.trouble = trouble
+	if (before == "") != (trouble == "") { // what goes on says the same in other words, such as another port
+		p.show()
+	}
+}
+
+// print writes lines between those of the progress.
+func (p *progress) print(lines string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	fmt.Fprint(os.Stderr, lines)
+	if p.live {
+		p.show()
+	}
+}
+
+// stop clears the line. Nothing is shown afterwards.
+func (p *progress) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.over:
+	default:
+		close(p.over)
+		p.clear()
+	}
+}
+
+func (p *progress) clear() {
+	if p.live && p.shown != "" {
+		fmt.Fprint(os.Stderr, clearLine)
+		p.shown = ""
+	}
+}
+
+// show writes the line, if need be.
+func (p *progress) show() {
+	now := time.Now()
+	select {
+	case <-p.over:
+		return
+	default:
+	}
+	switch {
+	case p.quiet:
+	case p.live:
+		p.shown = liveLine(p.run, p.trouble, p.began, now, colored(os.Stderr))
+		fmt.Fprint(os.Stderr, clearLine+wrapOff+p.shown+wrapOn)
+	default:
+		line := p.trouble
+		if line == "" {
+			line = attempts(p.run, false)
+		}
+		if line != p.shown {
+			p.shown = line
+			fmt.Fprintln(os.Stderr, now.UTC().Format(time.RFC3339), line)
+		}
+	}
+}
+
+// liveLine is the state, the attempts and the time since the run started, or, of none that has been seen, since the
+// wait began.
+func liveLine(run *model.JobRun, trouble string, began, now time.Time, color bool) string {
+	line := "no answer yet"
+	if run != nil {
+		line, began = attempts(run, color), run.StartedAt
+	}
+	line += ", " + length(max(0, now.Sub(began)))
+	if trouble != "" {
+		line += "; " + trouble
+	}
+	return line
+}
+
+func attempts(run *model.JobRun, color bool) string {
+	return paint(run.Status, color) + ", " + plural(run.Completions, "attempt", "attempts") + " ended"
+}
