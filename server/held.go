@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,15 +22,24 @@ type held struct {
 
 func (*held) Error() string { return "the answer is held" }
 
+// manyWaiting is how many more have to wait before their garbage is collected.
+const manyWaiting = 1000
+
 // holdAnswers waits on behalf of handlers. It does so with little on the stack: what thousands of callers who wait take
 // of the memory is mostly that.
 func holdAnswers(runs Runs) echo.MiddlewareFunc {
+	var waiting atomic.Int64
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			err := next(c)
 			var h *held
 			if !errors.As(err, &h) {
 				return err
+			}
+			defer waiting.Add(-1)
+			if waiting.Add(1)%manyWaiting == 0 {
+				// What it took to let so many in is garbage by then, and would stay for as long as they wait.
+				time.AfterFunc(time.Second, debug.FreeOSMemory)
 			}
 			run, err := h.await(c.Request().Context(), runs)
 			if err != nil {
