@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// waitFor returns northflank as a command that waits for the run and prints it as JSON.
+func waitFor(t testing.TB, url, token, id string, flags ...string) *exec.Cmd {
+	t.Helper()
+	return program(t, "northflank", append([]string{"get", "job", "run", "--host", url, "--token", token, "--project", "p",
+		"--job", "j", "--run", id, "-o", "json", "--wait"}, flags...)...)
+}
+
+// waiting is a run that goes on until it is told to end, and somebody who waits for it.
+type waiting struct {
+	*api
+	token    string
+	recorder *exec.Cmd
+	end      io.Writer // of the command: one line ends it, with that exit status
+	id       string
+	waiter   *exec.Cmd
+	stderr   io.Reader       // of the waiter
+	stdout   strings.Builder // complete when the waiter has ended
+}
+
+// newWaiting returns when the waiter has seen the run running.
+func newWaiting(t *testing.T, flags ...string) *waiting {
+	t.Helper()
+	store := newStore(t)
+	w := &waiting{api: newAPI(t, store)}
+	w.token = output(t, "jobrund", "token", "create", "--name", "waiter", "--store", store)
+	w.recorder = recorded(t, store, `read status; exit "$status"`)
+	w.recorder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end the command with its recorder
+	stdin, _, stderr := pipes(t, w.recorder)
+	start(t, w.recorder)
+	w.end, w.id = stdin, runID(t, readLine(t, stderr))
+	w.eventually(t, w.id, func(*model.JobRun) bool { return true })
+
+	w.waiter = waitFor(t, w.server.url, w.token, w.id, flags...)
+	w.waiter.Stdout = &w.stdout
+	waiterErr, err := w.waiter.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stderr = waiterErr
+	start(t, w.waiter)
+	if line := readLine(t, w.stderr); !strings.Contains(line, "RUNNING") {
+		t.Fatalf("the waiter says %q", line)
+	}
+	return w
+}
+
+// start starts a process that does not outlive the test.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+}
+
+// tell ends the run with an exit status.
+func (w *waiting) tell(t *testing.T, status string) {
+	t.Helper()
+	if _, err := io.WriteString(w.end, status+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// want checks how the waiter ends, and what it prints of the run.
+func (w *waiting) want(t *testing.T, status int, run model.JobRunStatus) {
+	t.Helper()
+	rest, _ := io.ReadAll(w.stderr)
+	if got := exitStatus(t, w.waiter.Wait()); got != status || !strings.Contains(w.stdout.String(), `"status": "`+string(run)+`"`) {
+		t.Errorf("exit status %d, want %d and %s\n%s%s", got, status, run, w.stdout.String(), rest)
+	}
+}
+
+func TestWait(t *testing.T) {
+	for name, test := range map[string]struct {
+		status string // of the command
+		want   int
+		run    model.JobRunStatus
+	}{
+		"success": {"0", 0, model.Success},
+		"failure": {"7", 3, model.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWaiting(t)
+			w.tell(t, test.status)
+			w.want(t, test.want, test.run)
+			// Whoever comes later need not wait.
+			if got := exitStatus(t, waitFor(t, w.server.url, w.token, w.id).Run()); got != test.want {
+				t.Errorf("afterwards: exit status %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWaitUntilTheTimeout(t *testing.T) {
+	w := newWaiting(t, "--timeout", "1s")
+	w.want(t, 4, model.Running)
+	w.tell(t, "0")
+}
+
+func TestWaitForWhatDoesNotExist(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
+	out, err := waitFor(t, a.server.url, token, "nothing").CombinedOutput()
+	if got := exitStatus(t, err); got != 1 || !strings.Contains(string(out), "not found") {
+		t.Errorf("exit status %d: %s", got, out)
+	}
+}
+
+// TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again at the same address.
+func TestWaitThroughARestart(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			w := newWaiting(t)
+			address := strings.TrimPrefix(w.server.url, "http://")
+			w.server.stop(t, signal)
+			w.tell(t, "0")
+			if err := w.recorder.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			serve(t, w.store, "--addr", address)
+			w.want(t, 0, model.Success)
+		})
+	}
+}
+
+// TestWaitForARunWhoseRecorderIsKilled takes as long as a lease.
+func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
+	t.Parallel()
+	w := newWaiting(t)
+	if err := syscall.Kill(-w.recorder.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, 3, model.Failed)
+	run := w.run(t, w.id)
+	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
+		t.Errorf("the run reads %+v", *run)
+	}
+}
