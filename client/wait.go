@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -19,7 +20,12 @@ const (
 	// earlier for half of that, down to minHold.
 	maxHold = 50 * time.Second
 	minHold = 10 * time.Second
+
+	// maxSilence is how much later an answer may come: the other end of a connection may be gone without a word.
+	maxSilence = time.Minute
 )
+
+var errSilence = errors.New("there is no answer")
 
 // WaitOption changes what [Client.WaitForJobRun] does.
 type WaitOption func(*wait)
@@ -41,16 +47,17 @@ func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption 
 // asked again and again: after a second, and then after pauses that grow to 15 seconds. Either way pauses are as long
 // as the rate limit needs: the last tenth of a window is never spent.
 //
-// Answers with the status 429, 502, 503 or 504 and broken connections are ridden out for as long as the context allows,
-// whatever [WithMaxRetries] says, after the wait that the answer names, however long, and no less than those pauses.
-// Every other error ends the wait at once, and is like that of [Client.GetJobRun].
+// Answers with the status 429, 502, 503 or 504, broken connections and answers that are a minute late are ridden out for
+// as long as the context allows, whatever [WithMaxRetries] says, after the wait that the answer names, however long, or
+// else after pauses that grow in the same way. Every other error ends the wait at once, and is like that of
+// [Client.GetJobRun].
 //
 // When the context ends, the error is the context's as [errors.Is] sees it, and says what trouble there was at the end.
 // Only with that error the run is not nil: it is the last state seen, with its response. Both are nil if none was seen.
 //
 // Operations getJobRun and getTeamJobRun, like [Client.GetJobRun].
 func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOption) (*model.JobRun, *Response, error) {
-	w := newWait(c, opts)
+	w := newWait(ctx, c, opts)
 	var seen *model.JobRun
 	var seenIn *Response
 	var trouble error
@@ -104,7 +111,7 @@ type wait struct {
 	demanded  time.Duration // how long the server wants to be left alone
 }
 
-func newWait(c *Client, opts []WaitOption) *wait {
+func newWait(ctx context.Context, c *Client, opts []WaitOption) *wait {
 	single := *c
 	single.maxRetries = 0
 	w := &wait{
@@ -116,11 +123,11 @@ func newWait(c *Client, opts []WaitOption) *wait {
 		fresh:   true,
 	}
 	if c.http.Timeout > 0 {
-		w.hold = min(w.hold, c.http.Timeout*3/4)
+		w.hold = min(w.hold, c.http.Timeout/4*3)
 	}
 	single.api.Client = doer(func(req *http.Request) (*http.Response, error) {
 		answer, err := single.do(req)
-		w.temporary = temporary(req.Context(), answer, err)
+		w.temporary = temporary(ctx, answer, err)
 		w.demanded, _ = askedWait(answer, time.Now())
 		return answer, err
 	})
@@ -140,6 +147,8 @@ func (w *wait) ask(ctx context.Context, ref RunRef) (*model.JobRun, *Response, e
 			w.held = min(w.held, max(time.Until(deadline)-time.Second, time.Second))
 		}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, w.held+maxSilence, errSilence)
+	defer cancel()
 	prefer := fmt.Sprintf("wait=%d", w.held/time.Second)
 	begin := time.Now()
 	run, resp, err := w.client.getJobRun(ctx, ref, &prefer)
@@ -155,7 +164,7 @@ func (w *wait) next(resp *Response, err error) time.Duration {
 	}
 	if err == nil {
 		applied, known := appliedWait(resp.Header)
-		held := known && w.took >= max(applied, time.Second)*9/10 // else it may be shutting down
+		held := known && w.took >= max(applied, time.Second)/10*9 // else it may be shutting down
 		if held {
 			w.pause = firstPause
 		}

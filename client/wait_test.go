@@ -123,6 +123,14 @@ func TestWait(t *testing.T) {
 			requests: []request{now, hold, poll(s)},
 			states:   "RUNNING 0, SUCCESS 2", last: model.Success,
 		},
+		"applied for ever": {
+			handlers: []http.HandlerFunc{
+				answers(200, running, "Preference-Applied", "wait=99999999999"), answers(200, running, "Preference-Applied", "wait=99999999999"), answers(200, succeeded),
+			},
+			timeout:  1<<63 - 1,
+			requests: []request{now, hold, poll(s)},
+			states:   "RUNNING 0, SUCCESS 2", last: model.Success,
+		},
 		"server restarts": {
 			handlers: []http.HandlerFunc{applied(0, running), after(5*s, cut), nil, nil, answers(502, ""), applied(0, retrying), applied(10*s, succeeded)},
 			requests: []request{now, hold, cutAfter(5*s, s), again(s * 3 / 2), again(s * 9 / 4), again(s * 27 / 8), hold},
@@ -163,6 +171,11 @@ func TestWait(t *testing.T) {
 				cutAfter(20*s, s), at(0, "wait=12"), cutAfter(15*s, s*3/2), at(0, "wait=10"),
 			},
 			states: "RUNNING 0, SUCCESS 2", last: model.Success,
+		},
+		"silence": {
+			handlers: []http.HandlerFunc{after(time.Hour, cut), applied(0, running), after(time.Hour, cut), answers(200, succeeded)},
+			requests: []request{now, cutAfter(60*s, s), hold, cutAfter(110*s, s*3/2)},
+			states:   "RUNNING 0, SUCCESS 2", last: model.Success,
 		},
 		"deadline": {
 			handlers: []http.HandlerFunc{applied(0, running), applied(time.Hour, retrying), after(time.Hour, cut)},

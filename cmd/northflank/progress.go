@@ -122,8 +122,8 @@ func (p *progress) show() {
 		p.shown = liveLine(p.run, p.trouble, p.began, now, colored(os.Stderr))
 		fmt.Fprint(os.Stderr, clearLine+wrapOff+p.shown+wrapOn)
 	default:
-		line := p.trouble
-		if line == "" {
+		line := p.trouble + "; asking again"
+		if p.trouble == "" {
 			line = attempts(p.run, false)
 		}
 		if line != p.shown {
