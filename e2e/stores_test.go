@@ -13,7 +13,7 @@ import (
 // openDatabase opens a store's file behind the back of the programs.
 func openDatabase(t testing.TB, file string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(1)")
 	if err != nil {
 		t.Fatal(err)
 	}
