@@ -146,7 +146,7 @@ func TestOfficialCommandLine(t *testing.T) {
 			if diff := cmp.Diff(compact(t, want), compact(t, []byte(out))); err != nil || diff != "" {
 				t.Errorf("%s after %s login: %v (-want +got):\n%s", program, login, err, diff)
 			}
-			if out, err := run(program, append(ask, "nothing")...); err == nil || !strings.Contains(out, "404") {
+			if out, err := run(program, append(ask, "nothing")...); err == nil || !strings.Contains(out, "not found") {
 				t.Errorf("%s, no such run: %v\n%s", program, err, out)
 			}
 		}

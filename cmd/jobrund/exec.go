@@ -33,7 +33,7 @@ A failed attempt is followed by another up to --backoff-limit times, unless a si
 asked to end.`,
 		Example: `  jobrund exec --project default-project --job nightly-backup -- ./backup.sh --full
   jobrund exec --project p --job sync --backoff-limit 3 --backoff 30s -- rsync -a a/ b/`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, "COMMAND", "ARG..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Args = args
 			if err := checkIDs(c); err != nil {

@@ -24,7 +24,7 @@ func newImport() *cobra.Command {
 with the eleven fields of a run. Each line is checked against the contract, and either
 all are imported or none. A run that is in the store already is replaced.`,
 		Example: "  jobrund import runs.jsonl",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, name := io.Reader(os.Stdin), "standard input"
 			if len(args) == 1 && args[0] != "-" {

@@ -66,12 +66,10 @@ Every flag can also be given as an environment variable, which its help names.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.Join(cmd.Help(), exitStatus(exitUsage))
-		},
 	}
 	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH")
 	root.AddCommand(newServe(), newExec(), newImport(), newToken())
+	root.InitDefaultCompletionCmd() // here, and not when it runs, so that it is prepared too
 	prepare(root)
 	return root
 }
@@ -100,8 +98,29 @@ func prepare(cmd *cobra.Command) {
 		}
 		return nil
 	}
+	if !cmd.Runnable() {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(cmd.ErrOrStderr()) // nobody asked for help
+			return errors.Join(cmd.Help(), exitStatus(exitUsage))
+		}
+	}
 	for _, sub := range cmd.Commands() {
 		prepare(sub)
+	}
+}
+
+// arguments allows some arguments, each with the name that the command's usage gives it. The last may come again if
+// it ends with "...".
+func arguments(required int, names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < required {
+			return fmt.Errorf("%s is missing", names[len(args)])
+		}
+		more := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		if len(args) > len(names) && !more {
+			return fmt.Errorf("unexpected argument %q", args[len(names)])
+		}
+		return nil
 	}
 }
 

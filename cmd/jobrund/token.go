@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/store"
@@ -20,9 +21,6 @@ func newToken() *cobra.Command {
 		Use:   "token",
 		Short: "Create, list and revoke the tokens of the API",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.Join(cmd.Help(), exitStatus(exitUsage))
-		},
 	}
 	cmd.AddCommand(newTokenCreate(), newTokenList(), newTokenRevoke())
 	return cmd
@@ -38,9 +36,9 @@ func newTokenCreate() *cobra.Command {
 of it, so it is never shown again.`,
 		Example: `  jobrund token create --name ci
   jobrund token create --name ci --team default --project default-project --expires-in 720h`,
-		Args: cobra.NoArgs,
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkToken(&t); err != nil {
+			if err := checkToken(cmd.Flags(), &t); err != nil {
 				return err
 			}
 			t.CreatedAt = time.Now().UTC()
@@ -79,7 +77,7 @@ of it, so it is never shown again.`,
 }
 
 // checkToken checks what the person typed against the contract, and fills in the permissions that it knows.
-func checkToken(t *server.Token) error {
+func checkToken(flags *pflag.FlagSet, t *server.Token) error {
 	doc, err := server.Document()
 	if err != nil {
 		return err
@@ -88,8 +86,11 @@ func checkToken(t *server.Token) error {
 	if err := checkID(id, "name", t.Name); err != nil {
 		return err
 	}
-	if len(t.Teams) == 0 {
-		return usagef("--team: must not be empty")
+	// An empty list, such as a shell makes of a variable that is not set, must not come to mean everything.
+	for flag, values := range map[string][]string{"team": t.Teams, "project": t.Projects, "permission": t.Permissions} {
+		if flags.Changed(flag) && len(values) == 0 {
+			return usagef("--%s: must not be empty", flag)
+		}
 	}
 	for _, team := range t.Teams {
 		if err := checkID(id, "team", team); err != nil {
@@ -117,7 +118,7 @@ func newTokenList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, without their secrets",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := openStore(cmd)
 			if err != nil {
@@ -149,7 +150,7 @@ func newTokenRevoke() *cobra.Command {
 		Use:     "revoke NAME",
 		Short:   "Make a token invalid, at once",
 		Example: "  jobrund token revoke ci",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := openStore(cmd)
 			if err != nil {

@@ -20,7 +20,7 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// applicationID is what the first migration writes into a database of ours.
+// applicationID says of a file that it is ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
 const applicationID = 1785684594
 
 // sqliteConnections bounds how many readers run at once. SQLite has one writer at a time whatever the number.
@@ -99,8 +99,14 @@ func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
 	}
-	if id != applicationID && tables > 0 {
-		return errors.New("the database belongs to another program: give another path")
+	if id != applicationID {
+		if tables > 0 {
+			return errors.New("the database belongs to another program: give another path")
+		}
+		// Before the first table, so that the database is ours even when this process is killed halfway.
+		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+			return err
+		}
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
 	if err != nil {

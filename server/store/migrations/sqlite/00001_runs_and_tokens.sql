@@ -1,8 +1,5 @@
 -- +goose Up
 
--- "jobr": how a file says that it is ours (https://sqlite.org/fileformat2.html#application_id).
-PRAGMA application_id = 1785684594;
-
 -- The columns of runs are the fields of the contract's JobRun, times as seconds since 1970. The constraints refuse what
 -- the contract does not allow, whoever writes.
 CREATE TABLE runs (

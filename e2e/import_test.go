@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// runLine is a line of a run of job j in project p.
+func runLine(id string) string {
+	return fmt.Sprintf(`{"projectId":"p","jobId":"j","run":{"id":"%s","active":0,"backoffLimit":0,"completions":1,`+
+		`"concluded":true,"failed":0,"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":1,`+
+		`"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}`+"\n", id)
+}
+
+// importText imports the text from standard input.
+func importText(t testing.TB, store, text string, args ...string) outcome {
+	t.Helper()
+	cmd := program(t, "jobrund", append([]string{"import", "--store", store}, args...)...)
+	cmd.Stdin = strings.NewReader(text)
+	return outcomeOf(t, cmd)
+}
+
+func imported(runs int) outcome {
+	return outcome{stderr: fmt.Sprintf("jobrund: imported %d runs\n", runs)}
+}
+
+func TestImport(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	file := filepath.Join(t.TempDir(), "runs.jsonl")
+	if err := os.WriteFile(file, []byte(runLine("file")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		args []string
+		text string
+		runs int
+		has  []string
+	}{
+		"file":               {[]string{file}, runLine("not-read"), 1, []string{"file"}},
+		"-":                  {[]string{"-"}, runLine("dash"), 1, []string{"dash"}},
+		"standard input":     {nil, runLine("plain") + runLine("plain-2"), 2, []string{"plain", "plain-2"}},
+		"nothing":            {nil, "", 0, nil},
+		"blank lines":        {nil, "\n \t\r\n" + runLine("after") + "\n\n", 1, []string{"after"}},
+		"no end of line":     {nil, strings.TrimSuffix(runLine("open"), "\n"), 1, []string{"open"}},
+		"CRLF":               {nil, strings.Replace(runLine("crlf"), "\n", "\r\n", 1), 1, []string{"crlf"}},
+		"the same run twice": {nil, runLine("twice") + runLine("twice"), 2, []string{"twice"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := importText(t, a.store, test.text, test.args...); got != imported(test.runs) {
+				t.Errorf("%+v, want %d runs", got, test.runs)
+			}
+			for _, id := range test.has {
+				if run := a.run(t, id); run.ID != id || run.Status != model.Success {
+					t.Errorf("%+v", *run)
+				}
+			}
+		})
+	}
+	a.hasNot(t, "not-read")
+}
+
+// hasNot checks that there is no such run.
+func (a *api) hasNot(t testing.TB, id string) {
+	t.Helper()
+	if run, _, err := a.GetJobRun(t.Context(), client.RunRef{Project: "p", Job: "j", Run: id}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("run %q: %+v, %v", id, run, err)
+	}
+}
+
+func TestImportReplaces(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	running := strings.NewReplacer(`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS", "RUNNING",
+		`"succeeded":1`, `"succeeded":0`, `"2020-12-08T11:52:08Z"`, "null").Replace(runLine("r"))
+	for _, step := range []struct {
+		text   string
+		runs   int
+		status model.JobRunStatus
+	}{
+		{running, 1, model.Running},
+		{runLine("r"), 1, model.Success},
+		{runLine("r") + running, 2, model.Running}, // the last one counts
+	} {
+		if got := importText(t, a.store, step.text); got != imported(step.runs) {
+			t.Fatalf("%+v", got)
+		}
+		if run := a.run(t, "r"); run.Status != step.status || run.Concluded != (run.ConcludedAt != nil) {
+			t.Errorf("%+v, want %s", *run, step.status)
+		}
+	}
+}
+
+func TestImportRefuses(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	// Enough lines for several to be read ahead.
+	var many strings.Builder
+	for i := range 1000 {
+		many.WriteString(runLine(fmt.Sprint("many-", i)))
+	}
+	changed := func(old, new string) string {
+		if !strings.Contains(runLine("bad"), old) {
+			t.Fatalf("no %q to change", old)
+		}
+		return runLine("first") + strings.Replace(runLine("bad"), old, new, 1) + runLine("last")
+	}
+	const name = "example-job-5fcf67bc56e1913e21d49504"
+	for name, test := range map[string]struct{ text, says string }{
+		"not JSON":         {runLine("first") + "run\n", "line 2: not JSON: "},
+		"cut off":          {strings.TrimSuffix(runLine("first"), "}}\n"), "line 1: not JSON: "},
+		"not an object":    {runLine("first") + "\n\n[]\n", `line 4: the line: breaks the rule "type": `},
+		"late":             {many.String() + "{}\n", `line 1001: `},
+		"too long":         {runLine("first") + strings.Repeat("x", 100_000), "line 2: longer than 65536 bytes"},
+		"no project":       {changed(`"projectId":"p",`, ""), `line 2: projectId: breaks the rule "required": `},
+		"bad project":      {changed(`"p"`, `"a/b"`), `line 2: projectId: breaks the rule "pattern": `},
+		"another field":    {changed(`"jobId"`, `"more":1,"jobId"`), "line 2: the line: breaks the rule "},
+		"no run name":      {changed(name, ""), `line 2: run.runName: breaks the rule "minLength": `},
+		"control":          {changed(name, `a\u0007b`), `line 2: run.runName: breaks the rule "pattern": `},
+		"not a flag":       {changed(`"active":0`, `"active":2`), `line 2: run.active: breaks the rule "enum": `},
+		"not a number":     {changed(`"completions":1`, `"completions":"1"`), `line 2: run.completions: breaks the rule "type": `},
+		"negative":         {changed(`"backoffLimit":0`, `"backoffLimit":-1`), `line 2: run.backoffLimit: breaks the rule "minimum": `},
+		"huge":             {changed(`"backoffLimit":0`, `"backoffLimit":1e30`), `line 2: `},
+		"unknown status":   {changed("SUCCESS", "DONE"), `line 2: run.status: breaks the rule "enum": `},
+		"another zone":     {changed("11:47:08Z", "11:47:08+01:00"), `line 2: run.startedAt: breaks the rule "pattern": `},
+		"no such day":      {changed("2020-12-08T11:47", "2020-02-30T11:47"), "line 2: "},
+		"no conclusion":    {changed(`"2020-12-08T11:52:08Z"`, "null"), "line 2: run.concludedAt: must be "},
+		"concluded or not": {changed(`"concluded":true`, `"concluded":false`), "line 2: run.concludedAt: must be "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := importText(t, a.store, test.text)
+			if got.status != 1 || got.stdout != "" || strings.Count(got.stderr, "\n") != 1 ||
+				!strings.HasPrefix(got.stderr, "jobrund: nothing was imported: standard input: "+test.says) {
+				t.Errorf("%+v, without %q", got, test.says)
+			}
+		})
+	}
+	for _, id := range []string{"first", "bad", "last", "many-0", "many-999"} {
+		a.hasNot(t, id)
+	}
+}
+
+func TestImportNamesTheFile(t *testing.T) {
+	folder := t.TempDir()
+	bad := filepath.Join(folder, "bad.jsonl")
+	if err := os.WriteFile(bad, []byte("\nbad\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(folder, "missing.jsonl")
+	for file, says := range map[string]string{
+		missing: "jobrund: open " + missing + ": no such file or directory\n",
+		bad:     "jobrund: nothing was imported: " + bad + ": line 2: not JSON: ",
+		folder:  "jobrund: nothing was imported: " + folder + ": line 1: read " + folder + ": is a directory\n",
+	} {
+		got := jobrund(t, "import", "--store", newStore(t), file)
+		if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, says) {
+			t.Errorf("%s: %+v, want %q", file, got, says)
+		}
+	}
+}
+
+// TestImportOnATerminal shows how far it is, and leaves only the summary behind.
+func TestImportOnATerminal(t *testing.T) {
+	terminal, line, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	cmd := program(t, "jobrund", "import", "--store", newStore(t))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = line
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line.Close()
+	for i := range 2500 {
+		if _, err := io.WriteString(stdin, runLine(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdin.Close()
+	shown, _ := io.ReadAll(terminal) // ends with an error when nobody has the other side open any more
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if want := "\r1000 runs read\r2000 runs read\r\x1b[Kjobrund: imported 2500 runs\r\n"; string(shown) != want {
+		t.Errorf("the terminal gets %q, want %q", shown, want)
+	}
+}

@@ -1,0 +1,232 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// outcome is what a person sees of a program that has ended.
+type outcome struct {
+	stdout, stderr string
+	status         int
+}
+
+func outcomeOf(t testing.TB, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	status := exitStatus(t, cmd.Run())
+	return outcome{stdout.String(), stderr.String(), status}
+}
+
+// jobrund runs the program to its end.
+func jobrund(t testing.TB, args ...string) outcome {
+	t.Helper()
+	return outcomeOf(t, program(t, "jobrund", args...))
+}
+
+func TestWrongUsage(t *testing.T) {
+	run := func(args ...string) []string {
+		return slices.Concat([]string{"exec", "--project", "p", "--job", "j"}, args)
+	}
+	create := func(args ...string) []string {
+		return slices.Concat([]string{"token", "create", "--name", "n"}, args)
+	}
+	for name, test := range map[string]struct {
+		args    []string
+		says    string
+		command string // that has the help
+	}{
+		"unknown command":       {[]string{"nothing"}, `unknown command "nothing"`, ""},
+		"unknown subcommand":    {[]string{"token", "nothing"}, `unknown command "nothing"`, "token"},
+		"unknown shell":         {[]string{"completion", "nothing"}, `unknown command "nothing"`, "completion"},
+		"unknown flag":          {[]string{"serve", "--nothing"}, "unknown flag: --nothing", "serve"},
+		"unknown short flag":    {[]string{"import", "-x"}, "unknown shorthand flag: 'x'", "import"},
+		"flag without a value":  {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
+		"no project":            {[]string{"exec", "--job", "j", "--", "true"}, `"project"`, "exec"},
+		"no job":                {[]string{"exec", "--project", "p", "--", "true"}, `"job"`, "exec"},
+		"neither":               {[]string{"exec", "--", "true"}, `"job", "project"`, "exec"},
+		"no name":               {[]string{"token", "create"}, `"name"`, "token create"},
+		"no command":            {run(), "COMMAND is missing", "exec"},
+		"no command after --":   {run("--"), "COMMAND is missing", "exec"},
+		"bad project":           {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "exec"},
+		"empty job":             {run("--job", "", "--", "true"), `--job "": must have 1 to 253 characters`, "exec"},
+		"long job":              {run("--job", strings.Repeat("j", 254), "--", "true"), "must have 1 to 253 characters", "exec"},
+		"bad team":              {run("--team", "-", "--", "true"), `--team "-": must have`, "exec"},
+		"negative limit":        {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "exec"},
+		"negative delay":        {run("--backoff", "-1s", "--", "true"), "--backoff-limit and --backoff must not be negative", "exec"},
+		"not a number":          {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "exec"},
+		"not a whole number":    {run("--backoff-limit", "1.5", "--", "true"), `"1.5" for "--backoff-limit"`, "exec"},
+		"a number out of range": {run("--backoff-limit", "9223372036854775808", "--", "true"), "value out of range", "exec"},
+		"not a duration":        {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "exec"},
+		"bad name":              {create("--name", "a b"), `--name "a b": must have`, "token create"},
+		"bad project of many":   {create("--project", "a,b c"), `--project "b c": must have`, "token create"},
+		"no team":               {create("--team", ""), "--team: must not be empty", "token create"},
+		"empty project":         {create("--project", ""), "--project: must not be empty", "token create"},
+		"empty permission":      {create("--permission", ""), "--permission: must not be empty", "token create"},
+		"unknown permission":    {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > General > Read`, "token create"},
+		"expired already":       {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
+		"unnamed token":         {[]string{"token", "revoke"}, "NAME is missing", "token revoke"},
+		"two tokens":            {[]string{"token", "revoke", "a", "b"}, `unexpected argument "b"`, "token revoke"},
+		"two files":             {[]string{"import", "a", "b"}, `unexpected argument "b"`, "import"},
+		"stray, serve":          {[]string{"serve", "stray"}, `unexpected argument "stray"`, "serve"},
+		"stray, create":         {create("stray"), `unexpected argument "stray"`, "token create"},
+		"stray, list":           {[]string{"token", "list", "stray"}, `unexpected argument "stray"`, "token list"},
+		"stray, completion":     {[]string{"completion", "bash", "stray"}, `"stray"`, "completion bash"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := jobrund(t, test.args...)
+			line, hint, _ := strings.Cut(got.stderr, "\n")
+			if want := fmt.Sprintf("See %s --help\n", strings.TrimSpace("jobrund "+test.command)); hint != want {
+				t.Errorf("the hint is %q, want %q", hint, want)
+			}
+			if !strings.HasPrefix(line, "jobrund: ") || !strings.Contains(line, test.says) {
+				t.Errorf("the message is %q, without %q", line, test.says)
+			}
+			if got.status != 2 || got.stdout != "" {
+				t.Errorf("exit status %d and %q on standard output, want 2 and nothing", got.status, got.stdout)
+			}
+		})
+	}
+}
+
+func TestNoCommandShowsHelp(t *testing.T) {
+	for _, command := range []string{"", "token", "completion"} {
+		got := jobrund(t, strings.Fields(command)...)
+		if got.status != 2 || got.stdout != "" || !strings.Contains(got.stderr, "Available Commands:") {
+			t.Errorf("%q: %+v", command, got)
+		}
+	}
+}
+
+// TestEnvironment gives every flag once as a variable and once both ways. The values are bad ones: the message tells
+// which was taken.
+func TestEnvironment(t *testing.T) {
+	const run = "exec --project p --job j FLAG -- true"
+	const create = "token create --name n FLAG"
+	for _, test := range []struct {
+		command, flag      string // FLAG is where the flag goes
+		variable, says     string
+		value, saysInstead string
+	}{
+		{"serve FLAG", "addr", "first", "address first:", "second", "address second:"},
+		{"serve FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{"import FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{"token list FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{"token revoke x FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{create, "store", "first", `store "first"`, "second", `store "second"`},
+		{"exec --job j FLAG -- true", "project", "-", `--project "-"`, "+", `--project "+"`},
+		{"exec --project p FLAG -- true", "job", "-", `--job "-"`, "+", `--job "+"`},
+		{run, "team", "-", `--team "-"`, "+", `--team "+"`},
+		{run, "backoff-limit", "x", `JOBRUND_BACKOFF_LIMIT="x": `, "-1", "must not be negative"},
+		{run, "backoff", "x", `JOBRUND_BACKOFF="x": `, "-1s", "must not be negative"},
+		{"token create FLAG", "name", "-", `--name "-"`, "+", `--name "+"`},
+		{create, "team", "-", `--team "-"`, "+", `--team "+"`},
+		{create, "project", "-", `--project "-"`, "+", `--project "+"`},
+		{create, "permission", "x", `--permission "x"`, "y", `--permission "y"`},
+		{create, "expires-in", "x", `JOBRUND_EXPIRES_IN="x": `, "-1s", "must be positive"},
+	} {
+		t.Run(test.command+" "+test.flag, func(t *testing.T) {
+			variable := "JOBRUND_" + strings.ToUpper(strings.ReplaceAll(test.flag, "-", "_")) + "=" + test.variable
+			start := func(flag string) string {
+				cmd := program(t, "jobrund", strings.Fields(strings.Replace(test.command, "FLAG", flag, 1))...)
+				cmd.Env = append(cmd.Env, variable)
+				return outcomeOf(t, cmd).stderr
+			}
+			if got := start(""); !strings.Contains(got, test.says) {
+				t.Errorf("with %s: %q, without %q", variable, got, test.says)
+			}
+			if got := start("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) || !strings.Contains(got, test.saysInstead) {
+				t.Errorf("with %s and the flag: %q, without %q", variable, got, test.saysInstead)
+			}
+		})
+	}
+}
+
+// TestEnvironmentAlone gives nothing but variables, and none of them twice.
+func TestEnvironmentAlone(t *testing.T) {
+	store := newStore(t)
+	for _, args := range []string{"token create", "exec -- true"} {
+		cmd := program(t, "jobrund", strings.Fields(args)...)
+		cmd.Env = append(cmd.Env, "JOBRUND_STORE="+store, "JOBRUND_NAME=n", "JOBRUND_TEAM=t", "JOBRUND_PROJECT=p", "JOBRUND_JOB=j")
+		got := outcomeOf(t, cmd)
+		if got.status != 0 {
+			t.Fatalf("%+v", got)
+		}
+		if args == "token create" {
+			continue
+		}
+		token := output(t, "jobrund", "token", "create", "--name", "other", "--team", "t", "--store", store)
+		ask(t, serve(t, store), token, "/v1/teams/t/projects/p/jobs/j/runs/"+runID(t, got.stderr), http.StatusOK)
+	}
+	if list := jobrund(t, "token", "list", "--store", store); !strings.Contains(list.stdout, "n      t      p ") {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	got := jobrund(t, "serve", "--addr", address)
+	if got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, address) || !strings.Contains(got.stderr, "in use") {
+		t.Errorf("%+v", got)
+	}
+}
+
+var (
+	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)\b.*$`)
+	helpCommand = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
+)
+
+// TestHelp finds the commands as a person does: each one's help names those below it.
+func TestHelp(t *testing.T) {
+	examples := map[string]bool{}
+	var read func(command string)
+	read = func(command string) {
+		got := jobrund(t, strings.Fields(command+" --help")...)
+		if got.status != 0 || got.stderr != "" {
+			t.Errorf("%q --help: %+v", command, got)
+		}
+		examples[command] = strings.Contains(got.stdout, "Examples:\n  jobrund")
+		_, flags, _ := strings.Cut(got.stdout, "\nFlags:\n")
+		found := helpFlag.FindAllStringSubmatch(flags, -1)
+		for _, flag := range found {
+			want := "[$JOBRUND_" + strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_")) + "]"
+			if flag[1] != "help" && !strings.Contains(flag[0], want) {
+				t.Errorf("%q --help does not name %s: %s", command, want, flag[0])
+			}
+		}
+		if len(found) < 2 { // --help and --store
+			t.Errorf("%q --help names %d flags: %s", command, len(found), got.stdout)
+		}
+		_, list, _ := strings.Cut(got.stdout, "Available Commands:\n")
+		list, _, _ = strings.Cut(list, "\n\n")
+		for _, sub := range helpCommand.FindAllStringSubmatch(list, -1) {
+			if sub[1] != "help" {
+				read(strings.TrimSpace(command + " " + sub[1]))
+			}
+		}
+	}
+	read("")
+	for _, command := range []string{"", "serve", "exec", "import", "token create", "token revoke"} {
+		if !examples[command] {
+			t.Errorf("%q --help shows no example", command)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		_, helped := examples["completion "+shell]
+		if got := jobrund(t, "completion", shell); !helped || got.status != 0 || !strings.Contains(got.stdout, "jobrund") {
+			t.Errorf("completion %s: %+v", shell, got)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // what the stores are
+)
+
+// openDatabase opens a store's file behind the back of the programs.
+func openDatabase(t testing.TB, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func TestUnusableStores(t *testing.T) {
+	file := func(name, content string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	database := func(statement string) string {
+		path := strings.TrimPrefix(newStore(t), "sqlite:")
+		if strings.HasPrefix(statement, "INSERT") {
+			output(t, "jobrund", "token", "list", "--store", "sqlite:"+path) // which makes the database
+		}
+		db := openDatabase(t, path)
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, test := range map[string]struct{ store, says string }{
+		"another form":    {"postgresql://localhost/x", "not of the form sqlite:PATH"},
+		"no form":         {"jobruns.db", "not of the form sqlite:PATH"},
+		"no path":         {"sqlite:", "not of the form sqlite:PATH"},
+		"no folder":       {"sqlite:" + filepath.Join(t.TempDir(), "no", "x.db"), "no such file or directory"},
+		"a folder":        {"sqlite:" + t.TempDir(), "is a directory"},
+		"in a file":       {"sqlite:" + filepath.Join(file("f", ""), "x.db"), "not a directory"},
+		"not a database":  {"sqlite:" + file("x.db", strings.Repeat("not a database\n", 1000)), "the file is not a SQLite database"},
+		"another program": {"sqlite:" + database("CREATE TABLE theirs (x)"), "belongs to another program"},
+		"newer":           {"sqlite:" + database("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999999999999, 1)"), "use a newer version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "token create --name n", "token list", "token revoke n"} {
+				got := jobrund(t, append(strings.Fields(command), "--store", test.store)...)
+				if got.status != 1 || got.stdout != "" {
+					t.Errorf("%s: exit status %d and %q on standard output, want 1 and nothing", command, got.status, got.stdout)
+				}
+				message, isLine := strings.CutSuffix(got.stderr, "\n")
+				if !isLine || strings.Contains(message, "\n") ||
+					!strings.HasPrefix(message, `jobrund: store "`+test.store+`": `) || !strings.Contains(message, test.says) {
+					t.Errorf("%s: %q, without %q", command, got.stderr, test.says)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,206 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+const (
+	runPath     = "/v1/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+	teamRunPath = "/v1/teams/default" + "/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+)
+
+// ask sends a GET, checks the status of its answer and that this is JSON as the contract has it, and returns the
+// message of an error.
+func ask(t testing.TB, s *apiServer, token, path string, status int) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	return answered(t, request, status)
+}
+
+func answered(t testing.TB, request *http.Request, status int) string {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != status {
+		t.Errorf("%s %s: %s, want %d: %s %v", request.Method, request.URL, response.Status, status, body, err)
+	}
+	if request.Method == http.MethodHead {
+		return ""
+	}
+	var answer struct {
+		Data  json.RawMessage
+		Error model.Error
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		t.Errorf("%s %s: %v: %s", request.Method, request.URL, err, body)
+	}
+	if status != http.StatusOK && (answer.Error.Status != status || answer.Error.ID != response.Header.Get("X-Request-Id")) {
+		t.Errorf("%s %s: %s", request.Method, request.URL, body)
+	}
+	return answer.Error.Message
+}
+
+var tokenLine = regexp.MustCompile(`^jobruns_[A-Za-z0-9_-]{43}\n$`)
+
+func TestTokenCreate(t *testing.T) {
+	store, _ := documentedStore(t)
+	got := jobrund(t, "token", "create", "--name", "ci", "--store", store)
+	if got.status != 0 || got.stderr != "" || !tokenLine.MatchString(got.stdout) {
+		t.Errorf("%+v", got)
+	}
+	s := serve(t, store)
+	ask(t, s, strings.TrimSpace(got.stdout), runPath, http.StatusOK)
+	ask(t, s, strings.TrimSpace(got.stdout), "/v1/login", http.StatusOK)
+
+	again := jobrund(t, "token", "create", "--name", "ci", "--store", store)
+	if again.status != 1 || again.stdout != "" || !strings.HasPrefix(again.stderr, `jobrund: a token named "ci" exists already: `) {
+		t.Errorf("the same name again: %+v", again)
+	}
+	ask(t, s, strings.TrimSpace(got.stdout), runPath, http.StatusOK)
+}
+
+func TestTokenList(t *testing.T) {
+	store := newStore(t)
+	empty := jobrund(t, "token", "list", "--store", store)
+	if strings.Count(empty.stdout, "\n") != 1 || !strings.HasPrefix(empty.stdout, "NAME ") {
+		t.Errorf("without tokens: %+v", empty)
+	}
+	var secrets []string
+	for _, args := range []string{"--name b", "--name a --team t,u --team v --project p,q --expires-in 720h"} {
+		args = "token create --store " + store + " " + args + " --permission"
+		secrets = append(secrets, output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...))
+	}
+	list := output(t, "jobrund", "token", "list", "--store", store)
+	lines := strings.Split(list, "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%q", lines)
+	}
+	columns := regexp.MustCompile(` {2,}`)
+	for i, want := range [][]string{
+		{"NAME", "TEAMS", "PROJECTS", "PERMISSIONS", "CREATED", "EXPIRES"},
+		{"a", "t,u,v", "p,q", "Project > Jobs > General > Read", "", ""},
+		{"b", "default", "all", "Project > Jobs > General > Read", "", "never"},
+	} {
+		got := columns.Split(lines[i], -1)
+		if len(got) != len(want) {
+			t.Fatalf("%q", got)
+		}
+		for column, value := range want {
+			if value != "" && got[column] != value {
+				t.Errorf("%q instead of %q in %q", got[column], value, lines[i])
+			}
+		}
+	}
+	a := columns.Split(lines[1], -1)
+	created, errCreated := time.Parse(time.RFC3339, a[4])
+	expires, errExpires := time.Parse(time.RFC3339, a[5])
+	if errCreated != nil || errExpires != nil || expires.Sub(created) != 720*time.Hour {
+		t.Errorf("created %s, expires %s", a[4], a[5])
+	}
+	tellsNothing(t, store, list, secrets)
+}
+
+// tellsNothing checks that neither the list nor a file of the store has a secret in it.
+func tellsNothing(t *testing.T, store, list string, secrets []string) {
+	t.Helper()
+	for _, secret := range secrets {
+		secret = strings.TrimPrefix(secret, "jobruns_")
+		hash := sha256.Sum256([]byte("jobruns_" + secret))
+		if strings.Contains(list, secret) || strings.Contains(strings.ToLower(list), hex.EncodeToString(hash[:])) {
+			t.Errorf("the list tells a secret: %s", list)
+		}
+		files, err := filepath.Glob(filepath.Join(filepath.Dir(strings.TrimPrefix(store, "sqlite:")), "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		stored := 0
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored += bytes.Count(content, hash[:])
+			if bytes.Contains(content, []byte(secret)) {
+				t.Errorf("%s holds a secret", file)
+			}
+		}
+		if stored == 0 { // or these are not the files
+			t.Errorf("none of %q holds a token's hash", files)
+		}
+	}
+}
+
+func TestTokenRevoke(t *testing.T) {
+	store, token := documentedStore(t)
+	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
+	s := serve(t, store)
+	ask(t, s, token, runPath, http.StatusOK)
+	if got := jobrund(t, "token", "revoke", "test", "--store", store); got != (outcome{}) {
+		t.Errorf("%+v", got)
+	}
+	ask(t, s, token, runPath, http.StatusUnauthorized)
+	ask(t, s, other, runPath, http.StatusOK)
+	for _, name := range []string{"test", "nothing", "' OR 1=1 --"} {
+		got := jobrund(t, "token", "revoke", "--store", store, "--", name)
+		if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, `jobrund: there is no token named "`+name+`": `) {
+			t.Errorf("%q: %+v", name, got)
+		}
+	}
+	ask(t, s, other, runPath, http.StatusOK)
+	// The name is free again, the old token is not valid again.
+	again := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
+	ask(t, s, again, runPath, http.StatusOK)
+	ask(t, s, token, runPath, http.StatusUnauthorized)
+}
+
+func TestTokenRestrictions(t *testing.T) {
+	store, _ := documentedStore(t)
+	s := serve(t, store)
+	const missing = `lacks the permission "Project > Jobs > General > Read"`
+	for name, test := range map[string]struct {
+		flags, path string
+		status      int
+		says        string
+	}{
+		"expired":                   {"--expires-in 1ns", runPath, 401, "the token has expired"},
+		"not expired":               {"--expires-in 1h", runPath, 200, ""},
+		"its project":               {"--project other,default-project", runPath, 200, ""},
+		"its project with team":     {"--project default-project", teamRunPath, 200, ""},
+		"another project":           {"--project other", runPath, 403, missing + " in that project"},
+		"another project with team": {"--project other", teamRunPath, 403, missing + " in that project"},
+		"its team":                  {"--team default", teamRunPath, 200, ""},
+		"one of its teams":          {"--team other,default", teamRunPath, 200, ""},
+		"no team of several":        {"--team other,default", runPath, 400, "several teams (other, default)"},
+		"another team":              {"--team other", teamRunPath, 403, missing + " in that team"},
+		"another team by itself":    {"--team other", runPath, 404, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"token", "create", "--store", store, "--name", strings.ReplaceAll(name, " ", "-")}, strings.Fields(test.flags)...)
+			token := output(t, "jobrund", args...)
+			if got := ask(t, s, token, test.path, test.status); !strings.Contains(got, test.says) {
+				t.Errorf("%q, without %q", got, test.says)
+			}
+		})
+	}
+}
