@@ -86,6 +86,7 @@ func intact(t testing.TB, store string) {
 // TestKilledRecordersAndServers kills them again and again, on one and the same store, each time at another number of
 // runs of which the API has told.
 func TestKilledRecordersAndServers(t *testing.T) {
+	t.Parallel() // it mostly waits for the disk
 	store := newStore(t)
 	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
 	start := func() *api {
@@ -150,6 +151,7 @@ func (a *api) stillHas(t testing.TB, id string, was model.JobRun) {
 }
 
 func TestKilledTokenCreate(t *testing.T) {
+	t.Parallel() // it mostly waits for the disk
 	store := newStore(t)
 	for round := range 8 {
 		creators := loop(t, 2, fmt.Sprintf(`i=0; while i=$((i+1)); do "$0" token create --store '%s' --name "%d.$1.$i"; done`, store, round))
