@@ -7,9 +7,9 @@ RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
 
 .PHONY: build run test generate check e2e bench clean
 
-## build: build both programs into bin/
+## build: build both programs into bin/, for any machine of the same kind: no C library is needed
 build:
-	go build -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -o bin/ ./cmd/...
 
 ## run: serve the API on http://127.0.0.1:8080, with a first run in it
 run: build

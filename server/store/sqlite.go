@@ -92,21 +92,16 @@ func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	var id, tables int
+	var id int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return err
 	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return err
-	}
-	if id != applicationID {
-		if tables > 0 {
-			return errors.New("the database belongs to another program: give another path")
-		}
-		// Before the first table, so that the database is ours even when this process is killed halfway.
-		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+	if id == applicationID {
+		if current, err := isCurrent(ctx, db, files); err != nil || current {
 			return err
 		}
+	} else if err := claim(ctx, db); err != nil {
+		return err
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
 	if err != nil {
@@ -121,6 +116,32 @@ func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
 	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// claim marks an empty database as ours. That comes before the first table, so that the database is ours even when this
+// process is killed halfway.
+func claim(ctx context.Context, db *sql.DB) error {
+	var tables int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	if tables > 0 {
+		return errors.New("the database belongs to another program: give another path")
+	}
+	_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID))
+	return err
+}
+
+// isCurrent reports whether the schema is up to date. goose would ask more questions, and nearly every start needs only
+// this one.
+func isCurrent(ctx context.Context, db *sql.DB, files fs.FS) (bool, error) {
+	names, err := fs.Glob(files, "*.sql") // numbered from 1
+	if err != nil {
+		return false, err
+	}
+	var version int
+	err = db.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version)
+	return err == nil && version == len(names), nil // an error is goose's to find
 }
 
 // isConstraint reports whether a constraint of the schema refused a value.

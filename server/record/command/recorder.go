@@ -35,7 +35,7 @@ type Recorder struct {
 	cancel context.CancelFunc
 }
 
-// NewRecorder returns a recorder that opens the store when there is something to write, and calls warn, from another
+// NewRecorder returns a recorder that opens the store at once, or else when there is something to write, and calls warn, from another
 // goroutine, when it cannot write for the first time.
 func NewRecorder(open func(context.Context) (Runs, error), warn func(error)) *Recorder {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,15 +66,22 @@ func (r *Recorder) Close() error {
 // write writes each state until there will be no more, or the context ends, and returns what is in the way of the last.
 func (r *Recorder) write(ctx context.Context) error {
 	var store Runs
-	put := func(record server.Record) (err error) {
+	open := func() error {
+		opened, err := r.open(ctx)
+		if err == nil {
+			store = opened
+		}
+		return err
+	}
+	put := func(record server.Record) error {
 		if store == nil {
-			if store, err = r.open(ctx); err != nil {
-				store = nil
+			if err := open(); err != nil {
 				return err
 			}
 		}
 		return store.PutRun(ctx, record)
 	}
+	_ = open() // ahead of the first state; what is in the way now is found again
 	defer func() {
 		if store != nil {
 			_ = store.Close() // everything is written by now, or reported
