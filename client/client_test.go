@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,21 +21,15 @@ import (
 const token = "s3cr3t-t0k3n"
 
 // documented is the example response of the reference, and documentedRun what it says.
-const documented = `{
-  "data": {
-    "id": "d34582a4-35bd-4c71-8e7c-e36999b88723",
-    "active": 0,
-    "backoffLimit": 0,
-    "completions": 1,
-    "concluded": true,
-    "failed": 0,
-    "runName": "example-job-5fcf67bc56e1913e21d49504",
-    "status": "SUCCESS",
-    "succeeded": 0,
-    "startedAt": "2020-12-08T11:47:08Z",
-    "concludedAt": "2020-12-08T11:52:08Z"
-  }
-}`
+var documented = readDocumented()
+
+func readDocumented() string {
+	data, err := os.ReadFile("../e2e/testdata/documented.json")
+	if err != nil {
+		panic(err)
+	}
+	return `{"data": ` + string(data) + "}"
+}
 
 var (
 	documentedRef = RunRef{Project: "default-project", Job: "example-job", Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}

@@ -27,7 +27,7 @@ func TestDecodeRun(t *testing.T) {
 		"as documented":  {"", "", documentedRun.StartedAt, documentedRun.ConcludedAt},
 		"null":           {concluded, `"concludedAt": null`, documentedRun.StartedAt, nil},
 		"empty":          {concluded, `"concludedAt": ""`, documentedRun.StartedAt, nil},
-		"absent":         {",\n    " + concluded, "", documentedRun.StartedAt, nil},
+		"absent":         {",\n  " + concluded, "", documentedRun.StartedAt, nil},
 		"fraction":       {"11:52:08Z", "11:52:08.123456789Z", documentedRun.StartedAt, new(at("2020-12-08T11:52:08.123456789Z"))},
 		"offset":         {"11:47:08Z", "13:47:08.5+02:00", at("2020-12-08T11:47:08.5Z"), documentedRun.ConcludedAt},
 		"unknown fields": {`"active"`, `"more": {"concludedAt": 7}, "active"`, documentedRun.StartedAt, documentedRun.ConcludedAt},

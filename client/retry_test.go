@@ -92,12 +92,7 @@ func TestRetry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx := t.Context()
-				if tt.deadline != 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
-					defer cancel()
-				}
+				ctx := deadline(t, tt.deadline)
 				var asked int
 				start := time.Now()
 				c := newClient(t, "http://example.com", append(tt.opts, script(&asked, tt.handlers...))...)
@@ -175,4 +170,14 @@ func TestConnections(t *testing.T) {
 	if broken.Load() != 0 || opened.Load() < 3 {
 		t.Errorf("%d connections, %d more to be broken", opened.Load(), broken.Load())
 	}
+}
+
+// deadline returns a context that ends after d, or with the test if that is 0.
+func deadline(t *testing.T, d time.Duration) context.Context {
+	if d == 0 {
+		return t.Context()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,19 +30,15 @@ var exampleKey = server.RunKey{
 }
 
 // exampleData is the "data" of the example response, byte for byte as the reference prints it.
-const exampleData = `{
-  "id": "d34582a4-35bd-4c71-8e7c-e36999b88723",
-  "active": 0,
-  "backoffLimit": 0,
-  "completions": 1,
-  "concluded": true,
-  "failed": 0,
-  "runName": "example-job-5fcf67bc56e1913e21d49504",
-  "status": "SUCCESS",
-  "succeeded": 0,
-  "startedAt": "2020-12-08T11:47:08Z",
-  "concludedAt": "2020-12-08T11:52:08Z"
-}`
+var exampleData = readExample()
+
+func readExample() string {
+	data, err := os.ReadFile("../e2e/testdata/documented.json")
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSuffix(string(data), "\n")
+}
 
 func exampleRun(t testing.TB) model.JobRun {
 	t.Helper()

@@ -2,7 +2,8 @@
 //
 // A request passes, in this order: the log, the recovery from panics, the route, and then what the document says of
 // its operation (see operation): security, permission, parameters, team and project. Only then does the handler look
-// the run up. Whatever goes wrong on the way becomes an answer in one place, writeError.
+// the run up. An answer that is to wait for the run's conclusion goes back to holdAnswers, which waits. Whatever goes
+// wrong on the way becomes an answer in one place, writeError.
 package server
 
 import (

@@ -73,44 +73,37 @@ func TestWaitIsOverWhenTheTimeIsUp(t *testing.T) {
 	}
 }
 
-func TestWaitIsOverWhenTheRunConcludes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, secret := newRunningAPI(t)
-		s := a.serve()
-		c := s.connect(t)
-		go func() {
-			time.Sleep(40 * time.Second) // longer than the time that other answers have to be written
-			a.store.concluded <- exampleRun(t)
-		}()
-		status, body, err := c.ask(preferring(t, secret, "wait=60"))
-		if err != nil || status != http.StatusOK || !strings.Contains(body, `"concluded":true`) {
-			t.Errorf("%d %s %v", status, body, err)
-		}
-		s.shutDown(t)
-	})
-}
-
-func TestShutdownAnswersWhoWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, secret := newRunningAPI(t)
-		s := a.serve()
-		c := s.connect(t)
-		go func() {
-			time.Sleep(time.Second)
-			s.stop()
-		}()
-		begin := time.Now()
-		status, body, err := c.ask(preferring(t, secret, "wait=60"))
-		if err != nil || status != http.StatusOK || !strings.Contains(body, `"RUNNING"`) {
-			t.Errorf("%d %s %v", status, body, err)
-		}
-		if held := time.Since(begin); held != time.Second {
-			t.Errorf("held for %s, want 1s", held)
-		}
-		if err := <-s.done; err != nil {
-			t.Errorf("Serve returns %v", err)
-		}
-	})
+func TestWaitIsOverBeforeTheTimeIsUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		held time.Duration
+		end  func(*api, serving)
+		want string
+	}{
+		// Longer than other answers may take to be written.
+		"the run concludes":     {40 * time.Second, func(a *api, _ serving) { a.store.concluded <- exampleRun(t) }, `"concluded":true`},
+		"the server shuts down": {time.Second, func(_ *api, s serving) { s.stop() }, `"concluded":false`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, secret := newRunningAPI(t)
+				s := a.serve()
+				c := s.connect(t)
+				go func() {
+					time.Sleep(test.held)
+					test.end(a, s)
+				}()
+				begin := time.Now()
+				status, body, err := c.ask(preferring(t, secret, "wait=60"))
+				if err != nil || status != http.StatusOK || !strings.Contains(body, test.want) {
+					t.Errorf("%d %s %v", status, body, err)
+				}
+				if held := time.Since(begin); held != test.held {
+					t.Errorf("held for %s, want %s", held, test.held)
+				}
+				s.shutDown(t)
+			})
+		})
+	}
 }
 
 func TestCallerWhoLeavesWaitsNoLonger(t *testing.T) {
