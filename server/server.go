@@ -75,7 +75,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger) (*echo.Echo, error)
 	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
-	e.Use(withRequestID, logRequests(log), holdAnswers(store), recoverPanics(log))
+	e.Use(withRequestID, logRequests(log), recoverPanics(log), holdAnswers(store))
 
 	checks := map[string][]echo.MiddlewareFunc{}
 	unserved := map[string]string{} // the operations that have no route, by method and path

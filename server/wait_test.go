@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
 )
 
 // newRunningAPI returns an api whose example run has not concluded, and the secret of a token that may see it.
@@ -126,20 +127,43 @@ func TestCallerWhoLeavesWaitsNoLonger(t *testing.T) {
 	})
 }
 
+// heldRequest returns a request for the run whose answer is to be held.
+func heldRequest(t *testing.T, path, secret string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+secret)
+	r.Header.Set("Prefer", "wait=60")
+	return r
+}
+
 func TestWhatDoesNotExistIsNotWaitedFor(t *testing.T) {
 	a, secret := newRunningAPI(t)
-	request := func(path string) *http.Request {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+secret)
-		r.Header.Set("Prefer", "wait=60")
-		return r
-	}
 	missing := exampleKey
 	missing.Run = "missing"
-	if got := a.send(request(runPath(t, missing))); got.status != http.StatusNotFound {
+	if got := a.send(heldRequest(t, runPath(t, missing), secret)); got.status != http.StatusNotFound {
 		t.Errorf("status %d, want 404", got.status)
+	}
+}
+
+// The store is asked when the request comes, and again to wait.
+func TestTroubleWhileTheAnswerIsHeld(t *testing.T) {
+	for status, trouble := range map[int]func() error{
+		http.StatusServiceUnavailable:  func() error { return server.ErrUnavailable },
+		http.StatusInternalServerError: func() error { panic("at the disco") },
+	} {
+		a, secret := newRunningAPI(t)
+		asked := 0
+		a.store.onRun = func() error {
+			if asked++; asked == 1 {
+				return nil
+			}
+			return trouble()
+		}
+		if got := a.send(heldRequest(t, runPath(t, exampleKey), secret)); got.status != status || asked != 2 {
+			t.Errorf("status %d after %d questions, want %d after 2", got.status, asked, status)
+		}
 	}
 }
