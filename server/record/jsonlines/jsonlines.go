@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -53,8 +54,15 @@ func NewReader(doc *openapi3.T) (*Reader, error) {
 	return &Reader{schema: exactly(*schema)}, nil
 }
 
-// exactly returns the schema without room for further properties: they would be lost.
+// exactly returns the schema without room for further properties: they would be lost. A property that only refers to
+// another schema, by an allOf of one, is replaced by that schema, which takes half the time to check.
 func exactly(schema openapi3.Schema) *openapi3.Schema {
+	schema.Properties = maps.Clone(schema.Properties)
+	for name, property := range schema.Properties {
+		if p := property.Value; len(p.AllOf) == 1 && p.Type == nil && !p.Nullable {
+			schema.Properties[name] = p.AllOf[0]
+		}
+	}
 	return schema.WithoutAdditionalProperties()
 }
 
