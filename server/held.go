@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,8 @@ func holdAnswers(runs Runs) echo.MiddlewareFunc {
 				// What it took to let so many in is garbage by then, and would stay for as long as they wait.
 				time.AfterFunc(time.Second, debug.FreeOSMemory)
 			}
+			// It fails where nothing limits the time anyway.
+			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(h.wait + writeTimeout))
 			run, err := h.await(c.Request().Context(), runs)
 			if err != nil {
 				return err

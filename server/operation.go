@@ -90,10 +90,6 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			request.Body = http.NoBody
 		}
 		o.joinHeaders(request.Header)
-		if prefer := request.Header.Get("Prefer"); prefer != "" {
-			// It fails where nothing limits the time anyway.
-			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(maxWait + writeTimeout))
-		}
 		c.SetRequest(request)
 		err = openapi3filter.ValidateRequest(request.Context(), &openapi3filter.RequestValidationInput{
 			Request:    request,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ func preferredWait(prefer *string) (time.Duration, bool) {
 	if prefer == nil {
 		return 0, false
 	}
-	for preference := range splitOutsideQuotes(*prefer, ',') {
+	for preference := range elements(*prefer) {
 		word, _, _ := strings.Cut(preference, ";")
 		name, value, _ := strings.Cut(word, "=")
 		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
@@ -39,8 +40,8 @@ func preferredWait(prefer *string) (time.Duration, bool) {
 	return 0, false
 }
 
-// splitOutsideQuotes splits a list header (RFC 9110, section 5.6.1), whose elements may hold quoted strings.
-func splitOutsideQuotes(list string, separator byte) func(yield func(string) bool) {
+// elements splits a list header (RFC 9110, section 5.6.1) at its commas, but for those in quoted strings.
+func elements(list string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		begin, quoted := 0, false
 		for i := 0; i < len(list); i++ {
@@ -49,7 +50,7 @@ func splitOutsideQuotes(list string, separator byte) func(yield func(string) boo
 				i++
 			case list[i] == '"':
 				quoted = !quoted
-			case !quoted && list[i] == separator:
+			case !quoted && list[i] == ',':
 				if !yield(list[begin:i]) {
 					return
 				}
