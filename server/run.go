@@ -21,6 +21,11 @@ type Record struct {
 	// Leased says that the recorder vouches for the run until it has concluded, by storing it again every few seconds.
 	// When it stops doing so, it has died, and the run has failed.
 	Leased bool
+	// Source names where the run was observed, such as a cluster, and Version orders what was observed there: a later
+	// observation has a higher one. A store lets no observation take the place of a later one, nor one of a run that goes
+	// on the place of a conclusion. Source is "" for a recorder that knows the run for certain, which is always stored.
+	Source  string
+	Version int64
 }
 
 // Runs is where the handler reads runs from.
