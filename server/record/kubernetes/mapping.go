@@ -1,0 +1,155 @@
+package kubernetes
+
+import (
+	"strconv"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// defaultBackoffLimit is what an unset backoffLimit means
+// (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/#JobSpec).
+const defaultBackoffLimit = 6
+
+// mapping says whose runs the Jobs are.
+type mapping struct {
+	team     string
+	jobLabel string // the label that names the job of a Job without a CronJob; "" for none
+	source   string
+}
+
+// record returns the run that the Job is. It reads nothing of the Job but what trim keeps.
+func (m mapping) record(job *batchv1.Job) server.Record {
+	run := model.JobRun{
+		ID:           string(job.UID),
+		BackoffLimit: defaultBackoffLimit,
+		Completions:  int(job.Status.Failed + job.Status.Succeeded),
+		RunName:      job.Name,
+		Status:       model.Running,
+		StartedAt:    instant(job.CreationTimestamp),
+	}
+	if job.Spec.BackoffLimit != nil {
+		run.BackoffLimit = int(*job.Spec.BackoffLimit)
+	}
+	if job.Status.StartTime != nil {
+		run.StartedAt = instant(*job.Status.StartTime)
+	}
+	if job.Status.Active > 0 && (job.Spec.Suspend == nil || !*job.Spec.Suspend) {
+		run.Active = model.Yes
+	}
+	// Only these two are final: SuccessCriteriaMet and FailureTarget say what will become of a Job whose pods have not
+	// all ended (https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions).
+	if complete := condition(job, batchv1.JobComplete); complete != nil {
+		at := complete.LastTransitionTime
+		if job.Status.CompletionTime != nil {
+			at = *job.Status.CompletionTime
+		}
+		run = conclude(run, model.Success, at.Time)
+	} else if failed := condition(job, batchv1.JobFailed); failed != nil {
+		run = conclude(run, model.Failed, failed.LastTransitionTime.Time)
+	}
+	return server.Record{
+		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job),
+	}
+}
+
+// job returns the name of the job that the Job is a run of.
+func (m mapping) job(job *batchv1.Job) string {
+	if owner := metav1.GetControllerOfNoCopy(job); owner != nil && owner.Kind == "CronJob" {
+		if group, err := schema.ParseGroupVersion(owner.APIVersion); err == nil && group.Group == batchv1.GroupName {
+			return owner.Name
+		}
+	}
+	if name := job.Labels[m.jobLabel]; m.jobLabel != "" && name != "" {
+		return name
+	}
+	return job.Name
+}
+
+// gone returns the run as it is after its Job has gone without a conclusion: failed, at that time or at the earliest
+// when it started.
+func gone(record server.Record, at time.Time) server.Record {
+	record.Run = conclude(record.Run, model.Failed, at)
+	return record
+}
+
+func conclude(run model.JobRun, status model.JobRunStatus, at time.Time) model.JobRun {
+	at = at.UTC().Truncate(time.Second)
+	if at.Before(run.StartedAt) {
+		at = run.StartedAt
+	}
+	run.Active, run.Concluded, run.ConcludedAt, run.Status = model.No, true, &at, status
+	run.Failed, run.Succeeded = model.Yes, model.No
+	if status == model.Success {
+		run.Failed, run.Succeeded = model.No, model.Yes
+	}
+	return run
+}
+
+// condition returns the Job's condition of that type if it is true, or else nil.
+func condition(job *batchv1.Job, of batchv1.JobConditionType) *batchv1.JobCondition {
+	for i, c := range job.Status.Conditions {
+		if c.Type == of && c.Status == corev1.ConditionTrue {
+			return &job.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// version orders the states of a Job. A resource version is a number that grows, officially so since Kubernetes 1.35
+// and in fact ever since (https://www.kubernetes.dev/resources/keps/5504/). Returns 0 for one that is no number of 64
+// bits, as of an API server that is none of Kubernetes': its observations then count in the order in which they come.
+func version(job *batchv1.Job) int64 {
+	v, err := strconv.ParseInt(job.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+func instant(t metav1.Time) time.Time {
+	return t.UTC().Truncate(time.Second)
+}
+
+// trim returns a Job that has only what the mapping, and an informer, need of this one: a small part of its memory.
+func (m mapping) trim(job *batchv1.Job) *batchv1.Job {
+	small := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:         job.Namespace,
+			Name:              job.Name,
+			UID:               job.UID,
+			ResourceVersion:   job.ResourceVersion,
+			CreationTimestamp: job.CreationTimestamp,
+			DeletionTimestamp: job.DeletionTimestamp,
+		},
+		Spec: batchv1.JobSpec{Suspend: job.Spec.Suspend, BackoffLimit: job.Spec.BackoffLimit},
+		Status: batchv1.JobStatus{
+			StartTime:      job.Status.StartTime,
+			CompletionTime: job.Status.CompletionTime,
+			Active:         job.Status.Active,
+			Failed:         job.Status.Failed,
+			Succeeded:      job.Status.Succeeded,
+		},
+	}
+	if owner := metav1.GetControllerOfNoCopy(job); owner != nil {
+		small.OwnerReferences = []metav1.OwnerReference{
+			{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name, Controller: owner.Controller},
+		}
+	}
+	if name := job.Labels[m.jobLabel]; m.jobLabel != "" && name != "" {
+		small.Labels = map[string]string{m.jobLabel: name}
+	}
+	for _, of := range []batchv1.JobConditionType{batchv1.JobComplete, batchv1.JobFailed} {
+		if c := condition(job, of); c != nil {
+			small.Status.Conditions = append(small.Status.Conditions,
+				batchv1.JobCondition{Type: of, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
+		}
+	}
+	return small
+}
