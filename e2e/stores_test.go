@@ -44,7 +44,7 @@ func TestUnusableStores(t *testing.T) {
 		return path
 	}
 	for name, test := range map[string]struct{ store, says string }{
-		"another form":    {"postgresql://localhost/x", "not of the form sqlite:PATH"},
+		"another form":    {"mysql://localhost/x", "not of the form sqlite:PATH or postgres://"},
 		"no form":         {"jobruns.db", "not of the form sqlite:PATH"},
 		"no path":         {"sqlite:", "not of the form sqlite:PATH"},
 		"no folder":       {"sqlite:" + filepath.Join(t.TempDir(), "no", "x.db"), "no such file or directory"},

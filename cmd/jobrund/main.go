@@ -67,7 +67,7 @@ Every flag can also be given as an environment variable, which its help names.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH")
+	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	root.AddCommand(newServe(), newExec(), newImport(), newToken())
 	root.InitDefaultCompletionCmd() // here, and not when it runs, so that it is prepared too
 	prepare(root)

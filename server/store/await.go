@@ -54,7 +54,7 @@ func (s *Store) wait(key server.RunKey, w *waiter) *watch {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
 	if s.watcher.watch == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(s.open)
 		s.watcher.watch = &watch{store: s, begun: make(chan struct{}), cancel: cancel}
 		go s.watcher.watch.run(ctx)
 	}

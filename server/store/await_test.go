@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +67,7 @@ func wantAwaited(t *testing.T, done <-chan awaited, want server.Record) {
 	}
 }
 
-func TestAwaitTellsOfAConclusionByAnotherProcess(t *testing.T) {
+func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTest) {
 	for name, conclude := range map[string]func(*testing.T, *Store){
 		"recorded": func(t *testing.T, s *Store) { put(t, s, record()) },
 		"imported": func(t *testing.T, s *Store) {
@@ -84,29 +83,9 @@ func TestAwaitTellsOfAConclusionByAnotherProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		// As when more have concluded at once than are kept: those who wait have to look for themselves.
-		"with a note that is gone": func(t *testing.T, s *Store) {
-			other := func(r *server.Record) { r.Job = "other" }
-			put(t, s, running(other))
-			tx, err := s.db.BeginTx(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range []server.Record{record(), record(other)} {
-				if _, err := tx.Exec("INSERT INTO runs ("+runColumns+")"+runValues+replaceRun, values(r, lease{})...); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, err := tx.Exec("DELETE FROM conclusions WHERE job <> 'other'"); err != nil {
-				t.Fatal(err)
-			}
-			if err := tx.Commit(); err != nil {
-				t.Fatal(err)
-			}
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, url := open(t)
+			s, url := on.open(t)
 			put(t, s, running())
 			done := await(t.Context(), t, s, running(), nil)
 			conclude(t, reopen(t, url))
@@ -115,8 +94,34 @@ func TestAwaitTellsOfAConclusionByAnotherProcess(t *testing.T) {
 	}
 }
 
-func TestAwaitReturnsAtOnceWhatCannotChange(t *testing.T) {
-	s, _ := open(t)
+// TestAwaitWithANoteThatIsGone is about what happens when more have concluded at once than are kept: those who wait have
+// to look for themselves.
+func TestAwaitWithANoteThatIsGone(t *testing.T) {
+	other := func(r *server.Record) { r.Job = "other" }
+	s, url := sqliteUnderTest.open(t)
+	put(t, s, running())
+	put(t, s, running(other))
+	done := await(t.Context(), t, s, running(), nil)
+	tx, err := reopen(t, url).db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []server.Record{record(), record(other)} {
+		if _, err := tx.Exec("INSERT INTO runs ("+runColumns+") VALUES ("+placeholders(1, runColumnCount)+") "+s.replaceRun(), values(r)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Exec("DELETE FROM conclusions WHERE job <> 'other'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	wantAwaited(t, done, record())
+}
+
+func testAwaitReturnsAtOnceWhatCannotChange(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	put(t, s, record())
 	wantAwaited(t, await(t.Context(), t, s, record(), nil), record())
 	if got := <-await(t.Context(), t, s, record(func(r *server.Record) { r.Job = "other" }), nil); !errors.Is(got.err, server.ErrNotFound) {
@@ -124,8 +129,8 @@ func TestAwaitReturnsAtOnceWhatCannotChange(t *testing.T) {
 	}
 }
 
-func TestAwaitEnds(t *testing.T) {
-	s, _ := open(t)
+func testAwaitEnds(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	put(t, s, running())
 	enough := make(chan struct{})
 	done := await(t.Context(), t, s, running(), enough)
@@ -153,10 +158,10 @@ func TestAwaitEnds(t *testing.T) {
 	}
 }
 
-// TestManyAwait has many wait, several for each run, while others come and go.
-func TestManyAwait(t *testing.T) {
+// testManyAwait has many wait, several for each run, while others come and go.
+func testManyAwait(t *testing.T, on engineUnderTest) {
 	const runs = 50
-	s, url := open(t)
+	s, url := on.open(t)
 	id := func(i int) func(*server.Record) {
 		return func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) }
 	}
@@ -186,13 +191,12 @@ func TestManyAwait(t *testing.T) {
 	all.Wait()
 }
 
-// fakeClock is a steady clock that a test moves.
-type fakeClock struct{ milliseconds atomic.Int64 }
-
-func (c *fakeClock) steady(boot string) steady {
-	return steady{boot: boot, now: func() (time.Duration, error) {
-		return time.Duration(c.milliseconds.Load()) * time.Millisecond, nil
-	}}
+// age makes the leases of all runs older.
+func age(t *testing.T, s *Store, by time.Duration) {
+	t.Helper()
+	if _, err := s.db.Exec("UPDATE runs SET lease_renewed = lease_renewed - $1", by.Milliseconds()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func leased(r server.Record) server.Record {
@@ -200,23 +204,21 @@ func leased(r server.Record) server.Record {
 	return r
 }
 
-func TestLease(t *testing.T) {
-	var clock fakeClock
-	s, url := open(t)
-	s.clock = clock.steady("this boot")
-	wantStatus := func(s *Store, want model.JobRunStatus) {
+func testLease(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	wantStatus := func(want model.JobRunStatus) {
 		t.Helper()
 		run, err := s.Run(t.Context(), key(running()))
 		if err != nil || run.Status != want || run.Concluded != (want != model.Running) {
 			t.Errorf("%+v, %v; want %s", run, err, want)
 		}
 	}
-	before := time.Now().Truncate(time.Second)
+	before := time.Now().Truncate(time.Second).Add(-2 * leaseTime)
 	put(t, s, leased(running()))
-	clock.milliseconds.Add(20_000)
-	wantStatus(s, model.Running)
-	clock.milliseconds.Add(1)
-	wantStatus(s, model.Failed)
+	age(t, s, leaseTime/2)
+	wantStatus(model.Running)
+	age(t, s, leaseTime)
+	wantStatus(model.Failed)
 
 	run, err := s.Run(t.Context(), key(running()))
 	if err != nil {
@@ -233,53 +235,54 @@ func TestLease(t *testing.T) {
 
 	// A recorder that was only slow.
 	put(t, s, leased(running()))
-	wantStatus(s, model.Running)
-	clock.milliseconds.Add(1_000_000)
+	wantStatus(model.Running)
+	age(t, s, time.Hour)
 	put(t, s, leased(record()))
-	wantStatus(s, model.Success)
-
-	// The machine was started anew: the recorder is dead for certain.
-	put(t, s, leased(running()))
-	restarted := reopen(t, url)
-	restarted.clock = (&fakeClock{}).steady("the next boot")
-	wantStatus(restarted, model.Failed)
+	wantStatus(model.Success)
 
 	// Nobody vouches for what is imported.
+	put(t, s, leased(running()))
 	err = s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) { yield(running(), nil) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock.milliseconds.Add(1_000_000)
-	wantStatus(s, model.Running)
+	age(t, s, time.Hour)
+	wantStatus(model.Running)
 }
 
-func TestAwaitTellsOfADeadRecorder(t *testing.T) {
-	var clock fakeClock
-	s, _ := open(t)
-	s.clock = clock.steady("this boot")
+// TestLeaseOfAnEarlierBoot has a recorder that is dead for certain.
+func TestLeaseOfAnEarlierBoot(t *testing.T) {
+	s, _ := sqliteUnderTest.open(t)
 	put(t, s, leased(running()))
+	if _, err := s.db.Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
+		t.Fatal(err)
+	}
+	if run, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.Failed {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+func testAwaitTellsOfADeadRecorder(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	put(t, s, leased(running()))
+	age(t, s, leaseTime-2*time.Second)
 	done := await(t.Context(), t, s, running(), nil)
-	clock.milliseconds.Add(25_000)
 	if got := <-done; got.err != nil || got.run.Status != model.Failed {
 		t.Errorf("%+v, %v", got.run, got.err)
 	}
 }
 
-// TestMachineClock checks that the real clock runs, and is the same for all stores of the machine.
+// TestMachineClock checks that the real clock runs, and that of one boot is told from that of another.
 func TestMachineClock(t *testing.T) {
-	one, err := newSteady()
+	boot, err := bootID()
+	if err != nil || boot == "" {
+		t.Fatalf("%v, boot %q", err, boot)
+	}
+	first, err := steadyClock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := newSteady()
-	if err != nil || one.boot != two.boot || one.boot == "" {
-		t.Fatalf("%v, boots %q and %q", err, one.boot, two.boot)
-	}
-	first, err := one.now()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := two.now()
+	second, err := steadyClock()
 	if err != nil || second <= first {
 		t.Errorf("%v, %s and then %s", err, first, second)
 	}

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newSteady returns the machine's clock since it was started (clock_gettime(3), sysctl(3)).
-func newSteady() (steady, error) {
-	boot, err := unix.Sysctl("kern.bootsessionuuid")
-	return steady{boot: boot, now: readClock}, err
+// bootID names the machine's boot (sysctl(3)).
+func bootID() (string, error) {
+	return unix.Sysctl("kern.bootsessionuuid")
 }
 
-func readClock() (time.Duration, error) {
+// steadyClock is the machine's clock since it was started, while it was not suspended (clock_gettime(3)).
+func steadyClock() (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_UPTIME_RAW, &t)
 	return time.Duration(t.Nano()), err

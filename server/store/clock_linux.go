@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newSteady returns the machine's clock since it was started (clock_gettime(2), random(4)).
-func newSteady() (steady, error) {
+// bootID names the machine's boot (random(4)).
+func bootID() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return steady{boot: strings.TrimSpace(string(boot)), now: readClock}, err
+	return strings.TrimSpace(string(boot)), err
 }
 
-func readClock() (time.Duration, error) {
+// steadyClock is the machine's clock since it was started, while it was not suspended (clock_gettime(2)).
+func steadyClock() (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
 	return time.Duration(t.Nano()), err

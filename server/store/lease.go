@@ -2,59 +2,45 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
 )
 
 // leaseTime is how long a lease lasts. A recorder renews it far more often; when it has run out, the recorder is dead.
 const leaseTime = 20 * time.Second
 
-// lease is until when a recorder vouches for a run: the zero value where none does.
-type lease struct {
-	boot      sql.Null[string]
-	renewed   sql.Null[int64] // on the steady clock, in milliseconds
-	renewedAt sql.Null[int64] // the time of day, in seconds since 1970
+// leaseSQL says in SQL until when a recorder vouches for a run. Each engine has a clock that all who use the database
+// share; the clock of whoever asks or writes is not looked at.
+type leaseSQL struct {
+	columns []string // null where nobody vouches; lease_renewed is when the lease was renewed, in milliseconds
+	values  []string // of the columns, for a lease that is renewed now
+	clock   string   // what lease_renewed counts on
+	counts  string   // whether it counts: not if it is from before the clock was started anew
+	lapsed  string   // when a lease that has run out was renewed, in seconds since 1970; %d is how long leases last
 }
 
-// steady is the machine's clock that does not jump when the time of day is set, and stands still while the machine is
-// suspended. It can be compared with what another process of the same boot has stored.
-type steady struct {
-	boot string
-	now  func() (time.Duration, error)
+// lapsedSince is lapsed for scanRun.
+func (l leaseSQL) lapsedSince() string {
+	return fmt.Sprintf(l.lapsed, leaseTime.Milliseconds())
 }
 
-// renew returns the lease that the record has from now on.
-func (c steady) renew(r server.Record) (lease, error) {
-	if !r.Leased || r.Run.Concluded {
-		return lease{}, nil
+// valuesFor are the values of the columns for a run that is stored now.
+func (l leaseSQL) valuesFor(leased bool) string {
+	if leased {
+		return strings.Join(l.values, ", ")
 	}
-	now, err := c.now()
-	if err != nil {
-		return lease{}, err
-	}
-	return lease{
-		boot:      sql.Null[string]{V: c.boot, Valid: true},
-		renewed:   sql.Null[int64]{V: now.Milliseconds(), Valid: true},
-		renewedAt: sql.Null[int64]{V: time.Now().Unix(), Valid: true},
-	}, nil
+	return strings.Repeat("NULL, ", len(l.columns)-1) + "NULL"
 }
 
 // settle makes a run whose lease has run out what it is: failed, since its recorder was last heard of.
-func (c steady) settle(run *model.JobRun, l lease) error {
-	if run.Concluded || !l.boot.Valid {
-		return nil
+func settle(run *model.JobRun, lapsed sql.Null[int64]) {
+	if run.Concluded || !lapsed.Valid {
+		return
 	}
-	now, err := c.now()
-	if err != nil {
-		return err
-	}
-	if l.boot.V == c.boot && now.Milliseconds()-l.renewed.V <= leaseTime.Milliseconds() {
-		return nil
-	}
-	at := time.Unix(max(l.renewedAt.V, run.StartedAt.Unix()), 0).UTC()
+	at := time.Unix(max(lapsed.V, run.StartedAt.Unix()), 0).UTC()
 	run.Active, run.Concluded, run.ConcludedAt = model.No, true, &at
 	run.Status, run.Failed, run.Succeeded = model.Failed, model.Yes, model.No
-	return nil
 }

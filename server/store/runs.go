@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"iter"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -15,26 +18,30 @@ import (
 const runFields = `active, backoff_limit, completions, concluded, failed, run_name, status, succeeded, started_at,
 	concluded_at`
 
-const leaseFields = "lease_boot, lease_renewed, lease_renewed_at"
+// runColumns are those that values gives: all but the lease.
+const runColumns = "team, project, job, id, " + runFields + ", source, version"
 
-const runColumns = "team, project, job, id, " + runFields + ", " + leaseFields
+const runColumnCount = 16
 
-const runValues = " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
-
-// replaceRun lets a new record take the place of an old one.
-const replaceRun = `ON CONFLICT (team, project, job, id) DO UPDATE SET active = excluded.active,
-	backoff_limit = excluded.backoff_limit, completions = excluded.completions, concluded = excluded.concluded,
-	failed = excluded.failed, run_name = excluded.run_name, status = excluded.status, succeeded = excluded.succeeded,
-	started_at = excluded.started_at, concluded_at = excluded.concluded_at, lease_boot = excluded.lease_boot,
-	lease_renewed = excluded.lease_renewed, lease_renewed_at = excluded.lease_renewed_at`
+// batch is how many runs one statement stores.
+const batch = 100
 
 // values returns the values of runColumns.
-func values(r server.Record, l lease) []any {
+func values(r server.Record) []any {
+	observed := r.Source != ""
 	return []any{
-		r.Team, r.Project, r.Job, r.Run.ID, r.Run.Active, r.Run.BackoffLimit, r.Run.Completions, r.Run.Concluded,
+		r.Team, r.Project, r.Job, r.Run.ID, r.Run.Active, r.Run.BackoffLimit, r.Run.Completions, flag(r.Run.Concluded),
 		r.Run.Failed, r.Run.RunName, r.Run.Status, r.Run.Succeeded, r.Run.StartedAt.Unix(), seconds(r.Run.ConcludedAt),
-		l.boot, l.renewed, l.renewedAt,
+		sql.Null[string]{V: r.Source, Valid: observed}, sql.Null[int64]{V: r.Version, Valid: observed},
 	}
+}
+
+// flag is how a boolean is stored, as the contract's flags are.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // seconds returns NULL for nil.
@@ -54,79 +61,129 @@ func instant(s sql.Null[int64]) *time.Time {
 	return &t
 }
 
+// placeholders returns n of them, from $first on.
+func placeholders(first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(first + i))
+	}
+	return b.String()
+}
+
+// replaceRun lets a new record take the place of an old one, unless the old one was observed later, or concluded where
+// the new one is an observation of a run that goes on.
+func (e engine) replaceRun() string {
+	var b strings.Builder
+	b.WriteString("ON CONFLICT (team, project, job, id) DO UPDATE SET ")
+	for i, column := range slices.Concat(strings.Split(runFields+", source, version", ","), e.columns) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		column = strings.TrimSpace(column)
+		b.WriteString(column + " = excluded." + column)
+	}
+	b.WriteString(` WHERE excluded.source IS NULL OR (excluded.concluded >= runs.concluded
+		AND (runs.version IS NULL OR excluded.version >= runs.version))`)
+	return b.String()
+}
+
 // Run implements server.Runs.
 func (s *Store) Run(ctx context.Context, key server.RunKey) (*model.JobRun, error) {
-	run, l, err := scanRun(s.db.QueryRowContext(ctx,
-		"SELECT id, "+runFields+", "+leaseFields+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	run, err := scanRun(s.db.QueryRowContext(ctx,
+		"SELECT id, "+runFields+", "+s.lapsedSince()+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
 		key.Team, key.Project, key.Job, key.Run))
+	return run, classify(err)
+}
+
+// scanRun scans an id, runFields and lapsedSince, after the others. Returns nil if it fails.
+func scanRun(row interface{ Scan(...any) error }, others ...any) (*model.JobRun, error) {
+	run := new(model.JobRun)
+	var started int64
+	var concluded, lapsed sql.Null[int64]
+	if err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed,
+		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &lapsed)...); err != nil {
+		return nil, err
+	}
+	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
+	settle(run, lapsed)
+	return run, nil
+}
+
+// Unconcluded returns the runs that were last observed at the source and had not concluded.
+func (s *Store) Unconcluded(ctx context.Context, source string) ([]server.Record, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT team, project, job, version, id, "+runFields+", "+s.lapsedSince()+
+		" FROM runs WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
 		return nil, classify(err)
 	}
-	return run, s.clock.settle(run, l)
+	defer rows.Close()
+	var records []server.Record
+	for rows.Next() {
+		r := server.Record{Source: source}
+		run, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
+		if err != nil {
+			return nil, classify(err)
+		}
+		r.Run = *run
+		records = append(records, r)
+	}
+	return records, classify(rows.Err())
 }
 
-// scanRun scans an id, runFields and leaseFields, after the others.
-func scanRun(row interface{ Scan(...any) error }, others ...any) (*model.JobRun, lease, error) {
-	run := new(model.JobRun)
-	var l lease
-	var started int64
-	var concluded sql.Null[int64]
-	err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed,
-		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &l.boot, &l.renewed, &l.renewedAt)...)
-	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
-	return run, l, err
-}
-
-// PutRun stores the run, in place of the one of the same id and job if there is one. Times lose their fractions of
-// seconds.
+// PutRun stores the run, in place of the one of the same id and job if there is one, unless server.Record says
+// otherwise. Times lose their fractions of seconds.
 // Returns an error that names the field and the rule if the run breaks the contract.
 func (s *Store) PutRun(ctx context.Context, record server.Record) error {
-	l, err := s.clock.renew(record)
-	if err != nil {
-		return err
-	}
-	_, err = s.db.ExecContext(ctx, "INSERT INTO runs ("+runColumns+")"+runValues+replaceRun, values(record, l)...)
-	return classify(err)
+	return s.PutRuns(ctx, []server.Record{record})
 }
 
-// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which is returned. Memory
-// does not grow with their number, and others can write until the last run has been read.
-func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[server.Record, error]) error {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return classify(err)
-	}
-	defer conn.Close()
-	// A temporary table lies in a file of its own, which nobody else waits for. It goes with the connection.
-	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
-	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+runColumns+" FROM runs WHERE false"); err != nil {
-		return classify(err)
-	}
-	// Not BeginTx, which would lock out other writers from here on.
-	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return classify(err)
-	}
-	if err := importRuns(ctx, conn, records); err != nil {
-		return err // closing the connection rolls back
-	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return classify(err)
-}
-
-func importRuns(ctx context.Context, conn *sql.Conn, records iter.Seq2[server.Record, error]) error {
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported"+runValues)
-	if err != nil {
-		return classify(err)
-	}
-	defer insert.Close()
-	for record, err := range records {
-		if err != nil {
-			return err
+// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some may be stored.
+func (s *Store) PutRuns(ctx context.Context, records []server.Record) error {
+	// Whoever writes several locks them in the same order, so that two never wait for each other.
+	records = slices.SortedFunc(slices.Values(records), func(a, b server.Record) int {
+		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
+	})
+	for some := range slices.Chunk(records, batch) {
+		var statement strings.Builder
+		var args []any
+		statement.WriteString("INSERT INTO runs (" + runColumns + ", " + strings.Join(s.columns, ", ") + ") VALUES ")
+		for i, r := range some {
+			if i > 0 {
+				statement.WriteString(", ")
+			}
+			leased := r.Leased && !r.Run.Concluded
+			statement.WriteString("(" + placeholders(len(args)+1, runColumnCount) + ", " + s.valuesFor(leased) + ")")
+			args = append(args, values(r)...)
 		}
-		if _, err := insert.ExecContext(ctx, values(record, lease{})...); err != nil {
+		statement.WriteString(" " + s.replaceRun())
+		if _, err := s.db.ExecContext(ctx, statement.String(), args...); err != nil {
 			return classify(err)
 		}
 	}
-	_, err = conn.ExecContext(ctx, "INSERT INTO runs ("+runColumns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+replaceRun)
-	return classify(err)
+	return nil
+}
+
+// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which is returned. Of
+// several records of a run the last one counts. Memory does not grow with their number, and others can write until the
+// last run has been read.
+func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[server.Record, error]) error {
+	var broken error // the sequence's own error
+	err := s.importAll(ctx, s, func(yield func(server.Record, error) bool) {
+		for record, err := range records {
+			broken = err
+			if !yield(record, err) {
+				return
+			}
+		}
+	})
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return cmp.Or(broken, classify(err))
 }

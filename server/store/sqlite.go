@@ -3,10 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,10 +16,35 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/jobruns/jobruns/server"
 )
 
-//go:embed migrations
-var migrations embed.FS
+// A lease counts on the machine's clock that does not jump when the time of day is set, and stands still while the
+// machine is suspended. It starts anew with each boot, so the boot is stored with it.
+var sqliteEngine = engine{
+	leaseSQL: leaseSQL{
+		columns: []string{"lease_boot", "lease_renewed", "lease_renewed_at"},
+		values:  []string{"boot()", "steady()", "unixepoch()"},
+		clock:   "steady()",
+		counts:  "lease_boot = boot()",
+		lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
+			THEN lease_renewed_at END`,
+	},
+	importAll: importSQLite,
+	follow:    followSQLite,
+}
+
+// The SQL functions boot, the machine's boot, and steady, its clock since then in milliseconds.
+func init() {
+	sqlite.MustRegisterDeterministicScalarFunction("boot", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+		return bootID()
+	})
+	sqlite.MustRegisterScalarFunction("steady", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+		now, err := steadyClock()
+		return now.Milliseconds(), err
+	})
+}
 
 // applicationID says of a file that it is ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
 const applicationID = 1785684594
@@ -103,19 +129,7 @@ func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
 	} else if err := claim(ctx, db); err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return err
-	}
-	has, knows, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if has > knows {
-		return fmt.Errorf("the database has schema %d, this program knows %d: use a newer version of it", has, knows)
-	}
-	_, err = provider.Up(ctx)
-	return err
+	return migrate(ctx, goose.DialectSQLite3, db, files)
 }
 
 // claim marks an empty database as ours. That comes before the first table, so that the database is ours even when this
@@ -132,26 +146,51 @@ func claim(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// isCurrent reports whether the schema is up to date. goose would ask more questions, and nearly every start needs only
-// this one.
-func isCurrent(ctx context.Context, db *sql.DB, files fs.FS) (bool, error) {
-	names, err := fs.Glob(files, "*.sql") // numbered from 1
+// importSQLite first collects the runs in a temporary table, which lies in a file of its own that nobody else waits for,
+// so that others can write until the last run has been read.
+func importSQLite(ctx context.Context, s *Store, records iter.Seq2[server.Record, error]) error {
+	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
-	var version int
-	err = db.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&version)
-	return err == nil && version == len(names), nil // an error is goose's to find
+	defer conn.Close()
+	// The temporary table goes with the connection.
+	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
+	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+runColumns+" FROM runs WHERE false"); err != nil {
+		return err
+	}
+	// Not BeginTx, which would lock out other writers from here on.
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+placeholders(1, runColumnCount)+")")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for record, err := range records {
+		if err != nil {
+			return err // closing the connection rolls back
+		}
+		if _, err := insert.ExecContext(ctx, values(record)...); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.ExecContext(ctx, "INSERT INTO runs ("+runColumns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+
+		s.replaceRun()); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "COMMIT")
+	return err
 }
 
-// isConstraint reports whether a constraint of the schema refused a value.
-func isConstraint(err error) bool {
+// isSQLiteConstraint reports whether a constraint of the schema refused a value.
+func isSQLiteConstraint(err error) bool {
 	var failure *sqlite.Error
 	return errors.As(err, &failure) && failure.Code()&0xff == lib.SQLITE_CONSTRAINT
 }
 
-// isDuplicate reports whether the schema refused a value because there is the same already.
-func isDuplicate(err error) bool {
+func isSQLiteDuplicate(err error) bool {
 	var failure *sqlite.Error
 	return errors.As(err, &failure) && failure.Code() == lib.SQLITE_CONSTRAINT_UNIQUE
 }

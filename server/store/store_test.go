@@ -41,14 +41,6 @@ func key(r server.Record) server.RunKey {
 	return server.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
-// open opens a store in a file that has characters with a meaning in URLs.
-func open(t *testing.T) (*Store, string) {
-	t.Helper()
-	url := "sqlite:" + filepath.Join(t.TempDir(), "a b%3F?x=1#y.db")
-	s := reopen(t, url)
-	return s, url
-}
-
 func reopen(t *testing.T, url string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), url)
@@ -70,7 +62,7 @@ func wantRun(t *testing.T, s *Store, want server.Record) {
 	}
 }
 
-func TestRunComesBackAsStored(t *testing.T) {
+func testRunComesBackAsStored(t *testing.T, on engineUnderTest) {
 	first := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	for name, want := range map[string]server.Record{
@@ -92,7 +84,7 @@ func TestRunComesBackAsStored(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, url := open(t)
+			s, url := on.open(t)
 			if err := s.PutRun(t.Context(), want); err != nil {
 				t.Fatal(err)
 			}
@@ -102,8 +94,8 @@ func TestRunComesBackAsStored(t *testing.T) {
 	}
 }
 
-func TestPutRunReplaces(t *testing.T) {
-	s, _ := open(t)
+func testPutRunReplaces(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	running := record(func(r *server.Record) {
 		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
 	})
@@ -115,8 +107,8 @@ func TestPutRunReplaces(t *testing.T) {
 	}
 }
 
-func TestFractionsOfSecondsAreDropped(t *testing.T) {
-	s, _ := open(t)
+func testFractionsOfSecondsAreDropped(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	fraction := concludedAt.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
 	if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
 		t.Fatal(err)
@@ -124,8 +116,8 @@ func TestFractionsOfSecondsAreDropped(t *testing.T) {
 	wantRun(t, s, record())
 }
 
-func TestRunIsFoundByItsWholeKeyOnly(t *testing.T) {
-	s, _ := open(t)
+func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	if err := s.PutRun(t.Context(), record()); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +144,7 @@ var outside = map[string]func(*server.Record){
 	"backoffLimit minimum": func(r *server.Record) { r.Run.BackoffLimit = -1 },
 	"completions minimum":  func(r *server.Record) { r.Run.Completions = -1 },
 	"failed enum":          func(r *server.Record) { r.Run.Failed = -1 },
-	"runName pattern":      func(r *server.Record) { r.Run.RunName = "a\x00b" },
+	"runName pattern":      func(r *server.Record) { r.Run.RunName = "a\x01b" },
 	"status enum":          func(r *server.Record) { r.Run.Status = "success" },
 	"succeeded enum":       func(r *server.Record) { r.Run.Succeeded = 7 },
 	"startedAt year":       func(r *server.Record) { r.Run.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
@@ -163,8 +155,8 @@ var outside = map[string]func(*server.Record){
 	"concludedAt is null while concluded is false": func(r *server.Record) { r.Run.ConcludedAt = nil },
 }
 
-func TestSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T) {
-	s, _ := open(t)
+func testSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	for rule, change := range outside {
 		err := s.PutRun(t.Context(), record(change))
 		if err == nil || !strings.Contains(err.Error(), rule) || errors.Is(err, server.ErrUnavailable) {
@@ -176,7 +168,7 @@ func TestSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T) {
 			t.Errorf("the id %q was stored", id)
 		}
 	}
-	for _, name := range []string{"", "\x01", "a\nb", "\x1b[0m", "\x7f", strings.Repeat("é", 513)} {
+	for _, name := range []string{"", "\x00", "a\x00b", "\x01", "a\nb", "\x1b[0m", "\x7f", strings.Repeat("é", 513)} {
 		if err := s.PutRun(t.Context(), record(func(r *server.Record) { r.Run.RunName = name })); err == nil {
 			t.Errorf("the run name %q was stored", name)
 		}
@@ -206,8 +198,8 @@ func count(t *testing.T, s *Store) int {
 	return n
 }
 
-func TestImportRuns(t *testing.T) {
-	s, _ := open(t)
+func testImportRuns(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	if err := s.ImportRuns(t.Context(), sequence(1000, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -220,8 +212,8 @@ func TestImportRuns(t *testing.T) {
 	wantRun(t, s, record(func(r *server.Record) { r.Run.ID = "run999" }))
 }
 
-func TestImportRunsTheLastOfAnIDWins(t *testing.T) {
-	s, _ := open(t)
+func testImportRunsTheLastOfAnIDWins(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	want := record(func(r *server.Record) { r.Run.Completions = 5 })
 	err := s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
 		_ = yield(record(), nil) && yield(want, nil)
@@ -232,7 +224,7 @@ func TestImportRunsTheLastOfAnIDWins(t *testing.T) {
 	wantRun(t, s, want)
 }
 
-func TestImportRunsAllOrNothing(t *testing.T) {
+func testImportRunsAllOrNothing(t *testing.T, on engineUnderTest) {
 	broken := errors.New("line 7 is broken")
 	stopped, stop := context.WithCancel(t.Context())
 	for name, test := range map[string]struct {
@@ -252,7 +244,7 @@ func TestImportRunsAllOrNothing(t *testing.T) {
 		}, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := open(t)
+			s, _ := on.open(t)
 			err := s.ImportRuns(test.ctx, test.records)
 			if err == nil || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
@@ -267,8 +259,8 @@ func TestImportRunsAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestOthersWriteDuringAnImport(t *testing.T) {
-	s, url := open(t)
+func testOthersWriteDuringAnImport(t *testing.T, on engineUnderTest) {
+	s, url := on.open(t)
 	other := reopen(t, url)
 	meanwhile := record(func(r *server.Record) { r.Job = "meanwhile" })
 	err := s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
@@ -289,8 +281,8 @@ func TestOthersWriteDuringAnImport(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
-	s, url := open(t)
+func testTokens(t *testing.T, on engineUnderTest) {
+	s, url := on.open(t)
 	expires := started.Add(time.Hour)
 	want := []server.Token{
 		{Name: "a", Teams: []string{"x", "y"}, Projects: []string{"p"}, Permissions: []string{"One > Two"}, CreatedAt: started, ExpiresAt: &expires},
@@ -332,8 +324,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestClosedStoreIsUnavailable(t *testing.T) {
-	s, _ := open(t)
+func testClosedStoreIsUnavailable(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -346,6 +338,7 @@ func TestClosedStoreIsUnavailable(t *testing.T) {
 		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
 		"CreateToken": s.CreateToken(t.Context(), server.TokenHash{}, server.Token{Name: "a", Teams: []string{"x"}}),
 		"RevokeToken": s.RevokeToken(t.Context(), "a"),
+		"Ready":       s.Ready(t.Context()),
 	} {
 		if !errors.Is(err, server.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", call, err)
@@ -363,13 +356,13 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		return path
 	}
 	for url, want := range map[string]string{
-		"":                           "not of the form sqlite:PATH",
-		"sqlite:":                    "not of the form sqlite:PATH",
-		"mysql:x":                    "not of the form sqlite:PATH",
+		"":                           "not of the form sqlite:PATH or postgres://",
+		"sqlite:":                    "not of the form sqlite:PATH or postgres://",
+		"mysql:x":                    "not of the form sqlite:PATH or postgres://",
 		"sqlite:" + directory:        "is a directory",
 		"sqlite:/nowhere/jobruns.db": "no such file or directory",
 		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                               "not a SQLite database",
-		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 2: use a newer version",
+		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 3: use a newer version",
 		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                          "belongs to another program",
 		"sqlite:" + write("file", "") + "/below.db":                                                           "not a directory",
 	} {
@@ -421,8 +414,8 @@ func TestFileIsForItsOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestManyOpenANewStoreAtOnce(t *testing.T) {
-	url := "sqlite:" + filepath.Join(t.TempDir(), "new.db")
+func testManyOpenANewStoreAtOnce(t *testing.T, on engineUnderTest) {
+	url := on.newURL(t)
 	var all sync.WaitGroup
 	for i := range 10 {
 		all.Go(func() {

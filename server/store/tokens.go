@@ -43,6 +43,8 @@ func scanToken(row interface{ Scan(...any) error }) (server.Token, error) {
 
 // Token implements server.Tokens.
 func (s *Store) Token(ctx context.Context, hash server.TokenHash) (server.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	t, err := scanToken(s.db.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]))
 	return t, classify(err)
 }

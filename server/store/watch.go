@@ -2,112 +2,73 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jobruns/jobruns/server"
 )
 
-// How often a watch looks for what others have written, and for leases that have run out.
-const (
-	watchInterval = 20 * time.Millisecond
-	leaseInterval = time.Second
-)
+// leaseInterval is how often a watch looks for leases that have run out, and how long it rests when something is in the
+// way.
+const leaseInterval = time.Second
 
-// watch looks for conclusions, with one query for all who wait, until it is cancelled.
+// watch looks for conclusions on behalf of all who wait, until it is cancelled.
 type watch struct {
 	store  *Store
-	begun  chan struct{} // closed when nothing escapes it any more
+	begun  chan struct{} // closed when nothing escapes it any more, or something is in the way
 	cancel context.CancelFunc
-	seen   int64         // the latest conclusion that was told
-	leases time.Duration // the steady time up to which leases have been looked at
 }
 
-// concludedRuns lists conclusions with their runs.
-const concludedRuns = "SELECT c.seq, c.team, c.project, c.job, r.id, " + runFields + ", " + leaseFields + ` FROM conclusions c
-	JOIN runs r ON r.team = c.team AND r.project = c.project AND r.job = c.job AND r.id = c.id
-	WHERE c.seq > $1 ORDER BY c.seq`
-
-// run tells of conclusions. While the store cannot be read, those who wait are told to look for themselves, and find
+// run follows what is written. While the store cannot be read, those who wait are told to look for themselves, and find
 // out why.
 func (w *watch) run(ctx context.Context) {
-	begun := false
+	begin := sync.OnceFunc(func() { close(w.begun) })
 	for ctx.Err() == nil {
-		err := w.begin(ctx)
-		if begun {
-			w.store.watcher.tellEveryone() // of what has escaped it meanwhile
-		} else {
-			begun = true
-			close(w.begun)
-		}
-		if err == nil {
-			err = w.look(ctx)
-		}
-		if err != nil {
-			w.store.watcher.tellEveryone()
-			pause(ctx, leaseInterval)
-		}
+		_ = w.store.follow(ctx, w.store, func() {
+			begin()
+			w.store.watcher.tellEveryone() // of what has escaped it until now
+		})
+		begin()
+		w.store.watcher.tellEveryone()
+		pause(ctx, leaseInterval)
 	}
 }
 
-// begin finds out from where on to look.
-func (w *watch) begin(ctx context.Context) (err error) {
-	if w.leases, err = w.store.clock.now(); err != nil {
-		return err
-	}
-	w.leases -= leaseTime
-	return w.store.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&w.seen)
+// lapses finds leases as they run out.
+type lapses struct {
+	store *Store
+	next  time.Time // when to look again
+	until int64     // those that were renewed before then, on the engine's clock, have been looked at
 }
 
-// look looks again and again, until the context ends or something is in the way.
-func (w *watch) look(ctx context.Context) error {
-	statement, err := w.store.db.PrepareContext(ctx, concludedRuns)
+// begin is where looking begins: whoever waits looks at the run once it has begun.
+func (l *lapses) begin(ctx context.Context) error {
+	now, err := l.now(ctx)
+	l.until = now - leaseTime.Milliseconds()
+	l.next = time.Now().Add(leaseInterval)
+	return err
+}
+
+func (l *lapses) now(ctx context.Context) (int64, error) {
+	var now int64
+	err := l.store.db.QueryRowContext(ctx, "SELECT "+l.store.clock).Scan(&now)
+	return now, err
+}
+
+// look tells those who wait for a run whose lease has run out since it last looked, if it is time to.
+func (l *lapses) look(ctx context.Context) error {
+	if time.Now().Before(l.next) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	now, err := l.now(ctx)
 	if err != nil {
 		return err
 	}
-	defer statement.Close()
-	for {
-		pause(ctx, watchInterval)
-		rows, err := statement.QueryContext(ctx, w.seen)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var seq int64
-			var key server.RunKey
-			run, _, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
-			if err != nil {
-				rows.Close()
-				return err
-			}
-			if seq > w.seen+1 {
-				// Between the two, some have been written and removed, or their runs have.
-				w.store.watcher.tellEveryone()
-			}
-			w.seen, key.Run = seq, run.ID
-			if run.Concluded {
-				w.store.watcher.tell(key, run)
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		if err := w.lookAtLeases(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// lookAtLeases looks for leases that have run out since it last looked. Those of an earlier boot have run out before
-// anybody could wait.
-func (w *watch) lookAtLeases(ctx context.Context) error {
-	now, err := w.store.clock.now()
-	if err != nil || now-leaseTime < w.leases+leaseInterval {
-		return err
-	}
-	before := now - leaseTime
-	rows, err := w.store.db.QueryContext(ctx, `SELECT team, project, job, id FROM runs WHERE concluded = 0
-		AND lease_boot IS NOT NULL AND lease_boot = $1 AND lease_renewed >= $2 AND lease_renewed < $3`,
-		w.store.clock.boot, w.leases.Milliseconds(), before.Milliseconds())
+	until := now - leaseTime.Milliseconds()
+	rows, err := l.store.db.QueryContext(ctx, "SELECT team, project, job, id FROM runs WHERE concluded = 0 AND "+l.store.counts+
+		" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2", l.until, until)
 	if err != nil {
 		return err
 	}
@@ -117,9 +78,10 @@ func (w *watch) lookAtLeases(ctx context.Context) error {
 		if err := rows.Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 			return err
 		}
-		w.store.watcher.tell(key, nil)
+		l.store.watcher.tell(key, nil)
 	}
-	w.leases = before
+	l.until = until
+	l.next = time.Now().Add(leaseInterval)
 	return rows.Err()
 }
 

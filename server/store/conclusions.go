@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+// watchInterval is how often a watch asks SQLite what others have written: SQLite tells nobody by itself.
+const watchInterval = 20 * time.Millisecond
+
+// followSQLite reads what a trigger writes to the table conclusions.
+func followSQLite(ctx context.Context, s *Store, begun func()) error {
+	f := conclusions{store: s}
+	leases := lapses{store: s}
+	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&f.seen); err != nil {
+		return err
+	}
+	if err := leases.begin(ctx); err != nil {
+		return err
+	}
+	begun()
+	query := "SELECT c.seq, c.team, c.project, c.job, r.id, " + runFields + ", " + s.lapsedSince() + ` FROM conclusions c
+		JOIN runs r ON r.team = c.team AND r.project = c.project AND r.job = c.job AND r.id = c.id
+		WHERE c.seq > $1 ORDER BY c.seq`
+	statement, err := s.db.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer statement.Close()
+	for {
+		pause(ctx, watchInterval)
+		rows, err := statement.QueryContext(ctx, f.seen)
+		if err != nil {
+			return err
+		}
+		if err := f.tell(rows); err != nil {
+			return err
+		}
+		if err := leases.look(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// conclusions are told in the order in which they were written.
+type conclusions struct {
+	store *Store
+	seen  int64 // the latest that was told
+}
+
+// tell tells all of them, and closes the rows.
+func (f *conclusions) tell(rows *sql.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var key server.RunKey
+		run, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
+		if err != nil {
+			return err
+		}
+		if seq > f.seen+1 {
+			// Between the two, some have been written and removed, or their runs have.
+			f.store.watcher.tellEveryone()
+		}
+		f.seen, key.Run = seq, run.ID
+		if run.Concluded {
+			f.store.watcher.tell(key, run)
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+// observed returns what was observed in a cluster.
+func observed(version int64, r server.Record) server.Record {
+	r.Source, r.Version = "cluster", version
+	return r
+}
+
+// testAnOlderObservationDoesNotReplaceANewerOne stores two records of a run, one after the other.
+func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderTest) {
+	named := func(name string, r server.Record) server.Record {
+		r.Run.RunName = name
+		return r
+	}
+	for name, test := range map[string]struct {
+		first, second server.Record
+		want          string
+	}{
+		"newer":                               {observed(7, named("first", running())), observed(8, named("second", running())), "second"},
+		"of the same age":                     {observed(7, named("first", running())), observed(7, named("second", running())), "second"},
+		"older":                               {observed(8, named("first", running())), observed(7, named("second", running())), "first"},
+		"a conclusion":                        {observed(7, named("first", running())), observed(8, named("second", record())), "second"},
+		"an older conclusion":                 {observed(8, named("first", running())), observed(7, named("second", record())), "first"},
+		"a newer conclusion":                  {observed(7, named("first", record())), observed(8, named("second", record())), "second"},
+		"one that goes on, after it ended":    {observed(7, named("first", record())), observed(8, named("second", running())), "first"},
+		"of what its recorder knew":           {named("first", running()), observed(1, named("second", running())), "second"},
+		"that goes on, and had been imported": {named("first", record()), observed(1, named("second", running())), "first"},
+		"imported":                            {observed(7, named("first", record())), named("second", running()), "second"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := on.open(t)
+			put(t, s, test.first)
+			put(t, s, test.second)
+			run, err := s.Run(t.Context(), key(test.first))
+			if err != nil || run.RunName != test.want {
+				t.Errorf("%v, the %v one is stored, want the %s", err, run, test.want)
+			}
+		})
+	}
+}
+
+func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	var records []server.Record
+	for i := range 2*batch + 1 {
+		records = append(records, observed(int64(i), running(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+	}
+	records[0].Leased = true
+	if err := s.PutRuns(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutRuns(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		wantRun(t, s, r)
+	}
+	age(t, s, 2*leaseTime)
+	if run, err := s.Run(t.Context(), key(records[0])); err != nil || run.Status != model.Failed {
+		t.Errorf("leased: %+v, %v", run, err)
+	}
+	wantRun(t, s, records[1])
+	records[5].Run.Status = "wrong"
+	if err := s.PutRuns(t.Context(), records[:10]); err == nil || !strings.Contains(err.Error(), "status enum") {
+		t.Errorf("a run outside the contract: %v", err)
+	}
+}
+
+// testManyPutTheSameRuns has several watchers write what they observed, each in an order of its own. What was observed
+// last stands, whoever was last to write.
+func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
+	const runs, versions, writers = 30, 20, 4
+	s, url := on.open(t)
+	var all sync.WaitGroup
+	for range writers {
+		writer := reopen(t, url)
+		all.Go(func() {
+			for version := range versions {
+				var records []server.Record
+				for i := range runs {
+					r := running(func(r *server.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
+					if version == versions-1 {
+						r.Run.Status, r.Run.Concluded, r.Run.ConcludedAt = model.Success, true, &concludedAt
+					}
+					records = append(records, observed(int64(version), r))
+				}
+				rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+				if err := writer.PutRuns(t.Context(), records); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for i := range runs {
+		run, err := s.Run(t.Context(), key(record(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		if err != nil || run.Completions != versions-1 || !run.Concluded {
+			t.Errorf("%+v, %v", run, err)
+		}
+	}
+}
+
+func testUnconcluded(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	id := func(id string) func(*server.Record) {
+		return func(r *server.Record) { r.Run.ID = id }
+	}
+	elsewhere := observed(3, running(id("elsewhere")))
+	elsewhere.Source = "another cluster"
+	want := []server.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
+	for _, r := range append(want, elsewhere, running(id("not observed")), observed(4, record(id("concluded")))) {
+		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
+		put(t, s, r)
+	}
+	got, err := s.Unconcluded(t.Context(), "cluster")
+	slices.SortFunc(got, func(a, b server.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
+	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, unconcluded (-want +got):\n%s", err, diff)
+	}
+}
+
+func testReady(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.db.Exec("DROP TABLE runs"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err == nil {
+		t.Error("ready without its tables")
+	}
+}
