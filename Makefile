@@ -35,10 +35,9 @@ check:
 	go mod tidy -diff
 	.ci/check-vulnerabilities
 
-## e2e: what needs the npm registry too; installs Node.js from Debian's packages when there is none
+## e2e: what needs Node.js, PostgreSQL or a cluster too; installs or starts what is missing
 e2e:
-	@command -v npm > /dev/null || { echo "e2e: installing Node.js"; apt-get update && apt-get install -y nodejs npm; }
-	go test $(RACE) -timeout 20m -tags e2e ./e2e
+	.ci/e2e $(RACE)
 
 ## bench: the benchmarks
 bench:

@@ -18,6 +18,12 @@ var documented = client.RunRef{Project: "default-project", Job: "example-job", R
 func documentedStore(t testing.TB) (store, token string) {
 	t.Helper()
 	store = newStore(t)
+	return store, importDocumented(t, store)
+}
+
+// importDocumented imports the documented run, and returns a token for it.
+func importDocumented(t testing.TB, store string) (token string) {
+	t.Helper()
 	line, err := os.Open("testdata/documented.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -28,16 +34,21 @@ func documentedStore(t testing.TB) (store, token string) {
 	if out, err := importer.CombinedOutput(); err != nil {
 		t.Fatalf("import: %v\n%s", err, out)
 	}
-	return store, output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
+	return output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
 }
 
 // TestDocumentedExample sends the documented run through the store, the server, the client and the command line.
 func TestDocumentedExample(t *testing.T) {
+	store, token := documentedStore(t)
+	wantDocumented(t, store, token)
+}
+
+func wantDocumented(t *testing.T, store, token string) {
+	t.Helper()
 	want, err := os.ReadFile("testdata/documented.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, token := documentedStore(t)
 	s := serve(t, store)
 	same := func(who string, got []byte) {
 		t.Helper()

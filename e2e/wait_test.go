@@ -31,9 +31,8 @@ type waiting struct {
 }
 
 // newWaiting returns when the waiter has seen the run running.
-func newWaiting(t *testing.T, flags ...string) *waiting {
+func newWaiting(t *testing.T, store string, flags ...string) *waiting {
 	t.Helper()
-	store := newStore(t)
 	w := &waiting{api: newAPI(t, store)}
 	w.token = output(t, "jobrund", "token", "create", "--name", "waiter", "--store", store)
 	w.recorder = recorded(t, store, `read status; exit "$status"`)
@@ -98,7 +97,7 @@ func TestWait(t *testing.T) {
 		"failure": {"7", 3, model.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWaiting(t)
+			w := newWaiting(t, newStore(t))
 			w.tell(t, test.status)
 			w.want(t, test.want, test.run)
 			// Whoever comes later need not wait.
@@ -110,7 +109,7 @@ func TestWait(t *testing.T) {
 }
 
 func TestWaitUntilTheTimeout(t *testing.T) {
-	w := newWaiting(t, "--timeout", "1s")
+	w := newWaiting(t, newStore(t), "--timeout", "1s")
 	w.want(t, 4, model.Running)
 	w.tell(t, "0")
 }
@@ -128,7 +127,7 @@ func TestWaitForWhatDoesNotExist(t *testing.T) {
 func TestWaitThroughARestart(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
-			w := newWaiting(t)
+			w := newWaiting(t, newStore(t))
 			address := strings.TrimPrefix(w.server.url, "http://")
 			w.server.stop(t, signal)
 			w.tell(t, "0")
@@ -144,7 +143,7 @@ func TestWaitThroughARestart(t *testing.T) {
 // TestWaitForARunWhoseRecorderIsKilled takes as long as a lease.
 func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	t.Parallel()
-	w := newWaiting(t)
+	w := newWaiting(t, newStore(t))
 	if err := syscall.Kill(-w.recorder.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,171 @@
 package store
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/server"
 )
 
 func TestPostgreSQL(t *testing.T) {
-	server := postgres.Start(t)
-	engineUnderTest{newURL: func(t *testing.T) string { return server.NewDatabase(t) }}.test(t)
+	pg := postgres.Start(t)
+	on := engineUnderTest{newURL: func(t *testing.T) string { return pg.NewDatabase(t) }}
+	on.test(t)
+	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
+	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
+	t.Run("Connections", func(t *testing.T) { testConnections(t, pg) })
+	t.Run("TheServerIsStartedAgain", func(t *testing.T) { testServerIsStartedAgain(t, pg) })
+}
+
+// as returns the URL with another user and password.
+func as(t *testing.T, text, name, password string) string {
+	t.Helper()
+	parsed, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed.User = url.UserPassword(name, password)
+	return parsed.String()
+}
+
+func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *postgres.Server) {
+	here := pg.NewDatabase(t)
+	elsewhere := strings.Replace(here, pg.Address(), "127.0.0.1:1", 1)
+	newer := pg.NewDatabase(t)
+	if err := reopen(t, newer).Close(); err != nil {
+		t.Fatal(err)
+	}
+	pg.Exec(t, newer, "INSERT INTO jobruns.goose_db_version (version_id, is_applied) VALUES (99, true)")
+	pg.Exec(t, here, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+	pg.Exec(t, here, "CREATE DATABASE foreign_tables")
+	foreign := strings.Replace(here, "/jobruns_", "/foreign_tables?x=", 1)
+	foreign, _, _ = strings.Cut(foreign, "?")
+	pg.Exec(t, foreign, "CREATE SCHEMA jobruns CREATE TABLE runs (theirs int)")
+	pg.Exec(t, here, "CREATE ROLE nobody_much LOGIN PASSWORD 'secret'")
+	for url, want := range map[string]string{
+		elsewhere:                       "connection refused",
+		as(t, here, "postgres", "hush"): "password authentication failed",
+		here + "x":                      `sslmode is invalid`,
+		here + "&password=hush":         "password authentication failed",
+		here + "&pool_max_conns=many":   "pool_max_conns",
+		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     "does not exist",
+		strings.Replace(foreign, "foreign_tables", "latin", 1): "encoding LATIN1: create one with UTF8",
+		foreign:                              "already exists",
+		newer:                                "has schema 99, this program knows 1: use a newer version",
+		"postgres://u:hush@host:port/d":      "invalid port",
+		as(t, here, "nobody_much", "secret"): "permission denied for database",
+	} {
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\n\t") {
+			t.Errorf("%s: got %v, want %q, in one line", url, err, want)
+		}
+		for _, secret := range []string{"hush", "secret", "p%40ss", "p@ss"} {
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: %v tells a password", url, err)
+			}
+		}
+	}
+}
+
+// testPrivileges has the schema made by who may, for one that may not, and one that may only read.
+func testPrivileges(t *testing.T, pg *postgres.Server) {
+	owner := pg.NewDatabase(t)
+	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder")
+	recorder := reopen(t, as(t, owner, "recorder", "x"))
+	put(t, recorder, running())
+	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
+	reader := reopen(t, as(t, owner, "reader", "x"))
+	wantRun(t, reader, running())
+	if _, err := reader.Token(t.Context(), server.TokenHash{}); !errors.Is(err, server.ErrNotFound) {
+		t.Errorf("%v, want ErrNotFound", err)
+	}
+	if err := reader.PutRun(t.Context(), record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("a reader writes: %v", err)
+	}
+	done := await(t.Context(), t, reader, running(), nil)
+	put(t, recorder, record())
+	wantAwaited(t, done, record())
+}
+
+// testConnections counts the connections of a process that has more to do than them.
+func testConnections(t *testing.T, pg *postgres.Server) {
+	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
+		url := pg.NewDatabase(t) + query
+		s, other := reopen(t, url), reopen(t, url+"&application_name=other")
+		put(t, s, running())
+		var all sync.WaitGroup
+		for range 10 * limit {
+			all.Go(func() {
+				if _, err := s.Await(t.Context(), key(running()), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for s.waiters() < 10*limit {
+			time.Sleep(time.Millisecond)
+		}
+		var connections int
+		if err := other.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'").Scan(&connections); err != nil {
+			t.Fatal(err)
+		}
+		if connections == 0 || connections > limit {
+			t.Errorf("%d connections, want up to %d", connections, limit)
+		}
+		put(t, other, record())
+		all.Wait()
+	}
+}
+
+// testServerIsStartedAgain stops the server under who reads and who waits.
+func testServerIsStartedAgain(t *testing.T, pg *postgres.Server) {
+	url := pg.NewDatabase(t)
+	s := reopen(t, url)
+	put(t, s, running())
+	interrupted := await(t.Context(), t, s, running(), nil)
+	pg.Stop(t)
+	if got := <-interrupted; !errors.Is(got.err, server.ErrUnavailable) {
+		t.Errorf("%+v, %v, want ErrUnavailable", got.run, got.err)
+	}
+	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), record())} {
+		if !errors.Is(err, server.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable", name, err)
+		}
+	}
+	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, server.ErrUnavailable) {
+		t.Errorf("Await: %v, want ErrUnavailable", err)
+	}
+	pg.Restart(t)
+	wantRun(t, s, running())
+	done := await(t.Context(), t, s, running(), nil)
+	put(t, s, record())
+	wantAwaited(t, done, record())
+}
+
+// TestListeningStartsAgain cuts off the one connection that listens, and concludes a run while nobody does.
+func TestListeningStartsAgain(t *testing.T) {
+	pg := postgres.Start(t)
+	url := pg.NewDatabase(t)
+	s, other := reopen(t, url), reopen(t, url)
+	for i := range 20 {
+		id := func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) }
+		put(t, s, running(id))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := await(ctx, t, s, running(id), nil)
+		if _, err := other.db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, other, record(id))
+		wantAwaited(t, done, record(id))
+		cancel()
+	}
 }

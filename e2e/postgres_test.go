@@ -1,0 +1,179 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+func TestPostgres(t *testing.T) {
+	pg := postgres.Start(t)
+	t.Run("DocumentedExample", func(t *testing.T) {
+		store := pg.NewDatabase(t)
+		wantDocumented(t, store, importDocumented(t, store))
+	})
+	t.Run("SeveralServers", func(t *testing.T) { testSeveralServers(t, pg.NewDatabase(t)) })
+	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
+	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
+	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
+	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
+}
+
+// testSeveralServers has two servers and a recorder share a database, each in a process of its own, as on several
+// machines.
+func testSeveralServers(t *testing.T, store string) {
+	w := newWaiting(t, store) // through the one server
+	other := serve(t, store)
+	path := "/v1/projects/p/jobs/j/runs/" + w.id
+	ask(t, other, w.token, path, http.StatusOK)
+	w.tell(t, "7")
+	w.want(t, 3, model.Failed)
+	if got := exitStatus(t, waitFor(t, other.url, w.token, w.id).Run()); got != 3 {
+		t.Errorf("through the other server: exit status %d, want 3", got)
+	}
+	output(t, "jobrund", "token", "revoke", "waiter", "--store", store)
+	for _, s := range []*apiServer{w.server, other} {
+		ask(t, s, w.token, path, http.StatusUnauthorized)
+	}
+}
+
+func testManyStartAtOnce(t *testing.T, store string) {
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if got := jobrund(t, "token", "list", "--store", store); got.status != 0 || !strings.HasPrefix(got.stdout, "NAME") {
+				t.Errorf("exit status %d: %s", got.status, got.stderr)
+			}
+		})
+	}
+	all.Wait()
+	wantDocumented(t, store, importDocumented(t, store))
+}
+
+// testPostgresUnreachable reads what a person is told whose database is not there.
+func testPostgresUnreachable(t *testing.T, store string) {
+	wrong := strings.Replace(store, "p%40ss", "hush", 1)
+	for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "token list", "watch"} {
+		got := jobrund(t, append(strings.Fields(command), "--store", wrong)...)
+		message, isLine := strings.CutSuffix(got.stderr, "\n")
+		if got.status != 1 || got.stdout != "" || !isLine || strings.Contains(message, "\n") ||
+			!strings.Contains(message, "password authentication failed") || strings.Contains(message, "hush") {
+			t.Errorf("%s: exit status %d, %q", command, got.status, got.stderr)
+		}
+	}
+}
+
+// proxy stands between the programs and PostgreSQL. While it is held, nothing gets through, and nobody is told.
+type proxy struct {
+	address string
+	gate    sync.RWMutex
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	p := &proxy{address: listener.Addr().String()}
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			go p.pass(from, upstream)
+			go p.pass(upstream, from)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) pass(from, to net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := from.Read(buffer)
+		p.gate.RLock()
+		_, writeErr := to.Write(buffer[:n])
+		p.gate.RUnlock()
+		if err != nil || writeErr != nil {
+			return
+		}
+	}
+}
+
+// testPostgresHangs cuts the network between a server and the database, so that nobody is told of it.
+func testPostgresHangs(t *testing.T, pg *postgres.Server) {
+	store := pg.NewDatabase(t)
+	token := importDocumented(t, store)
+	p := newProxy(t, pg.Address())
+	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1))
+	ask(t, s, token, runPath, http.StatusOK)
+	p.gate.Lock()
+	message := ask(t, s, token, runPath, http.StatusServiceUnavailable)
+	p.gate.Unlock()
+	if !strings.Contains(message, "the store cannot be reached") {
+		t.Errorf("the answer says %q", message)
+	}
+	eventuallyAnswers(t, s, token, runPath)
+}
+
+// eventuallyAnswers asks until the server reaches its store again.
+func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
+	t.Helper()
+	for {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		switch response.StatusCode {
+		case http.StatusOK:
+			return
+		case http.StatusServiceUnavailable:
+			if response.Header.Get("Retry-After") == "" {
+				t.Fatal("503 without Retry-After")
+			}
+		default:
+			t.Fatal(response.Status)
+		}
+	}
+}
+
+// testPostgresGoesAway stops the database under a server, a recorder and somebody who waits, and starts it again.
+func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
+	w := newWaiting(t, pg.NewDatabase(t))
+	path := "/v1/projects/p/jobs/j/runs/" + w.id
+	pg.Stop(t)
+	if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message, pg.Address()) {
+		t.Errorf("the answer tells of the inside: %q", message)
+	}
+	w.tell(t, "0")
+	pg.Restart(t)
+	eventuallyAnswers(t, w.server, w.token, path)
+	w.want(t, 0, model.Success)
+	if err := w.recorder.Wait(); err != nil {
+		t.Errorf("the recorder: %v", err)
+	}
+}
