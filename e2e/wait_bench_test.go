@@ -55,7 +55,9 @@ func residentBytes(t testing.TB, pid int) int {
 
 // BenchmarkWaiters has many wait for a run each, and concludes all runs at once. It reports what a waiter takes of the
 // server's memory, and when the last one knows, beside as many requests that do not wait.
-func BenchmarkWaiters(b *testing.B) {
+func BenchmarkWaiters(b *testing.B) { benchmarkWaiters(b, newStore) }
+
+func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 	const waiters = 10_000
 	for b.Loop() {
 		store := newStore(b)
@@ -129,9 +131,10 @@ func BenchmarkWaiters(b *testing.B) {
 // BenchmarkWakeUp has waiters learn of conclusions that this process commits to the store of a server: one after the
 // other with WaitForJobRun, and, beside them, as many that poll every 3 seconds. It reports the time from the commit
 // until the waiter knows, and the requests that a minute of waiting takes.
-func BenchmarkWakeUp(b *testing.B) {
+func BenchmarkWakeUp(b *testing.B) { benchmarkWakeUp(b, newStore(b)) }
+
+func benchmarkWakeUp(b *testing.B, url string) {
 	const runs, pollInterval = 200, 3 * time.Second
-	url := newStore(b)
 	s, err := store.Open(b.Context(), url)
 	if err != nil {
 		b.Fatal(err)

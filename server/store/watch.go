@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/jobruns/jobruns/server"
@@ -22,14 +21,18 @@ type watch struct {
 // run follows what is written. While the store cannot be read, those who wait are told to look for themselves, and find
 // out why.
 func (w *watch) run(ctx context.Context) {
-	begin := sync.OnceFunc(func() { close(w.begun) })
+	begun := false
+	begin := func() {
+		if begun {
+			w.store.watcher.tellEveryone() // of what has escaped it meanwhile
+			return
+		}
+		begun = true
+		close(w.begun)
+	}
 	for ctx.Err() == nil {
-		_ = w.store.follow(ctx, w.store, func() {
-			begin()
-			w.store.watcher.tellEveryone() // of what has escaped it until now
-		})
+		_ = w.store.follow(ctx, w.store, begin) // those who wait find out why it has ended
 		begin()
-		w.store.watcher.tellEveryone()
 		pause(ctx, leaseInterval)
 	}
 }
