@@ -61,7 +61,7 @@ func testManyStartAtOnce(t *testing.T, store string) {
 // testPostgresUnreachable reads what a person is told whose database is not there.
 func testPostgresUnreachable(t *testing.T, store string) {
 	wrong := strings.Replace(store, "p%40ss", "hush", 1)
-	for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "token list", "watch"} {
+	for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "token list"} {
 		got := jobrund(t, append(strings.Fields(command), "--store", wrong)...)
 		message, isLine := strings.CutSuffix(got.stderr, "\n")
 		if got.status != 1 || got.stdout != "" || !isLine || strings.Contains(message, "\n") ||
