@@ -14,7 +14,7 @@ import (
 )
 
 func newServe() *cobra.Command {
-	var address string
+	var address, admin string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
@@ -42,10 +42,16 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			log.Info("serving", "url", "http://"+listener.Addr().String())
+			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, newRegistry(), log)
+			if err != nil {
+				return err
+			}
+			defer closeAdmin()
 			return server.Serve(ctx, listener, handler, log)
 		},
 	}
 	cmd.Flags().StringVar(&address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
+	adminFlag(cmd, &admin)
 	return cmd
 }
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+func adminFlag(cmd *cobra.Command, address *string) {
+	cmd.Flags().StringVar(address, "admin-addr", "",
+		"address and port to serve /livez, /readyz and /metrics on, without a token; port 0 picks a free one (default none)")
+}
+
+// newRegistry returns a registry with what there is to know of every process.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// serveAdmin answers those who run the process, if there is an address, until what it returns is called: also while the
+// process shuts down, when the context has ended and it is not ready any more.
+func serveAdmin(ctx context.Context, address string, ready func(context.Context) error, registry *prometheus.Registry,
+	log *slog.Logger,
+) (stop func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("serving admin", "url", "http://"+listener.Addr().String())
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	handler := server.NewAdmin(func(probe context.Context) error {
+		if ctx.Err() != nil {
+			return errors.New("shutting down")
+		}
+		err := ready(probe)
+		if errors.Is(err, server.ErrUnavailable) {
+			log.Warn("not ready", "error", err)
+		}
+		return err
+	}, registry)
+	go func() {
+		defer close(done)
+		log := log.With("listener", "admin")
+		if err := server.Serve(serving, listener, handler, log); err != nil {
+			log.Error("the listener has failed", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}, nil
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readyTimeout is how long a look at whether the process is ready may take: less than a probe waits, so that this is
+// what answers it.
+const readyTimeout = 2 * time.Second
+
+// NewAdmin returns a handler for those who run the process, and for nobody else: it asks for no token. GET /livez
+// answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the format of Prometheus.
+//
+// The function returns why the process is not ready, or nil; its context ends after two seconds. Of an error that wraps
+// ErrUnavailable, the answer tells no more than that; the text of any other is the answer.
+func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		err := ready(ctx)
+		switch {
+		case err == nil:
+			answer(w, http.StatusOK, "ok")
+		case errors.Is(err, ErrUnavailable):
+			answer(w, http.StatusServiceUnavailable, "not ready: "+ErrUnavailable.Error())
+		default:
+			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+		}
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// answer writes a sentence for a person.
+func answer(w http.ResponseWriter, status int, sentence string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, sentence+"\n") // else the caller has gone
+}
