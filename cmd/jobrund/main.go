@@ -68,7 +68,7 @@ Every flag can also be given as an environment variable, which its help names.`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-	root.AddCommand(newServe(), newExec(), newImport(), newToken())
+	root.AddCommand(newServe(), newExec(), newWatch(), newImport(), newToken())
 	root.InitDefaultCompletionCmd() // here, and not when it runs, so that it is prepared too
 	prepare(root)
 	return root

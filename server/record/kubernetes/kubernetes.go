@@ -1,3 +1,268 @@
 // Package kubernetes records the Jobs of a Kubernetes cluster as runs, so that these can still be read after the cluster
 // has removed the Jobs.
+//
+// An informer per namespace follows the Jobs. What it tells becomes the latest state of a run (mapping), and a writer
+// stores it. Where it cannot tell how a Job ended, for it was deleted unseen, the API server is asked first (doubts).
 package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+// Options say which Jobs to record, and how.
+type Options struct {
+	// Namespaces are those to watch; all of the cluster if there is none.
+	Namespaces []string
+	// Selector is the label selector that Jobs must match; "" for all.
+	Selector string
+	// Team is the team of the runs.
+	Team string
+	// JobLabel is the label whose value names the job of a Job that no CronJob owns; "" for none.
+	JobLabel string
+}
+
+// Watcher records the Jobs of a cluster.
+type Watcher struct {
+	options    Options
+	mapping    mapping
+	connection *connection
+	writer     *writer
+	doubts     *doubts
+	store      Store
+	log        *slog.Logger
+	metrics    *metrics
+	informers  map[string]cache.SharedIndexInformer // by namespace; "" for all
+	synced     atomic.Bool
+}
+
+// New returns a watcher of the cluster that writes to the store. The metrics go to the registry.
+// Returns an error if the certificates or the credentials that the configuration names cannot be read.
+func New(config *rest.Config, store Store, options Options, log *slog.Logger, registry prometheus.Registerer) (*Watcher, error) {
+	source, err := source(config)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newClient(config)
+	if err != nil {
+		return nil, err
+	}
+	writer := newWriter(store, log)
+	writer.metrics = newMetrics(registry, func() float64 { return float64(writer.unwritten()) })
+	w := &Watcher{
+		options:    options,
+		mapping:    mapping{team: options.Team, jobLabel: options.JobLabel, source: source},
+		connection: &connection{client: client, log: log, metrics: writer.metrics, states: map[string]state{}},
+		writer:     writer,
+		store:      store,
+		log:        log,
+		metrics:    writer.metrics,
+		informers:  map[string]cache.SharedIndexInformer{},
+	}
+	w.doubts = &doubts{
+		mapping: w.mapping, connection: w.connection, put: writer.put, followed: w.followed, log: log, more: make(chan struct{}, 1),
+	}
+	namespaces := options.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{""}
+	}
+	for _, namespace := range namespaces {
+		w.connection.states[namespace] = unknown
+		if w.informers[namespace], err = w.informer(namespace); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *Watcher) informer(namespace string) (cache.SharedIndexInformer, error) {
+	informer := cache.NewSharedIndexInformer(w.connection.follow(namespace, w.options.Selector), &batchv1.Job{}, 0, nil)
+	err := informer.SetTransform(func(object any) (any, error) {
+		if job, ok := object.(*batchv1.Job); ok {
+			return w.mapping.trim(job), nil
+		}
+		return object, nil // a tombstone, whose Job is trimmed already
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The connection has said it already.
+	return informer, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {})
+}
+
+// Source names the cluster in the store.
+func (w *Watcher) Source() string { return w.mapping.source }
+
+// Synced reports whether all Jobs that were there at the start are stored.
+func (w *Watcher) Synced() bool { return w.synced.Load() }
+
+// Run records until the context ends, and then takes a few seconds at the most to write what is left. While the API
+// server or the store is away, it keeps trying. It must be called once.
+func (w *Watcher) Run(ctx context.Context) {
+	w.log.Info("watching", "namespaces", cmp.Or(strings.Join(w.options.Namespaces, ","), "all"), "selector", w.options.Selector, "source", w.Source())
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		w.writer.run(writing)
+	}()
+	var running sync.WaitGroup
+	var synced []cache.DoneChecker
+	for _, informer := range w.informers {
+		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc: w.added, UpdateFunc: w.updated, DeleteFunc: w.deleted,
+		})
+		if err != nil {
+			panic(err) // it runs already: Run was called twice
+		}
+		synced = append(synced, handler.HasSyncedChecker())
+		running.Go(func() { informer.RunWithContext(ctx) })
+	}
+	running.Go(func() { w.doubts.run(ctx) })
+	running.Go(func() {
+		if cache.WaitFor(ctx, "", synced...) {
+			w.catchUp(ctx)
+		}
+	})
+	running.Wait() // nothing more is put after this
+	stop()
+	<-written
+}
+
+func (w *Watcher) added(object any) {
+	w.metrics.jobs.Inc()
+	w.writer.put(w.mapping.record(object.(*batchv1.Job)))
+}
+
+func (w *Watcher) updated(before, object any) {
+	old, record := w.mapping.record(before.(*batchv1.Job)), w.mapping.record(object.(*batchv1.Job))
+	if key(old) != key(record) {
+		// A Job that took the name of another, which is gone unseen, or one whose label has changed.
+		w.lost(before.(*batchv1.Job))
+	} else if same(old, record) {
+		return
+	}
+	w.writer.put(record)
+}
+
+// same reports whether two states of a run differ in nothing but their version.
+func same(a, b server.Record) bool {
+	aEnd, bEnd := a.Run.ConcludedAt, b.Run.ConcludedAt
+	a.Run.ConcludedAt, b.Run.ConcludedAt, a.Version, b.Version = nil, nil, 0, 0
+	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
+}
+
+func (w *Watcher) deleted(object any) {
+	w.metrics.jobs.Dec()
+	if unseen, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		w.lost(unseen.Obj.(*batchv1.Job))
+		return
+	}
+	job := object.(*batchv1.Job)
+	if w.options.Selector != "" {
+		w.lost(job) // or it does not match any more, which looks the same
+		return
+	}
+	record := w.mapping.record(job)
+	if !record.Run.Concluded {
+		at := deletedAt(job)
+		if at.IsZero() {
+			at = time.Now()
+		}
+		record = gone(record, at)
+	}
+	w.writer.put(record)
+}
+
+// lost takes note of a Job that is not followed any more, and may be gone.
+func (w *Watcher) lost(job *batchv1.Job) {
+	record := w.mapping.record(job)
+	if record.Run.Concluded {
+		w.writer.put(record)
+		return
+	}
+	w.doubts.add(doubt{record, deletedAt(job)})
+}
+
+// deletedAt returns when the Job was deleted, or the zero time if it does not say.
+func deletedAt(job *batchv1.Job) time.Time {
+	if job.DeletionTimestamp == nil {
+		return time.Time{}
+	}
+	return job.DeletionTimestamp.Time
+}
+
+// catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted while nobody watched.
+func (w *Watcher) catchUp(ctx context.Context) {
+	known, listed := map[server.RunKey]bool{}, map[string]int64{}
+	for namespace, informer := range w.informers {
+		again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
+			listed[namespace] = version(informer.LastSyncResourceVersion())
+			return informer.LastSyncResourceVersion() != ""
+		})
+		for _, job := range informer.GetStore().List() {
+			known[key(w.mapping.record(job.(*batchv1.Job)))] = true
+		}
+	}
+	select {
+	case <-w.writer.flushed():
+	case <-ctx.Done():
+		return
+	}
+	w.synced.Store(true)
+	w.log.Info("synced", "jobs", len(known))
+	var records []server.Record
+	failed := false
+	again(ctx, func(ctx context.Context) bool {
+		limited, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		var err error
+		if records, err = w.store.Unconcluded(limited, w.Source()); err != nil && !failed && ctx.Err() == nil {
+			failed = true
+			w.log.Error("runs that go on cannot be read from the store, trying again", "error", err)
+		}
+		return err == nil
+	})
+	records = slices.DeleteFunc(records, func(r server.Record) bool {
+		namespace, watched := w.watched(r.Project)
+		// The informer tells what becomes of a Job that was listed, and of one that is newer than the list, whose run
+		// another watcher has stored.
+		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[key(r)] || w.followed(r)
+	})
+	for _, record := range records {
+		w.doubts.add(doubt{record: record})
+	}
+}
+
+// watched returns which informer follows the Jobs of the namespace, if there is one.
+func (w *Watcher) watched(namespace string) (informer string, ok bool) {
+	for _, candidate := range []string{"", namespace} {
+		if _, ok := w.informers[candidate]; ok {
+			return candidate, true
+		}
+	}
+	return "", false
+}
+
+// followed reports whether an informer has the run's Job.
+func (w *Watcher) followed(record server.Record) bool {
+	namespace, watched := w.watched(record.Project)
+	if !watched {
+		return false
+	}
+	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
+	return err == nil && exists && key(w.mapping.record(object.(*batchv1.Job))) == key(record)
+}

@@ -55,7 +55,7 @@ func (m mapping) record(job *batchv1.Job) server.Record {
 		run = conclude(run, model.Failed, failed.LastTransitionTime.Time)
 	}
 	return server.Record{
-		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job),
+		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job.ResourceVersion),
 	}
 }
 
@@ -103,10 +103,10 @@ func condition(job *batchv1.Job, of batchv1.JobConditionType) *batchv1.JobCondit
 }
 
 // version orders the states of a Job. A resource version is a number that grows, officially so since Kubernetes 1.35
-// and in fact ever since (https://www.kubernetes.dev/resources/keps/5504/). Returns 0 for one that is no number of 64
+// and in fact ever before (https://www.kubernetes.dev/resources/keps/5504/). Returns 0 for one that is no number of 64
 // bits, as of an API server that is none of Kubernetes': its observations then count in the order in which they come.
-func version(job *batchv1.Job) int64 {
-	v, err := strconv.ParseInt(job.ResourceVersion, 10, 64)
+func version(resourceVersion string) int64 {
+	v, err := strconv.ParseInt(resourceVersion, 10, 64)
 	if err != nil {
 		return 0
 	}

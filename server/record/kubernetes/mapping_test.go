@@ -93,7 +93,7 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 				run.Failed = model.Yes
 			}
 			record := server.Record{
-				Team: "platform", Project: "recorded", Job: job.Name, Run: run, Source: "kubernetes:test", Version: version(job),
+				Team: "platform", Project: "recorded", Job: job.Name, Run: run, Source: "kubernetes:test", Version: version(job.ResourceVersion),
 			}
 			if name == "cronjob-success" {
 				record.Job = "nightly-backup"
@@ -204,7 +204,8 @@ func TestMappingOfChangedJobs(t *testing.T) {
 			j.Status.StartTime = &metav1.Time{Time: at(t, "00:08:01").Add(time.Second / 2).In(zone)}
 			j.Status.CompletionTime = &metav1.Time{Time: at(t, "00:08:03").Add(time.Second / 2).In(zone)}
 		}, func(r server.Record) bool {
-			return r.Run.StartedAt == at(t, "00:08:01") && *r.Run.ConcludedAt == at(t, "00:08:03")
+			utc := r.Run.StartedAt.Location() == time.UTC && r.Run.ConcludedAt.Location() == time.UTC
+			return utc && r.Run.StartedAt.Equal(at(t, "00:08:01")) && r.Run.ConcludedAt.Equal(at(t, "00:08:03"))
 		}},
 		"a resource version that is no number": {"running", func(j *batchv1.Job) { j.ResourceVersion = "a7" },
 			func(r server.Record) bool { return r.Version == 0 }},

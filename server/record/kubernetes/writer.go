@@ -1,0 +1,270 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+const (
+	// collecting is how long a change waits for others, to be written with them.
+	collecting = 20 * time.Millisecond
+	// chunkSize is how many runs are written in one transaction at the most, for others have to write too.
+	chunkSize = 500
+	// writeTimeout is how long a transaction may take.
+	writeTimeout = 30 * time.Second
+	// lastChance is how long what is left may take to be written in the end.
+	lastChance = 5 * time.Second
+)
+
+// Store is where a watcher writes runs.
+type Store interface {
+	// PutRuns stores all the runs, of which no two have the same key, or none.
+	// Returns an error that wraps server.ErrUnavailable if the store cannot be reached, or another if a run breaks the
+	// contract.
+	PutRuns(ctx context.Context, records []server.Record) error
+	// Unconcluded returns the runs last observed at the source that have not concluded.
+	// Returns an error that wraps server.ErrUnavailable if the store cannot be reached.
+	Unconcluded(ctx context.Context, source string) ([]server.Record, error)
+}
+
+// change is a state of a run that is to be stored.
+type change struct {
+	record server.Record
+	since  time.Time // when the first state was observed that is not stored
+}
+
+// writer writes the latest states of runs, many at once, and goes on trying when the store cannot be written.
+type writer struct {
+	store   Store
+	log     *slog.Logger
+	metrics *metrics
+	more    chan struct{}          // full when there is something to write
+	refused map[server.RunKey]bool // the runs that go on whose refusal was logged
+	failure error                  // why the store cannot be reached; nil if it can
+
+	mu      sync.Mutex
+	pending map[server.RunKey]change
+	taken   int             // how many are being written
+	stored  []chan struct{} // to be closed when what is pending is stored
+}
+
+func newWriter(store Store, log *slog.Logger) *writer {
+	return &writer{
+		store: store, log: log,
+		more:    make(chan struct{}, 1),
+		refused: map[server.RunKey]bool{},
+		pending: map[server.RunKey]change{},
+	}
+}
+
+func key(r server.Record) server.RunKey {
+	return server.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
+}
+
+// put has the state written, unless a later one is to be written already. It does not wait.
+func (w *writer) put(record server.Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := change{record, time.Now()}
+	if before, ok := w.pending[key(record)]; ok {
+		next = merge(before, next)
+	}
+	w.pending[key(record)] = next
+	w.wake()
+}
+
+// merge returns what is to be stored of two changes of a run, by the rule of the store: see server.Record.
+func merge(before, next change) change {
+	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
+		return before
+	}
+	return change{next.record, before.since}
+}
+
+// flushed returns a channel that is closed once what was put until now is stored.
+func (w *writer) flushed() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stored := make(chan struct{})
+	w.stored = append(w.stored, stored)
+	w.wake()
+	return stored
+}
+
+func (w *writer) wake() {
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+}
+
+// unwritten returns how many runs wait to be stored.
+func (w *writer) unwritten() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pending) + w.taken
+}
+
+// run writes until the context ends, and then once more, for a few seconds.
+func (w *writer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-w.more:
+			_ = pause(ctx, collecting)
+			again(ctx, w.flush)
+		case <-ctx.Done():
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastChance)
+	defer cancel()
+	if !w.flush(last) {
+		w.log.Error("runs could not be written before the end", "runs", w.unwritten(), "error", w.failure)
+	}
+}
+
+// pause returns false if the context ended before the time was up.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// flush writes all that is pending. Returns false, and keeps what is not written, if the store cannot be reached.
+func (w *writer) flush(ctx context.Context) bool {
+	changes, stored := w.take()
+	for len(changes) > 0 {
+		chunk := changes[:min(chunkSize, len(changes))]
+		if err := w.write(ctx, chunk); err != nil {
+			w.giveBack(changes, stored)
+			w.failed(ctx, err)
+			return false
+		}
+		changes = changes[len(chunk):]
+		w.written(chunk)
+	}
+	for _, done := range stored {
+		close(done)
+	}
+	return true
+}
+
+func (w *writer) take() ([]change, []chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changes := make([]change, 0, len(w.pending))
+	for _, c := range w.pending {
+		changes = append(changes, c)
+	}
+	stored := w.stored
+	clear(w.pending)
+	w.stored, w.taken = nil, len(changes)
+	return changes, stored
+}
+
+// giveBack makes pending again what was taken and is not written, but for what has been overtaken.
+func (w *writer) giveBack(changes []change, stored []chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range changes {
+		if next, ok := w.pending[key(c.record)]; ok {
+			c = merge(c, next)
+		}
+		w.pending[key(c.record)] = c
+	}
+	w.stored, w.taken = append(w.stored, stored...), 0
+}
+
+func (w *writer) written(chunk []change) {
+	now := time.Now()
+	for _, c := range chunk {
+		w.metrics.lag.Observe(now.Sub(c.since).Seconds())
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.taken -= len(chunk)
+}
+
+// write writes a chunk. Runs that the store refuses are left out. Returns an error if the store cannot be reached.
+func (w *writer) write(ctx context.Context, chunk []change) error {
+	records := make([]server.Record, len(chunk))
+	for i, c := range chunk {
+		records[i] = c.record
+	}
+	refusal, err := w.putRuns(ctx, records)
+	if err != nil || refusal == nil {
+		return err
+	}
+	for one := range slices.Chunk(records, 1) { // to find those that it refuses
+		refusal, err := w.putRuns(ctx, one)
+		if err != nil {
+			return err
+		}
+		if refusal != nil {
+			w.refuse(one[0], refusal)
+		}
+	}
+	return nil
+}
+
+// putRuns returns why the store refuses the runs, or an error if it cannot be reached.
+func (w *writer) putRuns(ctx context.Context, records []server.Record) (refusal, err error) {
+	limited, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	err = w.store.PutRuns(limited, records)
+	switch {
+	case err == nil:
+		w.metrics.written.Add(float64(len(records)))
+		w.succeeded()
+		return nil, nil
+	case errors.Is(err, server.ErrUnavailable), limited.Err() != nil:
+		return nil, err
+	}
+	return err, nil
+}
+
+// refuse drops a run that the store will never take.
+func (w *writer) refuse(record server.Record, err error) {
+	w.metrics.refused.Inc()
+	if !w.refused[key(record)] {
+		w.log.Error("run refused by the store", append(name(record), "error", err)...)
+	}
+	if record.Run.Concluded {
+		delete(w.refused, key(record)) // nothing follows
+	} else {
+		w.refused[key(record)] = true
+	}
+}
+
+func (w *writer) failed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return // it was this process that ended the attempt
+	}
+	w.metrics.writeErrors.Inc()
+	if w.failure == nil {
+		w.log.Error("store away, trying again", "runs", w.unwritten(), "error", err)
+	}
+	w.failure = err
+}
+
+func (w *writer) succeeded() {
+	if w.failure != nil {
+		w.failure = nil
+		w.log.Info("store back")
+	}
+}
+
+// name returns what the log says of a run.
+func name(r server.Record) []any {
+	return []any{"project", r.Project, "job", r.Job, "run", r.Run.ID, "name", r.Run.RunName}
+}
