@@ -1,0 +1,226 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+func TestKubernetes(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	for name, test := range map[string]struct {
+		spec batchv1.JobSpec
+		want model.JobRun
+	}{
+		"success": {
+			batchv1.JobSpec{Template: pods(0, false)},
+			model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success}},
+		"failure": {
+			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(0))},
+			model.JobRun{Completions: 1, Status: model.Failed}},
+		"failure with retries": { // after 10 and 20 seconds: the Job controller's, which cannot be shortened
+			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(2))},
+			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.Failed}},
+		"parallelism 3": {
+			batchv1.JobSpec{Template: pods(0, false), Parallelism: new(int32(3)), Completions: new(int32(5))},
+			model.JobRun{BackoffLimit: 6, Completions: 5, Status: model.Success}},
+		"indexed": {
+			batchv1.JobSpec{Template: pods(0, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(3)), Completions: new(int32(3))},
+			model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.Success}},
+		"indexed, each with a limit": {
+			batchv1.JobSpec{Template: pods(3, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(2)), Completions: new(int32(2)),
+				BackoffLimitPerIndex: new(int32(0))},
+			model.JobRun{BackoffLimit: math.MaxInt32, Completions: 2, Status: model.Failed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job := r.start(t, test.spec)
+			r.wantRun(t, job, refOf(job), test.want)
+		})
+	}
+}
+
+func TestKubernetesParallelPods(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(3)), Completions: new(int32(3))})
+	if run := r.reads(t, refOf(job), isActive); run.Status != model.Running || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+		t.Errorf("while it runs: %+v", *run)
+	}
+	r.release(t, job, 1)
+	run := r.reads(t, refOf(job), func(run *model.JobRun) bool { return run.Completions == 1 })
+	if run.Active != model.Yes || run.Succeeded != model.No || run.Status != model.Running {
+		t.Errorf("after one of three pods: %+v", *run)
+	}
+	r.release(t, job, 2)
+	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.Success})
+}
+
+// TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster forget both.
+func TestKubernetesCronJob(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	cronJobs := "/apis/batch/v1/namespaces/" + r.namespace + "/cronjobs"
+	cron := batchv1.CronJob{
+		ObjectMeta: metav1.ObjectMeta{Name: "nightly"},
+		Spec: batchv1.CronJobSpec{Schedule: "0 0 1 1 *", Suspend: new(true),
+			JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: pods(0, false)}}},
+	}
+	r.must(t, "POST", cronJobs, cron, &cron)
+	job := r.create(t, r.namespace, batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Annotations:     map[string]string{"cronjob.kubernetes.io/instantiate": "manual"},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&cron, batchv1.SchemeGroupVersion.WithKind("CronJob"))},
+		},
+		Spec: cron.Spec.JobTemplate.Spec,
+	})
+	ref := refOf(job)
+	if run := r.get(t, ref); run != nil {
+		t.Errorf("the job has the Job's name: %+v", *run)
+	}
+	ref.Job = "nightly"
+	r.wantRun(t, job, ref, model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+	before := r.get(t, ref)
+
+	r.must(t, "DELETE", cronJobs+"/nightly?propagationPolicy=Background", nil, nil)
+	until(t, func() bool { return r.gone(t, pathOf(job)) })
+	// What the watcher hears in the end it has heard of the deletion, too.
+	last := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
+	r.reads(t, refOf(last), isConcluded)
+	wantSame(t, r.get(t, ref), before)
+}
+
+func TestKubernetesFlags(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t, "--selector", "record=yes", "--job-label", "app", "--team", "t")
+	token := output(t, "jobrund", "token", "create", "--name", "t", "--team", "t", "--store", r.store)
+	ofTeam, err := client.New(r.server.url, client.WithToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &api{ofTeam, r.store, r.server}
+	create := func(labels map[string]string) *batchv1.Job {
+		return r.create(t, r.namespace, batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}})
+	}
+	other := create(map[string]string{"app": "backup"})
+	unlabelled := create(map[string]string{"record": "yes"})
+	labelled := create(map[string]string{"record": "yes", "app": "backup"})
+	ref := refOf(labelled)
+	ref.Job = "backup"
+	a.reads(t, refOf(unlabelled), isConcluded)
+	a.reads(t, ref, isConcluded)
+	if run := r.get(t, ref); run != nil {
+		t.Errorf("of another team: %+v", *run)
+	}
+	r.concluded(t, other)
+	ref.Run = string(other.UID)
+	if run := a.get(t, ref); run != nil {
+		t.Errorf("recorded, although not selected: %+v", *run)
+	}
+}
+
+func TestKubernetesSuspended(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	suspend := func(job *batchv1.Job, suspend bool) {
+		r.must(t, "PATCH", pathOf(job), map[string]any{"spec": map[string]any{"suspend": suspend}}, nil)
+	}
+	isSuspended := func(run *model.JobRun) bool { return run.Active == model.No && run.Completions == 0 }
+	for name, begin := range map[string]bool{"from the beginning": true, "later": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Suspend: new(begin)})
+			if !begin {
+				r.reads(t, refOf(job), isActive)
+				suspend(job, true)
+			}
+			if run := r.reads(t, refOf(job), isSuspended); run.Status != model.Running || run.Concluded || run.ConcludedAt != nil {
+				t.Errorf("while suspended: %+v", *run)
+			}
+			suspend(job, false)
+			r.reads(t, refOf(job), isActive)
+			r.release(t, job, 1)
+			r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+		})
+	}
+}
+
+func TestKubernetesDeletedWhileRunning(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	for _, policy := range []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan} {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			job := r.start(t, batchv1.JobSpec{Template: pods(0, true)})
+			running := r.reads(t, refOf(job), isActive)
+			before := time.Now().Truncate(time.Second)
+			r.must(t, "DELETE", pathOf(job)+"?propagationPolicy="+string(policy), nil, nil)
+			run := r.reads(t, refOf(job), isConcluded)
+			if run.ConcludedAt == nil || run.ConcludedAt.Before(before) || run.ConcludedAt.After(time.Now()) {
+				t.Errorf("concluded at %s, deleted not before %s", run.ConcludedAt, before)
+			}
+			want := *running
+			want.Active, want.Concluded, want.ConcludedAt, want.Status, want.Failed = model.No, true, run.ConcludedAt, model.Failed, model.Yes
+			// Whether the pod that is deleted with it still counts is a race within the cluster.
+			want.Completions = run.Completions
+			wantSame(t, run, &want)
+		})
+	}
+}
+
+func TestKubernetesForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	for status, exitCode := range map[model.JobRunStatus]int{model.Success: 0, model.Failed: 3} {
+		t.Run(string(status), func(t *testing.T) {
+			t.Parallel()
+			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, false), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0))})
+			until(t, func() bool { return r.gone(t, pathOf(job)) })
+			run := r.reads(t, refOf(job), isConcluded)
+			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) {
+				t.Errorf("recorded %+v", *run)
+			}
+		})
+	}
+}
+
+func TestKubernetesWait(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
+	for status, exitCode := range map[int]int{0: 0, 3: 1} {
+		t.Run(map[int]string{0: "success", 3: "failure"}[status], func(t *testing.T) {
+			t.Parallel()
+			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, true), BackoffLimit: new(int32(0))})
+			r.reads(t, refOf(job), isActive)
+			waiter := program(t, "northflank", "get", "job", "run", "--host", r.server.url, "--token", token,
+				"--project", job.Namespace, "--job", job.Name, "--run", string(job.UID), "-o", "json", "--wait")
+			_, stdout, stderr := pipes(t, waiter)
+			if err := waiter.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if line := readLine(t, stderr); !strings.Contains(line, "RUNNING") {
+				t.Errorf("the waiter says %q", line)
+			}
+			r.release(t, job, 1)
+			out, err := io.ReadAll(stdout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := exitStatus(t, waiter.Wait()); got != status || !strings.Contains(string(out), `"concluded": true`) {
+				t.Errorf("exit status %d, want %d: %s", got, status, out)
+			}
+		})
+	}
+}
