@@ -35,7 +35,7 @@ func TestKubernetesWatcherKilled(t *testing.T) {
 
 	r.release(t, concluding, 1)
 	r.concluded(t, concluding)
-	before := time.Now().Truncate(time.Second)
+	before := aSecondAfter(t, time.Now())
 	r.must(t, "DELETE", pathOf(deleted)+"?propagationPolicy=Background", nil, nil)
 	until(t, func() bool { return r.gone(t, pathOf(deleted)) })
 	missed := r.start(t, batchv1.JobSpec{Template: pods(0, false)})

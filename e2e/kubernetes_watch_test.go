@@ -180,6 +180,11 @@ func (a *api) get(t testing.TB, ref client.RunRef) *model.JobRun {
 func (a *api) reads(t testing.TB, ref client.RunRef, condition func(*model.JobRun) bool) *model.JobRun {
 	t.Helper()
 	var run *model.JobRun
+	defer func() {
+		if t.Failed() {
+			t.Logf("the run reads %+v", run)
+		}
+	}()
 	until(t, func() bool {
 		run = a.get(t, ref)
 		return run != nil && condition(run)
