@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -96,22 +95,17 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 		return err
 	}
 	for _, one := range some {
-		job, exists := jobs[one.record.Run.ID]
+		present, exists := jobs[one.record.Run.ID]
 		switch {
 		case d.followed(one.record): // the informer tells what becomes of it
 		case exists:
-			present := d.mapping.record(job)
 			present.Job = one.record.Job // another if the Job's label has changed, or the option that names the label
 			d.put(present)
 			d.log.Info("Job there, but not followed any more", name(present)...)
 		default:
-			at := one.at
-			if at.IsZero() {
-				at = time.Now()
-			}
 			// The version stays that of the last observation, so that a later one, by another watcher, is believed more,
 			// whichever is stored first.
-			failed := gone(one.record, at)
+			failed := gone(one.record, one.at)
 			d.put(failed)
 			d.log.Warn("Job gone without a conclusion, its run has failed", append(name(failed), "concludedAt", failed.Run.ConcludedAt)...)
 		}
@@ -119,10 +113,10 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 	return nil
 }
 
-// find returns those of the Jobs that exist, by their uid, as the API server knows them right now, and not as one of its
+// find returns the runs of those Jobs that exist, by their uid, as the API server knows them right now, and not as one of its
 // caches does (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list: no
 // resourceVersion). It takes no permission to read a single one.
-func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]*batchv1.Job, error) {
+func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]server.Record, error) {
 	wanted := map[string]bool{}
 	selectors := map[string]bool{}
 	for _, one := range some {
@@ -132,7 +126,7 @@ func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[
 	if len(selectors) > findByName {
 		selectors = map[string]bool{"": true}
 	}
-	found := map[string]*batchv1.Job{}
+	found := map[string]server.Record{}
 	for selector := range selectors {
 		options := metav1.ListOptions{FieldSelector: selector, Limit: pageSize}
 		for more := true; more; more = options.Continue != "" {
@@ -144,7 +138,7 @@ func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[
 			}
 			for i := range page.Items {
 				if uid := string(page.Items[i].UID); wanted[uid] {
-					found[uid] = d.mapping.trim(&page.Items[i])
+					found[uid] = d.mapping.record(&page.Items[i])
 				}
 			}
 			options.Continue = page.Continue

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
@@ -92,9 +91,9 @@ func (w *Watcher) informer(namespace string) (cache.SharedIndexInformer, error) 
 	informer := cache.NewSharedIndexInformer(w.connection.follow(namespace, w.options.Selector), &batchv1.Job{}, 0, nil)
 	err := informer.SetTransform(func(object any) (any, error) {
 		if job, ok := object.(*batchv1.Job); ok {
-			return w.mapping.trim(job), nil
+			return w.mapping.observe(job), nil
 		}
-		return object, nil // a tombstone, whose Job is trimmed already
+		return object, nil // it has been here already
 	})
 	if err != nil {
 		return nil, err
@@ -144,15 +143,15 @@ func (w *Watcher) Run(ctx context.Context) {
 
 func (w *Watcher) added(object any) {
 	w.metrics.jobs.Inc()
-	w.writer.put(w.mapping.record(object.(*batchv1.Job)))
+	w.writer.put(object.(*observation).record)
 }
 
-func (w *Watcher) updated(before, object any) {
-	old, record := w.mapping.record(before.(*batchv1.Job)), w.mapping.record(object.(*batchv1.Job))
-	if key(old) != key(record) {
+func (w *Watcher) updated(before, after any) {
+	old, record := before.(*observation), after.(*observation).record
+	if key(old.record) != key(record) {
 		// A Job that took the name of another, which is gone unseen, or one whose label has changed.
-		w.lost(before.(*batchv1.Job))
-	} else if same(old, record) {
+		w.lost(old)
+	} else if same(old.record, record) {
 		return
 	}
 	w.writer.put(record)
@@ -168,41 +167,26 @@ func same(a, b server.Record) bool {
 func (w *Watcher) deleted(object any) {
 	w.metrics.jobs.Dec()
 	if unseen, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		w.lost(unseen.Obj.(*batchv1.Job))
+		w.lost(unseen.Obj.(*observation))
 		return
 	}
-	job := object.(*batchv1.Job)
-	if w.options.Selector != "" {
-		w.lost(job) // or it does not match any more, which looks the same
-		return
+	last := object.(*observation)
+	if last.record.Run.Concluded {
+		w.writer.put(last.record)
+	} else if w.options.Selector != "" {
+		w.lost(last) // or it does not match any more, which looks the same
+	} else {
+		w.writer.put(gone(last.record, last.deletedAt))
 	}
-	record := w.mapping.record(job)
-	if !record.Run.Concluded {
-		at := deletedAt(job)
-		if at.IsZero() {
-			at = time.Now()
-		}
-		record = gone(record, at)
-	}
-	w.writer.put(record)
 }
 
 // lost takes note of a Job that is not followed any more, and may be gone.
-func (w *Watcher) lost(job *batchv1.Job) {
-	record := w.mapping.record(job)
-	if record.Run.Concluded {
-		w.writer.put(record)
-		return
+func (w *Watcher) lost(last *observation) {
+	if last.record.Run.Concluded {
+		w.writer.put(last.record)
+	} else {
+		w.doubts.add(doubt{last.record, last.deletedAt})
 	}
-	w.doubts.add(doubt{record, deletedAt(job)})
-}
-
-// deletedAt returns when the Job was deleted, or the zero time if it does not say.
-func deletedAt(job *batchv1.Job) time.Time {
-	if job.DeletionTimestamp == nil {
-		return time.Time{}
-	}
-	return job.DeletionTimestamp.Time
 }
 
 // catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted while nobody watched.
@@ -214,7 +198,7 @@ func (w *Watcher) catchUp(ctx context.Context) {
 			return informer.LastSyncResourceVersion() != ""
 		})
 		for _, job := range informer.GetStore().List() {
-			known[key(w.mapping.record(job.(*batchv1.Job)))] = true
+			known[key(job.(*observation).record)] = true
 		}
 	}
 	select {
@@ -264,5 +248,5 @@ func (w *Watcher) followed(record server.Record) bool {
 		return false
 	}
 	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
-	return err == nil && exists && key(w.mapping.record(object.(*batchv1.Job))) == key(record)
+	return err == nil && exists && key(object.(*observation).record) == key(record)
 }

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
@@ -24,7 +25,7 @@ type mapping struct {
 	source   string
 }
 
-// record returns the run that the Job is. It reads nothing of the Job but what trim keeps.
+// record returns the run that the Job is.
 func (m mapping) record(job *batchv1.Job) server.Record {
 	run := model.JobRun{
 		ID:           string(job.UID),
@@ -72,9 +73,12 @@ func (m mapping) job(job *batchv1.Job) string {
 	return job.Name
 }
 
-// gone returns the run as it is after its Job has gone without a conclusion: failed, at that time or at the earliest
-// when it started.
+// gone returns the run as it is after its Job has gone without a conclusion: failed, at that time, or right now if it is
+// the zero time, and at the earliest when it started.
 func gone(record server.Record, at time.Time) server.Record {
+	if at.IsZero() {
+		at = time.Now()
+	}
 	record.Run = conclude(record.Run, model.Failed, at)
 	return record
 }
@@ -117,39 +121,28 @@ func instant(t metav1.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// trim returns a Job that has only what the mapping, and an informer, need of this one: a small part of its memory.
-func (m mapping) trim(job *batchv1.Job) *batchv1.Job {
-	small := &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:         job.Namespace,
-			Name:              job.Name,
-			UID:               job.UID,
-			ResourceVersion:   job.ResourceVersion,
-			CreationTimestamp: job.CreationTimestamp,
-			DeletionTimestamp: job.DeletionTimestamp,
-		},
-		Spec: batchv1.JobSpec{Suspend: job.Spec.Suspend, BackoffLimit: job.Spec.BackoffLimit},
-		Status: batchv1.JobStatus{
-			StartTime:      job.Status.StartTime,
-			CompletionTime: job.Status.CompletionTime,
-			Active:         job.Status.Active,
-			Failed:         job.Status.Failed,
-			Succeeded:      job.Status.Succeeded,
-		},
+// observation is a state of a Job: the run that it is, and no more, for the Job itself takes ten times the memory. It is
+// what an informer keeps.
+type observation struct {
+	record          server.Record
+	resourceVersion string
+	deletedAt       time.Time // zero for a Job that nobody has deleted, and for one that does not say when
+}
+
+func (m mapping) observe(job *batchv1.Job) *observation {
+	o := &observation{record: m.record(job), resourceVersion: job.ResourceVersion}
+	if job.DeletionTimestamp != nil {
+		o.deletedAt = instant(*job.DeletionTimestamp)
 	}
-	if owner := metav1.GetControllerOfNoCopy(job); owner != nil {
-		small.OwnerReferences = []metav1.OwnerReference{
-			{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name, Controller: owner.Controller},
-		}
+	return o
+}
+
+// GetObjectMeta returns what an informer wants to know of an object.
+func (o *observation) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{
+		Namespace:       o.record.Project,
+		Name:            o.record.Run.RunName,
+		UID:             types.UID(o.record.Run.ID),
+		ResourceVersion: o.resourceVersion,
 	}
-	if name := job.Labels[m.jobLabel]; m.jobLabel != "" && name != "" {
-		small.Labels = map[string]string{m.jobLabel: name}
-	}
-	for _, of := range []batchv1.JobConditionType{batchv1.JobComplete, batchv1.JobFailed} {
-		if c := condition(job, of); c != nil {
-			small.Status.Conditions = append(small.Status.Conditions,
-				batchv1.JobCondition{Type: of, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
-		}
-	}
-	return small
 }

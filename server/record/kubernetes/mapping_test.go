@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -108,24 +109,25 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 	}
 }
 
-// What the informer keeps must be enough, whatever the options, and be the same when it is trimmed once more.
-func TestTrimKeepsWhatTheMappingNeeds(t *testing.T) {
-	for _, m := range []mapping{{team: "a", source: "s"}, {team: "a", source: "s", jobLabel: "example.com/job"}} {
-		for name := range recorded {
-			job := load(t, name)
-			small := m.trim(job)
-			if diff := cmp.Diff(m.record(job), m.record(small)); diff != "" {
-				t.Errorf("%s, label %q: the run (-whole +trimmed):\n%s", name, m.jobLabel, diff)
-			}
-			if diff := cmp.Diff(small, m.trim(small)); diff != "" {
-				t.Errorf("%s, label %q: trimmed (-once +twice):\n%s", name, m.jobLabel, diff)
-			}
-			if len(small.Spec.Template.Spec.Containers) > 0 || len(small.Annotations) > 0 || len(small.Labels) > 1 {
-				t.Errorf("%s, label %q: keeps more than is needed: %+v", name, m.jobLabel, small)
-			}
-			if !small.DeletionTimestamp.Equal(job.DeletionTimestamp) {
-				t.Errorf("%s: keeps the deletion time %v, want %v", name, small.DeletionTimestamp, job.DeletionTimestamp)
-			}
+// What the informer keeps must say all that it is used for.
+func TestObservation(t *testing.T) {
+	m := mapping{team: "a", source: "s", jobLabel: "example.com/job"}
+	for name := range recorded {
+		job := load(t, name)
+		o := m.observe(job)
+		if diff := cmp.Diff(m.record(job), o.record); diff != "" {
+			t.Errorf("%s: the run (-mapped +observed):\n%s", name, diff)
+		}
+		if job.DeletionTimestamp == nil != o.deletedAt.IsZero() || job.DeletionTimestamp != nil && !o.deletedAt.Equal(job.DeletionTimestamp.Time) {
+			t.Errorf("%s: deleted at %v, want %v", name, o.deletedAt, job.DeletionTimestamp)
+		}
+		object, err := meta.Accessor(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []any{object.GetNamespace(), object.GetName(), object.GetUID(), object.GetResourceVersion()}
+		if diff := cmp.Diff([]any{job.Namespace, job.Name, job.UID, job.ResourceVersion}, got); diff != "" {
+			t.Errorf("%s: what an informer sees (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -167,9 +169,6 @@ func TestMappingNamesTheJob(t *testing.T) {
 			m := mapping{jobLabel: test.jobLabel}
 			if got := m.record(job).Job; got != test.want {
 				t.Errorf("the job is %q, want %q", got, test.want)
-			}
-			if got := m.record(m.trim(job)).Job; got != test.want {
-				t.Errorf("the job of the trimmed Job is %q, want %q", got, test.want)
 			}
 		})
 	}

@@ -167,8 +167,7 @@ func (w *writer) take() ([]change, []chan struct{}) {
 		changes = append(changes, c)
 	}
 	stored := w.stored
-	clear(w.pending)
-	w.stored, w.taken = nil, len(changes)
+	w.pending, w.stored, w.taken = map[server.RunKey]change{}, nil, len(changes) // the old map may be large
 	return changes, stored
 }
 
