@@ -133,7 +133,7 @@ func (m manyJobs) conclude(b *testing.B, a *api, list *batchv1.JobList, n, perSe
 			waiters[i] <- time.Now()
 		}()
 	}
-	m.plainWatch(b, list.ResourceVersion, events)
+	over := m.plainWatch(b, list.ResourceVersion, events)
 	time.Sleep(3 * time.Second) // nothing tells from outside when all wait
 	known, seen = make([]time.Duration, n), make([]time.Duration, n)
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
@@ -148,7 +148,11 @@ func (m manyJobs) conclude(b *testing.B, a *api, list *batchv1.JobList, n, perSe
 			}
 			patched := time.Now()
 			known[i] = max(0, (<-waiters[i]).Sub(patched))
-			seen[i] = max(0, (<-events[job.Name]).Sub(patched))
+			select {
+			case at := <-events[job.Name]:
+				seen[i] = max(0, at.Sub(patched))
+			case <-over:
+			}
 		})
 	}
 	all.Wait()
@@ -166,28 +170,51 @@ func succeeded() batchv1.JobStatus {
 	}
 }
 
-// plainWatch tells when the API server sends each Job's change.
-func (m manyJobs) plainWatch(b *testing.B, from string, events map[string]chan time.Time) {
-	b.Helper()
-	request, err := http.NewRequestWithContext(b.Context(), "GET", m.url+m.path+"?watch=true&resourceVersion="+from, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	response, err := m.client.Do(request)
-	if err != nil {
-		b.Fatal(err)
-	}
+// plainWatch tells when the API server sends each Job's change. It goes on where it was when the API server ends it, as
+// it does with those that it finds slow. It returns a channel that is closed if that is not possible.
+func (m manyJobs) plainWatch(b *testing.B, from string, events map[string]chan time.Time) <-chan struct{} {
+	over := make(chan struct{})
 	go func() {
-		defer response.Body.Close()
-		for decoder := json.NewDecoder(response.Body); ; {
-			var event struct{ Object batchv1.Job }
-			if err := decoder.Decode(&event); err != nil {
-				return // the benchmark is over
-			}
-			select {
-			case events[event.Object.Name] <- time.Now():
-			default:
+		defer close(over)
+		for {
+			var err error
+			if from, err = m.follow(b.Context(), from, events); err != nil {
+				if b.Context().Err() == nil {
+					b.Errorf("plain watch: %v", err)
+				}
+				return
 			}
 		}
 	}()
+	return over
+}
+
+// follow watches from a version on until the API server ends it, and returns the version where that was.
+func (m manyJobs) follow(ctx context.Context, from string, events map[string]chan time.Time) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, "GET", m.url+m.path+"?watch=true&resourceVersion="+from, nil)
+	if err != nil {
+		return from, err
+	}
+	response, err := m.client.Do(request)
+	if err != nil {
+		return from, err
+	}
+	defer response.Body.Close()
+	for decoder := json.NewDecoder(response.Body); ; {
+		var event struct {
+			Type   string
+			Object batchv1.Job
+		}
+		if err := decoder.Decode(&event); err != nil {
+			return from, nil
+		}
+		if event.Type == "ERROR" || event.Object.ResourceVersion == "" {
+			return from, fmt.Errorf("%s instead of a Job: %s", event.Type, response.Status)
+		}
+		from = event.Object.ResourceVersion
+		select {
+		case events[event.Object.Name] <- time.Now():
+		default: // not the first
+		}
+	}
 }
