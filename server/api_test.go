@@ -39,7 +39,7 @@ func newAPI(t testing.TB) *api {
 		logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		store:  &fakeStore{runs: map[server.RunKey]model.JobRun{}, tokens: map[server.TokenHash]server.Token{}},
 	}
-	handler, err := server.New(a.store, a.logger)
+	handler, err := server.New(a.store, a.logger, server.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

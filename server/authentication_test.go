@@ -138,7 +138,7 @@ func TestPermissionOfDocument(t *testing.T) {
 	}
 	forEachOperation(t, func(t *testing.T, o operation) {
 		a, secret := newFilledAPI(t)
-		if a.handler, err = server.NewFrom(doc, a.store, a.logger); err != nil {
+		if a.handler, err = server.NewFrom(doc, a.store, a.logger, server.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		got := a.get(o.path(nil), secret)

@@ -22,7 +22,7 @@ func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	e, err := newEcho(doc, nil, slog.New(slog.NewJSONHandler(&log, nil)))
+	e, err := newEcho(doc, nil, slog.New(slog.NewJSONHandler(&log, nil)), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,19 +58,22 @@ func IDSchema() (*openapi3.Schema, error) {
 	return doc.Components.Schemas.ID, nil
 }
 
+// Options are what a server can be told. The zero value is good for a test.
+type Options struct{}
+
 // New returns a handler that answers the contract from the store. It logs each request, never a token.
 //
 // It returns an error when the contract and the routes generated from it do not belong together: an operation without
 // a route, a route without an operation, or an operation whose requests nothing would check.
-func New(store Store, log *slog.Logger) (http.Handler, error) {
+func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
 	doc, err := Document()
 	if err != nil {
 		return nil, err
 	}
-	return newEcho(doc, store, log)
+	return newEcho(doc, store, log, options)
 }
 
-func newEcho(doc *openapi3.T, store Store, log *slog.Logger) (*echo.Echo, error) {
+func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.

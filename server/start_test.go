@@ -104,7 +104,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := newEcho(changed(t, test.change), nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+			_, err := newEcho(changed(t, test.change), nil, slog.New(slog.NewTextHandler(io.Discard, nil)), Options{})
 			if err == nil {
 				t.Fatal("it starts")
 			}

@@ -33,7 +33,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer store.Close()
-			handler, err := server.New(store, log)
+			handler, err := server.New(store, log, server.Options{})
 			if err != nil {
 				return err
 			}
