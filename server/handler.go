@@ -46,5 +46,5 @@ func (h *handler) details(ctx context.Context, project, job, run string, prefer 
 
 // Login implements login: whoever comes this far has a valid token.
 func (h *handler) Login(context.Context, gen.LoginRequestObject) (gen.LoginResponseObject, error) {
-	return gen.Login200JSONResponse{LoginJSONResponse: gen.LoginJSONResponse(model.LoginResult{Data: map[string]any{}})}, nil
+	return gen.Login200JSONResponse{LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}}}, nil
 }

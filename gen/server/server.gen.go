@@ -213,16 +213,55 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
-type BadRequestJSONResponse ErrorResult
+type BadRequestResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type BadRequestJSONResponse struct {
+	Body ErrorResult
 
-type DefaultJSONResponse ErrorResult
+	Headers BadRequestResponseHeaders
+}
 
-type ForbiddenJSONResponse ErrorResult
+type DefaultResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type DefaultJSONResponse struct {
+	Body ErrorResult
 
-type InternalServerErrorJSONResponse ErrorResult
+	Headers DefaultResponseHeaders
+}
+
+type ForbiddenResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type ForbiddenJSONResponse struct {
+	Body ErrorResult
+
+	Headers ForbiddenResponseHeaders
+}
+
+type InternalServerErrorResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type InternalServerErrorJSONResponse struct {
+	Body ErrorResult
+
+	Headers InternalServerErrorResponseHeaders
+}
 
 type JobRunDetailsResponseHeaders struct {
-	PreferenceApplied *string
+	PreferenceApplied   *string
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
 }
 type JobRunDetailsJSONResponse struct {
 	Body JobRunResult
@@ -230,7 +269,16 @@ type JobRunDetailsJSONResponse struct {
 	Headers JobRunDetailsResponseHeaders
 }
 
-type LoginJSONResponse LoginResult
+type LoginResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type LoginJSONResponse struct {
+	Body LoginResult
+
+	Headers LoginResponseHeaders
+}
 
 type MethodNotAllowedResponseHeaders struct {
 	Allow string
@@ -241,10 +289,22 @@ type MethodNotAllowedJSONResponse struct {
 	Headers MethodNotAllowedResponseHeaders
 }
 
-type NotFoundJSONResponse ErrorResult
+type NotFoundResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type NotFoundJSONResponse struct {
+	Body ErrorResult
+
+	Headers NotFoundResponseHeaders
+}
 
 type ServiceUnavailableResponseHeaders struct {
-	RetryAfter int
+	RetryAfter          int
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
 }
 type ServiceUnavailableJSONResponse struct {
 	Body ErrorResult
@@ -253,7 +313,10 @@ type ServiceUnavailableJSONResponse struct {
 }
 
 type TooManyRequestsResponseHeaders struct {
-	RetryAfter int
+	RetryAfter          int
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
 }
 type TooManyRequestsJSONResponse struct {
 	Body ErrorResult
@@ -282,10 +345,19 @@ type Login200JSONResponse struct{ LoginJSONResponse }
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -296,10 +368,19 @@ type Login400JSONResponse struct{ BadRequestJSONResponse }
 func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
@@ -345,6 +426,15 @@ func (response Login429JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -357,10 +447,19 @@ type Login500JSONResponse struct {
 func (response Login500JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -376,6 +475,15 @@ func (response Login503JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -383,6 +491,7 @@ func (response Login503JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 
 type LogindefaultJSONResponse struct {
 	Body       ErrorResult
+	Headers    DefaultResponseHeaders
 	StatusCode int
 }
 
@@ -393,6 +502,15 @@ func (response LogindefaultJSONResponse) VisitLoginResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
@@ -421,6 +539,15 @@ func (response GetJobRun200JSONResponse) VisitGetJobRunResponse(w http.ResponseW
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
 	}
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -431,10 +558,19 @@ type GetJobRun400JSONResponse struct{ BadRequestJSONResponse }
 func (response GetJobRun400JSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
@@ -460,10 +596,19 @@ type GetJobRun403JSONResponse struct{ ForbiddenJSONResponse }
 func (response GetJobRun403JSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -474,10 +619,19 @@ type GetJobRun404JSONResponse struct{ NotFoundJSONResponse }
 func (response GetJobRun404JSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -508,6 +662,15 @@ func (response GetJobRun429JSONResponse) VisitGetJobRunResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -520,10 +683,19 @@ type GetJobRun500JSONResponse struct {
 func (response GetJobRun500JSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -539,6 +711,15 @@ func (response GetJobRun503JSONResponse) VisitGetJobRunResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -546,6 +727,7 @@ func (response GetJobRun503JSONResponse) VisitGetJobRunResponse(w http.ResponseW
 
 type GetJobRundefaultJSONResponse struct {
 	Body       ErrorResult
+	Headers    DefaultResponseHeaders
 	StatusCode int
 }
 
@@ -556,6 +738,15 @@ func (response GetJobRundefaultJSONResponse) VisitGetJobRunResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
@@ -585,6 +776,15 @@ func (response GetTeamJobRun200JSONResponse) VisitGetTeamJobRunResponse(w http.R
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
 	}
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -595,10 +795,19 @@ type GetTeamJobRun400JSONResponse struct{ BadRequestJSONResponse }
 func (response GetTeamJobRun400JSONResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
@@ -624,10 +833,19 @@ type GetTeamJobRun403JSONResponse struct{ ForbiddenJSONResponse }
 func (response GetTeamJobRun403JSONResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -638,10 +856,19 @@ type GetTeamJobRun404JSONResponse struct{ NotFoundJSONResponse }
 func (response GetTeamJobRun404JSONResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -672,6 +899,15 @@ func (response GetTeamJobRun429JSONResponse) VisitGetTeamJobRunResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -684,10 +920,19 @@ type GetTeamJobRun500JSONResponse struct {
 func (response GetTeamJobRun500JSONResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -703,6 +948,15 @@ func (response GetTeamJobRun503JSONResponse) VisitGetTeamJobRunResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
@@ -710,6 +964,7 @@ func (response GetTeamJobRun503JSONResponse) VisitGetTeamJobRunResponse(w http.R
 
 type GetTeamJobRundefaultJSONResponse struct {
 	Body       ErrorResult
+	Headers    DefaultResponseHeaders
 	StatusCode int
 }
 
@@ -720,6 +975,15 @@ func (response GetTeamJobRundefaultJSONResponse) VisitGetTeamJobRunResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
@@ -835,60 +1099,66 @@ func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectI
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fv7b9u2t/9XCN4B2+6VbPmVh4eLIWuSzrtdUiQpirs6m2np2GIjkR5JxfEC/+9f8FCyJVtJ3DbND0N/",
-	"iiyRPIfn8TkPMvc0lOlMChBG0/49nTHFUjCg8NdbBRNQ9ikCHSo+M1wK2qejOePmfy9PXp2fHV+OyA8X",
-	"p6/IfrsbeERDaMeQbqPzI4llEmliYiBM6DkokgnDE3yhMkFipkkoRZhkEUREKvxgeAqEa5LNPLIX2PWk",
-	"iDRhZijs51Rq0yDnJgZFZsgdiBC0R5iISMqSiVSpXUzgOwWET4VUEDWGgnoU7lg6S4D2KW5gL6Ae5XZD",
-	"MbAIFPWoYKn9nG/cozqMIWVWAmYxs1+0UVxM6XLp0Y9yPIi2hTM4JnKCe/koxxWi+ZPv3iPhGTPxmqxb",
-	"0aMK/s64goj2jcqgzMV3Cia0T/+ruVZb033VzcExsjVT8iOE5nHW8kEV9iKYsCwx/vpbDYvr1b+QTZWJ",
-	"J6VnzaTKYqfbO2izrt/pjSO/G+63/APYD33o7B0eHo4PDvbbnXq+Hbkv5NkASx9n2o6oE2o9U/l6X8SV",
-	"FSXomRQa0Gd/YdEF/J2BNvZXKIUBgY9sNkt4yCzLzY/a8n2/5vOeglIyd3XDeFJFg7IAM9zXjBkDStCl",
-	"R3lE+zSYtMbdqBX6B5Me87tRAP5h2G35e2GbtSf7kxb0etSjKWjNpvkCMVkRIENHYEjJWAG70TlKJECG",
-	"Ba0h7RPnfiSSoMX3hqTMhLEbCtMsYYrA3UyB1haDhvTPD0f+H8z/J/APr39YPzf+8q//u/Tpx5+/G1Lr",
-	"7IaZTNN+NwisWHdTwomV2wVoq2TURtU0jkp7zHfGcF8/kVEu6RGx5qDJWJq4YQV6nNvM5+nv89ShnM0g",
-	"/srMVKRx8HzSEAsiEbyRXdztqVRjHkUgnsFeQaUclY8YjkhFhlkQdID8Jse6eH4NAhRLip8XwKLPN2R0",
-	"e3kD1uBCPqQkYWFuv2t+yPAT+dkwyM6zqeBqxW7KFkRIQyJJTMz1tkFiwLX8i2lpK6i0gbAeyZJLULeg",
-	"TgpdvJi58pw+0ciAM6eSxHrP6MKXMgUTWyFwTeZKiimZc+Ngx5FvkIHRJJFTYiBJNEmlApKJCFxOo1kK",
-	"ZMSjEYruNzm+yMTx2mp3F1rEDG6GhYbfAu0HHh2z8EZOJm94yg2+sPtLwK6gab9lf+cZVhFbVi+ODO3T",
-	"dtAO/FbbDw6uWq1+r90PDv6gHp0wntgpQe4VOwZelYkzF9pKuY7fm4STvf1x2NuD1mGrA+1W1D3sBV2n",
-	"L2VqWenu56wUKqWX7169Orm8tK+yMATAPX2Cmp3gH/cMSwyKYK4y0aBenhyWEmKbcvpHVlUQPZUce4RZ",
-	"yxBT+7eUCs9llkQkZrdAxgCCxJBEdYl058fGA4nrw6mp3dobOeXis6xrd4EijV2QhmtyyxIeof3/DiaW",
-	"0Zk0R0ki506CL4YbKRJH2GM5+TLM9p4VZjHFsakK0rsRco5ASxwTG6aF0ti2JruOG2/NhxnC3UraGcth",
-	"q1UyllbQaDdaGxZz/vZqcH526ZHXJ1ce+fXk6PjRhLPOmM6kOZWZeFlVWZlNkGpZQ93n1JDCUlNIorMw",
-	"RncnV2sX5XqN3vPYmrHRWJVIVdRPa+3CHdcG7duGRB7CO8FuGU/Y2AnjxcSGLBsbgEImLGdjmxyzMK6Y",
-	"eu+ZM4o8DOckkR6Ky3EykYoIOd+w+AswauEfTUxdi+GyKPztZzKPOS6IEVgqExOmb2xEZlPGxYOusAGe",
-	"vcfsPuWCp1mKMTP3AZtkTEHlTnAl5e9MLPLiSr+sUqUkKRMLogrqJZ9oH36F5DBmmmQaIpLNUJEF4X+H",
-	"Lt8JlplYKv4PvDSoOfn2iQaBfSripEiG9ChnCWn3yS/AFChydf5/J2cb1UDrq4AghugiYou8qkatbyj7",
-	"/fv3vmUWhLGSgm2N/2pDnSSsNKhPRm5Ho1oVtxp7W5HLjf/EaLWSDLJ6sq4Sy/y9t5F0DsK4fN6SnSk5",
-	"A2W466KUikqWJOcT2v+wg5yLpH557dE7fyp9y56vb/jMl0iaJf5MYu1SbOXOlyk3/4CSpTcqsgO6eUla",
-	"lxLwaJWkOhV5uV+ti5LvXUViHdlIabdYFVaJUmdZstH7rQ6GBusdocNxZktBLcWjC7aXa3OtY//Xq6u3",
-	"xA0o9uGCrl01ZXfOe3uHh97al7tBsOXNJZIt1wkrDOVDQX+9M5Tm9WoNOcYu59KjFd3V24rlEF3f+gob",
-	"y8x4hTSUnCqWbptQqXl2X5scFm0hTOvGSt5A3hqqF+2u5lSIw6u0Q2pZWLcnTLFJ5/7YwngONjrLomNY",
-	"xwD294qsFiXgkfEC480NLOZSRQ6IuCaRDLMUhHkOptrYy621ghwp640AbkGtQjAaAtosREU/gBkytQnh",
-	"A6Cyih1PAgndNGY3tc54TxM23ea3hda5AO2RIA/ZiK3CetKHwGtd1/qS/e7fMoX9H0v3TFKP/j9oer30",
-	"6OB4m9AbMAaU9kjEp9xoj4waI4+M/hrhiczIH3lkDFMuBEZ4EREQES86KIwkON1m1Dg/d/83IKYmpv12",
-	"r4MAUPxueau+c/8TmrtbJrPqwmzv51y4wyk5Icwm+5WI9K3zUum8bNp3IZxdYyaaro2Vm74G2CIuzgm5",
-	"tiiAOAtaE8WnsSlS0ErEqWqkLifBHNrwormZr24UhyhPP8cwsRULNySUmTCaME2cStA2i2D0aCiyoFcx",
-	"hgdZscaczowudZxcTwhEBBHRkkyY8sgcksT6yJhFyWJ3PrrLihHePy1neetCcL7mWMoEmCiv2Vtu2PGu",
-	"yr7iKdQrW6w4mDPHwk9EZEmyPi7GZMO+ctX0Zqizsa5wm+e3PcsQIldcMYUV+b1VmrYb5cFxDd1BZPPk",
-	"CS8ZpkVIvmo6NOhGcF85/Ha+ZtEbQX8GcmYjrLQVeeThkjKzpi2MkgkJY6ZYaPF7A3h7rfZjwPvncHgX",
-	"BP5weNc6HQ7v9k+v/+e7x9LB/WUFb57TZPJlq+IJKunnbsRcQLh0s7aJYkWzNopIcjH1LC4xW8RW6R8s",
-	"K0D5lU1yRanCw+FmBsEj6hUIvQGVVbQqY8bKr9b25q0T6/Uey+qt4kNdylJpxNenWmyVZrksO994JeGq",
-	"qdry85Gn9byVYOHUh5m9fKCYqTOLUqJVipwX787OBmevqUdPjwZvTo5LxEoOs5WAXVoZayvtiwyTKLuA",
-	"08l10eZ/QpJhDOGNS2gqJf7O4qyuepLOzKIUJApR7SpQ9Opt1BLk4vQV6XQ6h/kdIEHeXb1CF5vHMoHi",
-	"KpClPJEqZTZxiZgB3w6nVYCyid99d+m7h/b64ap46G89/FGTJ1pHhjBT3Cwurf04uYxdX6IGeYuD1Qhc",
-	"gjv6KMcqE4XIQwXMwKhRnN5gjC2aHDnp2JiZ69RwMZH1Foedaa6LRDVdYFsaje9n7GAP6RQMfs4bGUNq",
-	"UwosiIpc40wqE08SJm7I0dtBYyiG4gQLnHX7+7fL87MGORLFK1equYZ3OwhIyJSyIYsJMsIKZUScnj0y",
-	"j5mx9VK5y4J3sBIegtBoAfktmN8HV9SjmUry3et+sylnILTMVAgNqabNfFLTopWt3bhJ8vtSKkPIugWV",
-	"H/sHjXYjsIPsEmzGaZ92GkGj4ywkRgU2b1vNpDggm4KpM0e7YY27dAhUch0rkkXFl+Y8SUgkfyJClqtq",
-	"K6oVNFvPwtbewKb1jvzG3Z12EDwEX6tx7tTNbrC7y+jSdSCc0np6SqU5ipN6T0/aOtWzE9uHT0/cbKsv",
-	"PdrbZWN1NxBwbufpuTVHNNgZXV27eXx6cT8H4SFLU6YWtE9fIcwyZxHWn9kUERx/2wJ66aHh5UdHunm/",
-	"uku3bH6UY928x/t/y6a16eY93odaPmihF2AyJfIjquLUWm5Ur175Xtpmk2cMiRRTTYz0CDNEihBskZEf",
-	"dVWvZzZIAW5yQrR1bJbgojpvMA4FZp1SgJdDn90rjmjeu3tuy0/c+sgBRtVvpmDyCO5VLqs+kFuthzTX",
-	"NxeX3pOD3U3MHQa6a3E7DMyvlNr87tN9vnpn5EV9fwd3Wt/gwhndp2esDpS/wcuu8PK6GtBLAIMhEE8c",
-	"ivzL/6KLcDlOfZHvPhNsWUyJEGd2gKg6rLgCln4mXuSXc3dw7W/I8g1Z/j3I4rzQWv/3Ov8Xhq+GNKX6",
-	"Cl2yqKw+XFtrdueYzlmrKDLHY+tRym4QOEbuyFNXyoh+s9lq7zeCRtBo9Q+CgwA9JN/KFixlAjduAa3y",
-	"TwMaPXDj6AozOqwLsAw7ejso3el36d7yevmfAAAA//8=",
+	"7Fv/b9u4kv9XCN4C+/ZOsuVvTeLF4SGvSXez102KJMXits57pqWxxUYifSQVJxv4fz9wSNmSrSRumxYP",
+	"QX+KY5Oc4XDmM9/IexrLfC4FCKPp8J6mwBJQ+PGcGXjLc27sPwnoWPG54VLQIf1VLkjOxB1R8H8FaKOJ",
+	"SYEYeQ2C5OyO5OwaCBeEkQUXiVy0yIkhXBM20SAMWaSgAKdoUDegSMo0EZJkllqLBhRuWT7PgA47URQF",
+	"VMcp5MyykXPB8yKnw05Azd0c6JByYWAGii6XwZrlc8gZF1zMHuFdTi0LOWEKSAbTOuGDg/1GutFTdDU0",
+	"yOsCYikSTQpheIYbd3IhIBIdECYS/FLArSlFSuQchCZMSJOCqvHWGxwc7CyUZUDnTLEcjD/WdwqmoLZ5",
+	"HC8YN/99cfz67PToYkz+dv7mNdnr9qOAaIjtGNJv9X4iqcwSd9xM6AWoyp5UIfAkYynirEggIVI5xeA5",
+	"2OMv5gF5Fdn1UBrMjIT9OZfatMiZ3SeZI3cgYvByyVk2lSq3iwn8TgHhMyEVJK2RqIqF4gZeRTSg3G7I",
+	"qTINqGC5/dlvvCo5Ly1tlFUVK6uPcnKSbAvn5MirC/koJzWi/lPovkfCc2bSNVm3YkDtuXIFCR0aVUCV",
+	"ix8UTOmQ/kd7bYpt96tunxwhW3MlP0JsHmfND6qxl8CUFZkJ1781sLhe/QvZVIV4UnpWTeos9vqD/S7r",
+	"h73BJAn78V4n3Ie9OITeq4ODg8n+/l6318y3I/eFPBtg+eNM2xFNQm1myq/3RVxZUYKeS6EBbfYfLDl3",
+	"sGD/i6UwIPAjm88zHjPLcvujtnzfr/m8p6CU9KZuGM9wrRUaVAVY4L7mzBhQgi4DyhM6pNG0M+knnTjc",
+	"nw5Y2E8iCA/ifid8FXdZd7o37cBgQAOag9Zs5hdIyYoAGTkCI0omCti19iiRARmVtEZ0SJz5kUSCFj8a",
+	"kjMTp24ozIqMKQK3cwVaWwwa0X9+OAz/ZOFfUXhw9bf159a/wqv/rPz0099/GFFr7IaZQtNhP4qsWHc7",
+	"hGMrt3PQ9pDxNOqqcVjZo98Zw339TMZe0mNi1UGTiTSpBe+KX70NFTOAvi7MSv/axI2f01474mVQm62q",
+	"Xm6nFdZ+cWsp77h2XMaORskceVv4PL38PDUrXaT1K7IwtVPef75TtjECOiVk90Wf4hupJjxJQDwDvoDK",
+	"ORor+lz0LGRURFEPyG9yosvPv4AAxbLy33NgyecDzzr8HNGYjyjJWOzxZs0PGX0iPxsA0ns21bqsRctC",
+	"GpJIYlKutwEEAyTLv5hVtvKilfFEWM/AsgtMDo5LHftm8MI9/TI7ccutNWHwjK7kQuZgUnu4XJOFkmJG",
+	"FtykleTI5k6aZHJGDGSZJrlUQAqRgIutNcuBjHkyftEq8ZucnBfiaI0yuytDwgweEosNvwHM4CYsvpbT",
+	"qU9uowBz4AzsChqzqFUGU8Zuqy8ODR3SbtSNwk43jPYvO53hoDuM9v+kAZ0yntkpkUexHQNbVYhTFzpW",
+	"colwMI2nr/Ym8eAVdA46Peh2kv7BIOo7PVSmkZX+nmelVFV68f716+OLC/tVEccAuKdPUF8n+MeRzBKD",
+	"MlhWxSY4vVuldOGhPSpInko+A8KsxouZ/VtJNReyyBKSshsgEwBBUsiSpkS191PrgcTwsdTvZVnMWznj",
+	"4rMsZXflQBq7eDmuyQ3LePKiMep3MKlMTqU5zDK5cFr+zXxWjsQxlGCefDV0GTxr6IJpnk3XkN61kAsM",
+	"XohjYuOQURrbFm/XceOtiTNDuFtJO4M+6HQqBt2JWt1WZ8Oqz95dnpydXgTkl+PLgPx6fHj0aNK9afB2",
+	"a6fSvJGF+LZHZWU2RarVE+o/5wkpLLcJSXQRpwjJ5HINo1yvI4dFas3TaKzMSFXWkNanC7dcmxdttzbM",
+	"5DG8F+yG8YxN3CF/M3XAozA2qIuZsBKfAFHA4rRmwoNnzj58aOtJIj1UA8fJVCoi5GLj2M/BqLvwcGqa",
+	"ysdliZvZn8ki5bggRrVSmZQwfW2jXDZjXDxo4huOe/CYPT/RCnhZOnop5e9M3PkioP7mClrLrVOmSaEh",
+	"IcUcdaZsAg1JJ4qidietAlv34CtkzQ9xsFJccqaIkXKjSeUyK7uC9zlMAYIcBicktoA4VTK38DgSMcsy",
+	"UD9qwpJEgdY/269FpdPlulbGxaKZlNeQEGbW7RwPt765Na4qwpj403Y9jO9G9u9gZO8FK0wqFf8LvnVE",
+	"4DRqSDQIbHR59SAjeuhZQtpD8g9gChS5PPuf49ON8lTnq0QQzjR8GC98WR7tacM7/PHHH6FlFoSxkoLm",
+	"zquRhFUGDcnY7WjcqK6d1qutsM+N/8RQbyUZZPV4Xbas8veHhYQFNqiVFDNLdq7kHJThrg1TqXKyLDub",
+	"0uGHHeRcVi2WV1ZPZzK07IX6ms9DiaRZFs4lFp3KrdyGMufmL1Cy8o1K7IC+r5E2xdM8WWXh7ogCjxHr",
+	"atKPrpRkMclIabdYF1aFUm9Z0dH7rRaIBmsdsQsWGJmD0q4u+eCC3eVaXZvY//Xy8h1xA8p9OAi1q+bs",
+	"1iERNr9XuNSPtjvyFZId10orFeVDSX+9M5Tm1WoNOcE26TKgtbNr1hXLIZq+u9sgCxOU0lBypli+rUKV",
+	"7tt9Y2ZV9pXQP02UvAbfW2oW7a7qVIojqNXnG1lY18tNuUln/lhTfw42esuy5djEADYIy5QQJRCQyR36",
+	"+Wu4W0iVOCDimiQyLnIQ5jmY6mIzuFELPFI2KwHcgFrFGKgIqLOQlIVcZsjMZlMPgMrKdzwJJHRTmd3U",
+	"JuV9k7GGqy8d1M470AGJfKiE2CqsJX2Igs5Voy3Z38MbprAhYemeShrQ/wVNr5YBPTnaJvQWjAGlA5Lw",
+	"GTc6IOPWOCDjf40xNhqH44BMYMaFwGhFJAREwsvSNyMZTrfpKM735v8WxMykdNgd9BAAyv87wapxPfyE",
+	"7vCWyqzKzNv7ORPudoucEmYz5ZpH+l5arpWWN/W7FM6uPhNV1/rKTVsD7MWWF424tiiAOAtaE8VnqSlz",
+	"1prHqZ/Ig7fBDC+7bX51o7iN5zGUnsDUpsXckFgWwmjCNHFHgrr58OWwDdCrKcODrFhlzudGV0rqrugN",
+	"IoGEaEmmTAVkAVlmbWTCkuxudz76y5oS3j8tZ3njXLBfcyJlBkxU1xwsN/R418O+5Dk0H7ZYcbBgjoWf",
+	"iSiybH3fDIMN+5Ur2Wy6OuvrSrN5ft2zDCFypTVVWJF/tQrTdqN8ctRA9ySxcfKUVxTTIiRfVexadMO5",
+	"rwx+O14TmN1KReYg59bDSqKAJQEuKQur2sIomZE4ZYrFFr83gHfQ6T4GvP8cjW6jKByNbjtvRqPbvTdX",
+	"//XDY+Hg3rKGN8+pMn7ZuniiWvi5GzHnEC7crG2imNGslSKRXMwCf/FVqjr9/WUNKL+ySq4o1Xg42Iwg",
+	"eEKDEqE3oLKOVlXMWNnVWt+CdWC93mP1eOv40BSy1DqNzaEWW4VZLsr2G68FXA1Zm28AP33OWwEWTn2Y",
+	"2YsHkpkmtagEWhXPef7+9PTk9Bca0DeHJ2+PjyrEKgazFYBdWBlrK+3zAoMou4A7k6uy9/eEJOMU4msX",
+	"0NRS/J3FWV/1OJ+bu4qTKEW1q0DRqrdRS5DzN69Jr9c78JeIBXl/+RpNbJHKDMq7xJbyVKqc2cAlYQZC",
+	"O5zWAcoGfvf9Zeg+dNcfLssPw60PfzbEidaQIS4UN3cXVn+cXCauLtGAvOVNnwRcgDv+KCeqEKXIYwXM",
+	"AN7fQHVEH1sWOTzp1Ji5q9RwMZXNGodtHa7LQDW/w54OKt/fsf0zojMw+LMvZIyoDSkwISpjjVOpTDrN",
+	"mLgmh+9OWiMxEseY4Kx7R79dnJ22yKEov3KpmiuFdqOIxEwp67KYIGPMUMbEnXNAFikzNl+qVlksicPN",
+	"twNSZHc20KnXbysvCpBfnkNZ4XC35VdXZ6Zc6XJPeYvUtmAkYSNRVXrN7jRJV+GXfw+AWtZctQ1IITIb",
+	"dj70hgGruhmPQWhUa383+PeTSxrQQmX+SPWw3UbOZaFiaEk1a/tJbV8jNdxk/ha5KhCHb0D5y3VRq9eK",
+	"7CC7BJtzOqS9VtTqObVPUSvbN512Vl4FmDW9TThEqWg8OgerFdHYc76rAcSCZxlJ5M92r5VSgT3/lb+x",
+	"cIH1yhObqzjyGzeau1H0ECavxrn7BXaD/V1GVy5J45TO01NqFV+cNHh60laf307sHjw9cbOJswzoYJeN",
+	"Nd2Hw7m9p+c2NDex3Lu6tPv49PJ2L2JekedM3dEhfY2+gzmNsCDFZuiWXGuFXtnRVvF8M1m371cvDJbt",
+	"j3Ki2/f4KmLZtjrdvsdb4ssHNfQcTKGEN7byrpHcSMmD6m39zcrVBDIpZpoYGRBmiBQx2MzJN7/rj1Za",
+	"pEQjOSXaohXLcFHtq6YjgaG0FBB4PLd7xRHte3f7f/mJWx87wKjbzQyMD0vqT3geCBjXQ9rr9xzL4MnB",
+	"7n3KDgPdY4EdBvqHNjZo/XSbr9/0+6a2v4M5re9J44z+0zNWV0y+w8uu8PJLPUqpAAy6QGyjlEFl+EXX",
+	"zT1OfZHtPhNsWUxJEGd2gKgmrLgEln8mXvgnSzuY9ndk+Y4sLwdZnBVa7f9R+4edXw1pKkkjmmSZLn64",
+	"strscghnrHUUcW+lx5gVqUKMXbqha2nEsN3udPdaUStqdYb70X6EFuK3sgVLhcCNW0CrPaXUaIEb/Th3",
+	"WWaKD3m5tjlh5aWjC/eWV8v/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
