@@ -102,7 +102,7 @@ func (a *api) send(r *http.Request) answer {
 	}
 	a.checkLog(text, got)
 	a.checkBody(r, &got)
-	if got.status == 400 || got.status == 401 || got.status == 403 {
+	if got.status == 400 || got.status == 401 || got.status == 403 || got.status == 429 {
 		a.noLookup()
 	}
 	return got

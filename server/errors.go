@@ -26,11 +26,15 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound means that what was asked for does not exist.
 	ErrNotFound = errors.New("not found")
+	// ErrTooManyRequests means that the token has used up its requests for now, or that too many tokens that are not
+	// valid came from the caller's address.
+	ErrTooManyRequests = errors.New("too many requests")
 	// ErrUnavailable means that the store cannot be reached for now.
 	ErrUnavailable = errors.New("the store cannot be reached")
 )
 
-// statuses maps errors to statuses, and to the header that the contract wants with that status.
+// statuses maps errors to statuses, and to the header that the contract wants with that status, whose value a problem
+// may know better.
 var statuses = []struct {
 	err           error
 	status        int
@@ -40,6 +44,7 @@ var statuses = []struct {
 	{err: ErrUnauthorized, status: http.StatusUnauthorized, header: echo.HeaderWWWAuthenticate, value: "Bearer"},
 	{err: ErrForbidden, status: http.StatusForbidden},
 	{err: ErrNotFound, status: http.StatusNotFound},
+	{err: ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
 	{err: ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 
@@ -48,6 +53,7 @@ type problem struct {
 	error   // one of the sentinels
 	message string
 	details model.ErrorDetails
+	header  string // the value of the header that the table above has for the sentinel; "" for the value there
 }
 
 func (p *problem) Error() string { return p.message }
@@ -86,20 +92,19 @@ func writeError(log *slog.Logger) echo.HTTPErrorHandler {
 		if errors.As(err, &known) {
 			answer.Status = known.Code
 		}
+		told := &problem{}
+		errors.As(err, &told)
 		for _, s := range statuses {
 			if errors.Is(err, s.err) {
 				answer.Status, answer.Message = s.status, s.err.Error()
 				if s.header != "" {
-					c.Response().Header().Set(s.header, s.value)
+					c.Response().Header().Set(s.header, cmp.Or(told.header, s.value))
 				}
 				break
 			}
 		}
-		var told *problem
-		if errors.As(err, &told) {
-			answer.Message, answer.Details = told.message, told.details
-		}
-		answer.Message = cmp.Or(answer.Message, strings.ToLower(http.StatusText(answer.Status)))
+		answer.Details = told.details
+		answer.Message = cmp.Or(told.message, answer.Message, strings.ToLower(http.StatusText(answer.Status)))
 		if err := c.JSON(answer.Status, model.ErrorResult{Error: answer}); err != nil {
 			log.Warn("the answer could not be written", "id", answer.ID, "error", err)
 		}

@@ -2,14 +2,12 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -23,7 +21,7 @@ import (
 type operation struct {
 	route      *routers.Route
 	permission string // "" where the document requires none
-	tokens     Tokens
+	*authentication
 }
 
 // The path parameters by which an operation says whose data it is about.
@@ -96,8 +94,8 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			PathParams: parameters,
 			Route:      o.route,
 			Options: &openapi3filter.Options{
-				AuthenticationFunc: func(ctx context.Context, _ *openapi3filter.AuthenticationInput) (err error) {
-					if found.token, err = o.authenticate(ctx, request); err != nil {
+				AuthenticationFunc: func(context.Context, *openapi3filter.AuthenticationInput) (err error) {
+					if found.token, err = o.authenticate(c); err != nil {
 						return err
 					}
 					return found.token.authorize(o.permission)
@@ -129,26 +127,6 @@ func (o *operation) joinHeaders(headers http.Header) {
 			headers.Set(name, strings.Join(lines, ", "))
 		}
 	}
-}
-
-// authenticate returns the token whose secret the request carries.
-// Returns ErrUnauthorized if there is none or it has expired, ErrUnavailable if the store cannot be reached.
-func (o *operation) authenticate(ctx context.Context, r *http.Request) (Token, error) {
-	secret, err := bearer(r)
-	if err != nil {
-		return Token{}, err
-	}
-	token, err := o.tokens.Token(ctx, sha256.Sum256([]byte(secret)))
-	if errors.Is(err, ErrNotFound) {
-		return Token{}, &problem{error: ErrUnauthorized, message: "the token is not valid"}
-	}
-	if err != nil {
-		return Token{}, err
-	}
-	if token.ExpiresAt != nil && !time.Now().Before(*token.ExpiresAt) {
-		return Token{}, &problem{error: ErrUnauthorized, message: "the token has expired"}
-	}
-	return token, nil
 }
 
 // pathParameters returns the request's path parameters unescaped: Echo leaves them as they are where the path holds an

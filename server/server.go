@@ -1,9 +1,10 @@
 // Package server answers the contract, openapi.yaml, over HTTP with Echo.
 //
 // A request passes, in this order: the log, the recovery from panics, the route, and then what the document says of
-// its operation (see operation): security, permission, parameters, team and project. Only then does the handler look
-// the run up. An answer that is to wait for the run's conclusion goes back to holdAnswers, which waits. Whatever goes
-// wrong on the way becomes an answer in one place, writeError.
+// its operation (see operation): security, permission, parameters, team and project. How many requests a token may make
+// is part of its security (see authentication). Only then does the handler look the run up. An answer that is to wait
+// for the run's conclusion goes back to holdAnswers, which waits. Whatever goes wrong on the way becomes an answer in
+// one place, writeError.
 package server
 
 import (
@@ -59,12 +60,17 @@ func IDSchema() (*openapi3.Schema, error) {
 }
 
 // Options are what a server can be told. The zero value is good for a test.
-type Options struct{}
+type Options struct {
+	// RateLimit is how many requests each token may make of the handler. The zero value is no limit; how often an address
+	// may be wrong about a token is limited all the same.
+	RateLimit RateLimit
+}
 
 // New returns a handler that answers the contract from the store. It logs each request, never a token.
 //
 // It returns an error when the contract and the routes generated from it do not belong together: an operation without
-// a route, a route without an operation, or an operation whose requests nothing would check.
+// a route, a route without an operation, or an operation whose requests nothing would check. And when the options have
+// a rate limit that ParseRateLimit would not return.
 func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
 	doc, err := Document()
 	if err != nil {
@@ -74,12 +80,16 @@ func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
 }
 
 func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
+	if !options.RateLimit.valid() {
+		return nil, fmt.Errorf("the rate limit is %s: less than 1 request, or a window of less than a second", options.RateLimit)
+	}
 	e := echo.New()
 	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.Use(withRequestID, logRequests(log), recoverPanics(log), holdAnswers(store))
 
+	authentication := newAuthentication(store, options.RateLimit)
 	checks := map[string][]echo.MiddlewareFunc{}
 	unserved := map[string]string{} // the operations that have no route, by method and path
 	for path, item := range doc.Paths.Map() {
@@ -89,9 +99,9 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 				return nil, err
 			}
 			check := &operation{
-				route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				permission: permission,
-				tokens:     store,
+				route:          &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				permission:     permission,
+				authentication: authentication,
 			}
 			checks[op.OperationID] = []echo.MiddlewareFunc{check.middleware}
 			unserved[method+" "+path] = op.OperationID

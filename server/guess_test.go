@@ -1,0 +1,209 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jobruns/jobruns/server"
+)
+
+const tooManyGuesses = "too many requests with tokens that are not valid have come from this address"
+
+// from sends a GET from an address, with the secret of a token, or with none. It says whether a token was looked up.
+func (a *api) from(address, secret string) (got answer, looked bool) {
+	a.Helper()
+	a.store.onToken = func() error { looked = true; return nil }
+	r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
+	r.RemoteAddr = address
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	return a.send(r), looked
+}
+
+const (
+	here  = "192.0.2.1:1234"
+	there = "192.0.2.2:1234"
+)
+
+// guess sends tokens that nobody has, and wants them to be looked up.
+func (a *api) guess(address string, times int) {
+	a.Helper()
+	for range times {
+		secret, _ := server.NewSecret()
+		if got, looked := a.from(address, secret); got.status != 401 || !looked {
+			a.Fatalf("status %d, looked up: %t", got.status, looked)
+		}
+	}
+}
+
+// wantShutOut checks that the token is not looked up for the address.
+func (a *api) wantShutOut(address, secret, after string) {
+	a.Helper()
+	got, looked := a.from(address, secret)
+	wantLater(a, got, after, tooManyGuesses)
+	wantLimit(a, got)
+	if looked {
+		a.Error("the token was looked up")
+	}
+}
+
+// wantIn checks that the token is accepted from the address.
+func (a *api) wantIn(address, secret string) {
+	a.Helper()
+	got, _ := a.from(address, secret)
+	a.want(got, 200)
+}
+
+func TestGuesses(t *testing.T) {
+	for _, limit := range []string{"0", "1000/1h"} {
+		t.Run(limit, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, secret := newLimitedAPI(t, limit)
+				unknown, _ := server.NewSecret()
+				a.guess(here, 1)
+				time.Sleep(20 * time.Second)
+				a.guess(here, 59)
+				a.wantShutOut(here, unknown, "40")
+				time.Sleep(40*time.Second - 1)
+				a.wantShutOut(here, unknown, "1")
+				a.wantShutOut(here, secret, "1") // valid, but nobody has used it here
+				a.wantIn(there, secret)
+				a.guess(there, 60)
+				time.Sleep(time.Nanosecond)
+				a.guess(here, 60)
+				a.wantShutOut(here, unknown, "60")
+			})
+		})
+	}
+}
+
+// Nobody who has used a token at an address lately can be locked out from there.
+func TestGuessesDoNotLockOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newFilledAPI(t)
+		fresh := a.token(server.Token{Name: "fresh", Teams: []string{"team"}})
+		a.wantIn(here, secret)
+		a.guess(here, 60)
+		for range 100 {
+			a.wantIn(here, secret)
+			a.wantShutOut(here, fresh, "60")
+		}
+		a.guess(there, 60)
+		a.wantShutOut(there, secret, "60") // or a guess would tell who uses it elsewhere
+		time.Sleep(time.Minute)
+		a.wantIn(here, fresh)
+		a.wantIn(there, secret)
+	})
+}
+
+// A token that was accepted and is no longer is as good as any other that is not valid.
+func TestGuessesWithFormerTokens(t *testing.T) {
+	for name, end := range map[string]func(*api, server.TokenHash){
+		"revoked": func(a *api, hash server.TokenHash) { delete(a.store.tokens, hash) },
+		"expired": func(*api, server.TokenHash) { time.Sleep(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAPI(t)
+				secret, hash := server.NewSecret()
+				token := allowed()
+				token.ExpiresAt = new(time.Now().Add(time.Hour))
+				a.store.tokens[hash] = token
+				a.wantIn(here, secret)
+				end(a, hash)
+				for range 60 {
+					got, _ := a.from(here, secret)
+					wantChallenge(t, got)
+				}
+				a.wantShutOut(here, secret, "60")
+			})
+		})
+	}
+}
+
+// The first time that it is wrong is looked up even beyond the limit, as it was accepted until then.
+func TestFormerTokenBeyondTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t)
+		secret, hash := server.NewSecret()
+		a.store.tokens[hash] = allowed()
+		a.wantIn(here, secret)
+		a.guess(here, 60)
+		delete(a.store.tokens, hash)
+		got, _ := a.from(here, secret)
+		wantChallenge(t, got)
+		a.wantShutOut(here, secret, "60")
+	})
+}
+
+// What was no guess is answered as ever, and not counted.
+func TestNoGuesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newFilledAPI(t)
+		for range 100 {
+			got, looked := a.from(here, "")
+			wantChallenge(t, got)
+			if looked {
+				t.Error("a token was looked up")
+			}
+		}
+		a.store.onToken = func() error { return server.ErrUnavailable }
+		for range 100 {
+			r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
+			r.Header.Set("Authorization", "Bearer "+secret)
+			r.RemoteAddr = here
+			a.want(a.send(r), 503)
+		}
+		a.guess(here, 60)
+		got, _ := a.from(here, "")
+		wantChallenge(t, got)
+		a.wantShutOut(here, secret, "60")
+	})
+}
+
+func TestGuessesByAddress(t *testing.T) {
+	for name, test := range map[string]struct {
+		address, other string
+		same           bool
+	}{
+		"another port":            {"192.0.2.1:1", "192.0.2.1:2", true},
+		"another address":         {"192.0.2.1:1", "192.0.2.2:1", false},
+		"IPv4 in IPv6":            {"192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		"another IPv4 in IPv6":    {"[::ffff:192.0.2.2]:1", "[::ffff:192.0.2.1]:1", false},
+		"another of the 64 bits":  {"[2001:db8:1:2::1]:1", "[2001:db8:1:2:ffff:ffff:ffff:ffff]:1", true},
+		"another 64 bits":         {"[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1", false},
+		"another zone":            {"[fe80::1%eth0]:1", "[fe80::2%eth1]:1", true},
+		"loopback":                {"127.0.0.1:1", "[::1]:1", false},
+		"no IP":                   {"@", "", true},
+		"no IP, and one that has": {"@", "192.0.2.1:1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, secret := newFilledAPI(t)
+				a.guess(test.address, 60)
+				if test.same {
+					a.wantShutOut(test.other, secret, "60")
+				} else {
+					a.wantIn(test.other, secret)
+				}
+			})
+		})
+	}
+}
+
+// A caller can write any address into these headers.
+func TestGuessesByAddressOfTheConnection(t *testing.T) {
+	a, secret := newFilledAPI(t)
+	a.guess(here, 60)
+	for _, header := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "True-Client-Ip"} {
+		r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
+		r.RemoteAddr = here
+		r.Header.Set("Authorization", "Bearer "+secret)
+		r.Header.Set(header, "198.51.100.1")
+		a.want(a.send(r), 429)
+	}
+}

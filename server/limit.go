@@ -1,0 +1,129 @@
+package server
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// RateLimit is how many requests each token may make in a window of time, which opens with the token's first request.
+// The zero value is no limit. A pointer to one is the value of a flag (pflag.Value).
+type RateLimit struct {
+	Requests int           // at least 1
+	Window   time.Duration // at least a second: what an answer says of it is in whole ones
+}
+
+// ParseRateLimit reads the requests and the window, in the form of [time.ParseDuration], with a slash between them:
+// "1000/1h", "50/10s". "0" is no limit.
+// Returns an error that names s for anything else, and for less than 1 request or a window of less than a second.
+func ParseRateLimit(s string) (RateLimit, error) {
+	if s == "0" {
+		return RateLimit{}, nil
+	}
+	requests, window, _ := strings.Cut(s, "/")
+	n, errRequests := strconv.ParseUint(requests, 10, 31)
+	d, errWindow := time.ParseDuration(window)
+	l := RateLimit{Requests: int(n), Window: d}
+	if errRequests != nil || errWindow != nil || l == (RateLimit{}) || !l.valid() {
+		return RateLimit{}, fmt.Errorf("rate limit %q: must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit", s)
+	}
+	return l, nil
+}
+
+func (l RateLimit) valid() bool {
+	return l == RateLimit{} || l.Requests >= 1 && l.Window >= time.Second
+}
+
+// String returns what ParseRateLimit reads.
+func (l RateLimit) String() string {
+	if l == (RateLimit{}) {
+		return "0"
+	}
+	window := l.Window.String()
+	if strings.HasSuffix(window, "m0s") {
+		window = strings.TrimSuffix(window, "0s")
+	}
+	if strings.HasSuffix(window, "h0m") {
+		window = strings.TrimSuffix(window, "0m")
+	}
+	return fmt.Sprintf("%d/%s", l.Requests, window)
+}
+
+// Set changes the limit to what ParseRateLimit reads. Where that returns an error, so does Set, and changes nothing.
+func (l *RateLimit) Set(s string) error {
+	parsed, err := ParseRateLimit(s)
+	if err == nil {
+		*l = parsed
+	}
+	return err
+}
+
+// Type is what the help of a flag calls a value.
+func (l *RateLimit) Type() string { return "requests/time" }
+
+// remembered is for how many keys a limiter has a window at the most, those that it was asked about last, so that it
+// takes no more than 6 MB however many there are. A key that comes close to its limit is asked about all the time: before
+// it is forgotten, and starts anew, this many others must come between two of its requests.
+const remembered = 1 << 14
+
+// limiter counts by key, in fixed windows.
+type limiter[K comparable] struct {
+	limit   RateLimit
+	mu      sync.Mutex
+	windows *simplelru.LRU[K, *window]
+}
+
+// window is open from the first that is counted in it.
+type window struct {
+	ends time.Time
+	used int
+}
+
+func newLimiter[K comparable](limit RateLimit) *limiter[K] {
+	windows, err := simplelru.NewLRU[K, *window](remembered, nil)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return &limiter[K]{limit: limit, windows: windows}
+}
+
+// take counts one more for the key, unless its window is used up: then it returns false, and the time until that ends.
+func (l *limiter[K]) take(key K) (time.Duration, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	w, found := l.windows.Get(key)
+	if !found {
+		w = &window{}
+		l.windows.Add(key, w)
+	}
+	if !now.Before(w.ends) {
+		*w = window{ends: now.Add(l.limit.Window)}
+	}
+	if w.used >= l.limit.Requests {
+		return w.ends.Sub(now), false
+	}
+	w.used++
+	return 0, true
+}
+
+// left returns how many are left for the key, and the time until its window ends: those of a new one where none is open.
+func (l *limiter[K]) left(key K) (int, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	w, found := l.windows.Get(key)
+	if !found || !now.Before(w.ends) {
+		return l.limit.Requests, l.limit.Window
+	}
+	return l.limit.Requests - w.used, w.ends.Sub(now)
+}
+
+// seconds is a positive time in whole seconds, after which it is over.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d-1)/time.Second)+1, 10)
+}

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hashOf returns a different hash for each number.
+func hashOf(n int) TokenHash {
+	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
+}
+
+// addressOf returns an address of another 64 bits for each number.
+func addressOf(n int) netip.Addr {
+	var address [16]byte
+	binary.BigEndian.PutUint64(address[:], 0x2001<<48|uint64(n))
+	return netip.AddrFrom16(address)
+}
+
+func TestLimiterCountsEachOnce(t *testing.T) {
+	l := newLimiter[TokenHash](RateLimit{Requests: 500, Window: time.Hour})
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				if _, ok := l.take(hashOf(1)); ok {
+					passed.Add(1)
+				}
+				l.take(hashOf(2))
+				l.left(hashOf(1))
+			}
+		})
+	}
+	all.Wait()
+	if passed.Load() != 500 {
+		t.Errorf("%d of 1600 passed, want 500", passed.Load())
+	}
+	if left, _ := l.left(hashOf(1)); left != 0 {
+		t.Errorf("%d are left", left)
+	}
+}
+
+// However many others come, a token that comes close to its limit is remembered.
+func TestLimiterForgetsWhoSeldomComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter[TokenHash](RateLimit{Requests: 10, Window: time.Hour})
+		often, seldom := hashOf(-1), hashOf(-2)
+		l.take(seldom)
+		for n := range 10 * remembered / 2 {
+			if n%(remembered/2) == 0 {
+				if _, ok := l.take(often); !ok {
+					t.Fatal("used up too early")
+				}
+			}
+			l.take(hashOf(n))
+		}
+		if wait, ok := l.take(often); ok || wait != time.Hour {
+			t.Errorf("passed: %t, wait %s", ok, wait)
+		}
+		if left, wait := l.left(seldom); left != 10 || wait != time.Hour {
+			t.Errorf("%d left for %s", left, wait)
+		}
+		if n := l.windows.Len(); n != remembered {
+			t.Errorf("%d windows", n)
+		}
+	})
+}
+
+// What the limits remember has a limit of its own, whoever comes by.
+func TestAuthenticationTakesFixedMemory(t *testing.T) {
+	a := newAuthentication(nil, RateLimit{Requests: 1000, Window: time.Hour})
+	come := func(n int) {
+		g := guess{addressOf(n), hashOf(n)}
+		a.requests.take(g.hash)
+		a.guesses.right(g)
+		a.guesses.wrong(guess{addressOf(-n - 1), g.hash})
+	}
+	before := heap()
+	for round := range 10 {
+		for n := range 2 * remembered {
+			come(2*remembered*round + n)
+		}
+		t.Logf("after %d tokens and addresses: %d KiB", 2*remembered*(round+1), (heap()-before)>>10)
+	}
+	if took := heap() - before; took > 24<<20 {
+		t.Errorf("%d bytes", took)
+	}
+	runtime.KeepAlive(a)
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestGuessesSideBySide(t *testing.T) {
+	g := newGuesses()
+	known := guess{addressOf(1), hashOf(1)}
+	g.right(known)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 100 {
+				this := guess{addressOf(1), hashOf(100*i + n + 2)}
+				if g.check(this) == nil {
+					g.wrong(this)
+				}
+				if err := g.check(known); err != nil {
+					t.Error(err)
+				}
+				g.right(known)
+			}
+		})
+	}
+	all.Wait()
+	if err := g.check(guess{addressOf(1), hashOf(2)}); !errors.Is(err, ErrTooManyRequests) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func BenchmarkLimit(b *testing.B) {
+	limit := RateLimit{Requests: 1 << 30, Window: time.Hour}
+	b.Run("one token", func(b *testing.B) {
+		l, hash := newLimiter[TokenHash](limit), hashOf(1)
+		b.ReportAllocs()
+		for b.Loop() {
+			l.take(hash)
+		}
+	})
+	b.Run("one token, side by side", func(b *testing.B) {
+		l, hash := newLimiter[TokenHash](limit), hashOf(1)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				l.take(hash)
+			}
+		})
+	})
+	b.Run("ever new tokens", func(b *testing.B) {
+		l := newLimiter[TokenHash](limit)
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			l.take(hashOf(n))
+		}
+	})
+	b.Run("a valid token", func(b *testing.B) {
+		a, g := newAuthentication(nil, limit), guess{addressOf(1), hashOf(1)}
+		b.ReportAllocs()
+		for b.Loop() { // what each request with one takes
+			if a.guesses.check(g) == nil {
+				a.guesses.right(g)
+				a.requests.take(g.hash)
+				a.requests.left(g.hash)
+			}
+		}
+	})
+	b.Run("ever new addresses", func(b *testing.B) {
+		g := newGuesses()
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if this := (guess{addressOf(n), hashOf(n)}); g.check(this) == nil {
+				g.wrong(this)
+			}
+		}
+	})
+	b.Run("an address that is shut out", func(b *testing.B) {
+		g := newGuesses()
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if this := (guess{addressOf(1), hashOf(n)}); g.check(this) == nil {
+				g.wrong(this)
+			}
+		}
+	})
+}
