@@ -49,6 +49,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown flag":          {[]string{"serve", "--nothing"}, "unknown flag: --nothing", "serve"},
 		"unknown short flag":    {[]string{"import", "-x"}, "unknown shorthand flag: 'x'", "import"},
 		"flag without a value":  {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
+		"no rate limit":         {[]string{"serve", "--rate-limit", "nonsense"}, `rate limit "nonsense": must be requests/time, such as 1000/1h`, "serve"},
 		"no project":            {[]string{"exec", "--job", "j", "--", "true"}, `"project"`, "exec"},
 		"no job":                {[]string{"exec", "--project", "p", "--", "true"}, `"job"`, "exec"},
 		"neither":               {[]string{"exec", "--", "true"}, `"job", "project"`, "exec"},
@@ -117,6 +118,7 @@ func TestEnvironment(t *testing.T) {
 	}{
 		{"serve FLAG", "addr", "first", "address first:", "second", "address second:"},
 		{"serve FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{"serve FLAG", "rate-limit", "x", `JOBRUND_RATE_LIMIT="x": `, "y", `rate limit "y": `},
 		{"import FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"token list FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"token revoke x FLAG", "store", "first", `store "first"`, "second", `store "second"`},

@@ -75,11 +75,13 @@ type apiServer struct {
 	logged  chan struct{}
 }
 
-// serve starts a server and waits until it says where it listens. The test stops it in the end, if it still runs.
+// serve starts a server and waits until it says where it listens. The test stops it in the end, if it still runs. It has
+// no rate limit unless the arguments say so.
 func serve(t testing.TB, store string, args ...string) *apiServer {
 	t.Helper()
+	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"}, args...)
 	s := &apiServer{
-		process: program(t, "jobrund", append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store}, args...)...),
+		process: program(t, "jobrund", args...),
 		log:     new(strings.Builder),
 		logged:  make(chan struct{}),
 	}

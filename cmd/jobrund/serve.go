@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -15,6 +16,7 @@ import (
 
 func newServe() *cobra.Command {
 	var address, admin string
+	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
@@ -33,7 +35,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer store.Close()
-			handler, err := server.New(store, log, server.Options{})
+			handler, err := server.New(store, log, options)
 			if err != nil {
 				return err
 			}
@@ -52,6 +54,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	}
 	cmd.Flags().StringVar(&address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
 	adminFlag(cmd, &admin)
+	cmd.Flags().Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
 	return cmd
 }
 

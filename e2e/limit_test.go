@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobruns/jobruns/client"
+)
+
+// limited asks for the documented run once, and checks the status and what the answer says of the rate limit: its
+// window is an hour, which began during the test.
+func limited(t *testing.T, s *apiServer, token string, status, limit, remaining int) *client.Response {
+	t.Helper()
+	c, err := client.New(s.url, client.WithToken(token), client.WithMaxRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, resp, err := c.GetJobRun(t.Context(), documented)
+	if resp == nil {
+		t.Fatal(err)
+	}
+	got := resp.RateLimit
+	if resp.StatusCode != status || got.Limit != limit || got.Remaining != remaining || got.Reset > time.Hour || got.Reset < 50*time.Minute {
+		t.Errorf("%s with %+v, want %d with %d of %d (%v)", resp.Status, got, status, remaining, limit, err)
+	}
+	if (status == http.StatusTooManyRequests) != errors.Is(err, client.ErrRateLimited) {
+		t.Errorf("%s: the error is %v", resp.Status, err)
+	}
+	return resp
+}
+
+func TestRateLimit(t *testing.T) {
+	store, token := documentedStore(t)
+	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
+	s := serve(t, store, "--rate-limit", "3/1h")
+	for remaining := 2; remaining >= 0; remaining-- {
+		limited(t, s, token, http.StatusOK, 3, remaining)
+	}
+	resp := limited(t, s, token, http.StatusTooManyRequests, 3, 0)
+	if after, reset := resp.Header.Get("Retry-After"), resp.Header.Get("X-Ratelimit-Reset"); after != reset {
+		t.Errorf("Retry-After is %s, the reset %s", after, reset)
+	}
+	const usedUp = `the token "test" has used up its requests: 3/1h`
+	if got := ask(t, s, token, runPath, http.StatusTooManyRequests); got != usedUp {
+		t.Errorf("the message is %q", got)
+	}
+	limited(t, s, other, http.StatusOK, 3, 2)
+
+	// A person is told at once, and not only when an hour is over.
+	got := outcomeOf(t, program(t, "northflank", "get", "job", "run", "--host", s.url, "--token", token,
+		"--project", documented.Project, "--job", documented.Job, "--run", documented.Run))
+	want := regexp.MustCompile(`^northflank: ` + regexp.QuoteMeta(s.url) + ` has had too many requests with the token of --token, ` +
+		`try again after 3[0-9]{3}s: ` + usedUp + ` \(request [0-9a-f-]{36}\)\n$`)
+	if got.status != 1 || got.stdout != "" || !want.MatchString(got.stderr) {
+		t.Errorf("northflank: %+v", got)
+	}
+
+	// Each process counts for itself.
+	limited(t, serve(t, store, "--rate-limit", "4/1h"), token, http.StatusOK, 4, 3)
+}
+
+// TestRateLimitIsRiddenOut makes more requests than a window allows, one after the other.
+func TestRateLimitIsRiddenOut(t *testing.T) {
+	store, token := documentedStore(t)
+	s := serve(t, store, "--rate-limit", "2/1s")
+	c, err := client.New(s.url, client.WithToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for range 5 {
+		if _, _, err := c.GetJobRun(t.Context(), documented); err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(begin); took < 2*time.Second {
+		t.Errorf("5 requests, 2 a second, took %s", took)
+	}
+}
+
+func TestDefaultRateLimit(t *testing.T) {
+	if got := jobrund(t, "serve", "--help"); !strings.Contains(got.stdout, "[$JOBRUND_RATE_LIMIT] (default 1000/1h)") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestGuesses sends tokens that nobody has until no more are looked up, with no rate limit to stop it.
+func TestGuesses(t *testing.T) {
+	store, token := documentedStore(t)
+	fresh := output(t, "jobrund", "token", "create", "--name", "fresh", "--store", store)
+	s := serve(t, store)
+	ask(t, s, token, runPath, http.StatusOK)
+	for range 60 {
+		ask(t, s, "jobruns_guess", runPath, http.StatusUnauthorized)
+	}
+	for _, unknown := range []string{"jobruns_guess", fresh} {
+		message := ask(t, s, unknown, runPath, http.StatusTooManyRequests)
+		if message != "too many requests with tokens that are not valid have come from this address" {
+			t.Errorf("the message is %q", message)
+		}
+	}
+	ask(t, s, token, runPath, http.StatusOK)
+}
