@@ -18,6 +18,8 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,6 +38,7 @@ type Client struct {
 	token      string
 	userAgent  string
 	maxRetries int
+	rootCAs    *x509.CertPool
 }
 
 // Option changes what [New] makes.
@@ -49,6 +52,10 @@ func WithToken(token string) Option { return func(c *Client) { c.token = token }
 // a single try). Its CheckRedirect is asked about redirects within the same server only; others are never followed.
 func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = *hc } }
 
+// WithRootCAs trusts servers whose certificates come from these authorities, and no others: those of the system are not
+// asked. It needs an [*http.Transport], which the client has unless [WithHTTPClient] brings another.
+func WithRootCAs(pool *x509.CertPool) Option { return func(c *Client) { c.rootCAs = pool } }
+
 // WithUserAgent replaces the User-Agent header.
 func WithUserAgent(userAgent string) Option { return func(c *Client) { c.userAgent = userAgent } }
 
@@ -58,7 +65,8 @@ func WithMaxRetries(n int) Option { return func(c *Client) { c.maxRetries = n } 
 
 // New makes a client of the server at baseURL, an absolute http or https URL: "https://api.northflank.com", with or
 // without a path prefix and a trailing slash. It fails for any other URL, and for one with user information, a query
-// or a fragment, none of which could be sent as meant.
+// or a fragment, none of which could be sent as meant. Proxies are found as net/http finds them, in HTTPS_PROXY and its
+// like.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	if err := checkBaseURL(baseURL); err != nil {
 		return nil, err
@@ -72,6 +80,11 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	for _, opt := range opts {
 		opt(c)
 	}
+	if c.rootCAs != nil {
+		if err := c.trust(c.rootCAs); err != nil {
+			return nil, err
+		}
+	}
 	c.http.CheckRedirect = sameServer(c.http.CheckRedirect)
 	c.api = api.Client{
 		Server:         strings.TrimRight(baseURL, "/") + "/",
@@ -79,6 +92,25 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		RequestEditors: []api.RequestEditorFn{c.setHeaders},
 	}
 	return c, nil
+}
+
+// trust leaves the transport that it was given as it is.
+func (c *Client) trust(pool *x509.CertPool) error {
+	given := c.http.Transport
+	if given == nil {
+		given = http.DefaultTransport
+	}
+	transport, ok := given.(*http.Transport)
+	if !ok {
+		return fmt.Errorf("WithRootCAs: the transport is a %T", given)
+	}
+	transport = transport.Clone()
+	if transport.TLSClientConfig == nil {
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	transport.TLSClientConfig.RootCAs = pool
+	c.http.Transport = transport
+	return nil
 }
 
 func checkBaseURL(s string) error {

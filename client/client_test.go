@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -265,5 +267,41 @@ func TestTransportErrors(t *testing.T) {
 				t.Errorf("the token is in %q", err)
 			}
 		})
+	}
+}
+
+func TestWithRootCAs(t *testing.T) {
+	server := httptest.NewTLSServer(answers(http.StatusOK, documented))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	plain := &http.Client{Transport: &http.Transport{}}
+	for name, opts := range map[string][]Option{
+		"alone":                               {WithRootCAs(pool)},
+		"with an HTTP client":                 {WithRootCAs(pool), WithHTTPClient(plain)},
+		"with an HTTP client, of the default": {WithHTTPClient(&http.Client{}), WithRootCAs(pool)},
+	} {
+		c, err := New(server.URL, opts...)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, _, err := c.GetJobRun(t.Context(), documentedRef); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if config := plain.Transport.(*http.Transport).TLSClientConfig; config != nil && config.RootCAs != nil {
+		t.Error("the caller's own transport was changed")
+	}
+	c, err := New(server.URL, WithRootCAs(x509.NewCertPool()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var untrusted *tls.CertificateVerificationError
+	if _, _, err := c.GetJobRun(t.Context(), documentedRef); !errors.As(err, &untrusted) {
+		t.Errorf("an authority that is not trusted: %v", err)
+	}
+	if _, err := New(server.URL, WithHTTPClient(&http.Client{Transport: roundTripper(nil)}), WithRootCAs(pool)); err == nil {
+		t.Error("a transport that cannot be told whom to trust was taken")
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,7 +14,8 @@ import (
 )
 
 func newServe() *cobra.Command {
-	var address, admin string
+	var admin string
+	var l listenOptions
 	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -27,6 +27,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (l.certificate == "") != (l.key == "") {
+				return usagef("--tls-cert and --tls-key go together")
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			log := newLog()
@@ -39,11 +42,14 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if err != nil {
 				return err
 			}
-			listener, err := net.Listen("tcp", address)
+			listener, url, err := l.listen(log)
 			if err != nil {
 				return err
 			}
-			log.Info("serving", "url", "http://"+listener.Addr().String())
+			log.Info("serving", "url", url)
+			if !l.private(listener) {
+				log.Warn("tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here")
+			}
 			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, newRegistry(), log)
 			if err != nil {
 				return err
@@ -52,9 +58,13 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			return server.Serve(ctx, listener, handler, log)
 		},
 	}
-	cmd.Flags().StringVar(&address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
+	flags := cmd.Flags()
+	flags.StringVar(&l.address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
+	flags.StringVar(&l.certificate, "tls-cert", "", "file with the certificate to serve HTTPS with, in PEM; read again when it changes")
+	flags.StringVar(&l.key, "tls-key", "", "file with the key of the certificate, in PEM")
+	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
+	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
 	adminFlag(cmd, &admin)
-	cmd.Flags().Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/x509"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ const (
 	defaultHost = "https://api.northflank.com"
 	hostEnv     = "NORTHFLANK_HOST"
 	tokenEnv    = "NORTHFLANK_API_TOKEN"
+	caCertEnv   = "NORTHFLANK_CA_CERT"
 	defaultName = "the default host"
 
 	// timeout is for all that a command asks a server, so that a script is not held up for good.
@@ -27,6 +29,7 @@ type connection struct {
 	host, token         string
 	hostFrom, tokenFrom string       // where they come from, for messages
 	context             savedContext // the current one, if it is for this host; else empty
+	caCert              string       // a file, or "" for the system's authorities
 }
 
 // source is a place that a host and a token may come from.
@@ -36,11 +39,12 @@ type source struct {
 }
 
 // connectionFlags are the flags that say which server to ask.
-type connectionFlags struct{ host, token string }
+type connectionFlags struct{ host, token, caCert string }
 
 func (f *connectionFlags) add(cmd *cobra.Command, tokenUsage string) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`URL` of the server; https:// may be left out")
 	cmd.Flags().StringVarP(&f.token, "token", "t", "", tokenUsage)
+	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "`file` with the certificates of the authorities to trust, in PEM, instead of the system's ("+caCertEnv+")")
 }
 
 // sources are, first to last, the flags, the environment, the current context and the default. The context is nil if
@@ -62,7 +66,7 @@ func (f *connectionFlags) sources(saved *savedContext) []source {
 func (f *connectionFlags) resolve() (connection, error) {
 	saved, configErr := currentContext()
 	sources := f.sources(saved)
-	var conn connection
+	conn := connection{caCert: f.authorities()}
 	for _, s := range sources {
 		if s.host != "" {
 			conn.host, conn.hostFrom = s.host, s.hostName
@@ -91,9 +95,26 @@ func (f *connectionFlags) resolve() (connection, error) {
 	return conn, nil
 }
 
+// authorities is the file that says whom to trust, or "".
+func (f *connectionFlags) authorities() string {
+	return cmp.Or(f.caCert, os.Getenv(caCertEnv))
+}
+
 // client makes the client for the connection.
 func (c connection) client() (*client.Client, error) {
-	made, err := client.New(c.host, client.WithToken(c.token), client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)"))
+	options := []client.Option{client.WithToken(c.token), client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)")}
+	if c.caCert != "" {
+		text, err := os.ReadFile(c.caCert)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-cert: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--ca-cert: %s has no certificate in PEM", c.caCert)
+		}
+		options = append(options, client.WithRootCAs(pool))
+	}
+	made, err := client.New(c.host, options...)
 	if err != nil {
 		return nil, usagef("%s: %v", c.hostFrom, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -16,6 +17,9 @@ func explain(err error, resp *client.Response, conn connection) error {
 		return explained(err, "%s refuses the token of %s", conn.host, conn.tokenFrom)
 	case errors.Is(err, client.ErrRateLimited):
 		return explained(err, "%s has had too many requests with the token of %s%s", conn.host, conn.tokenFrom, tryAgain(resp))
+	}
+	if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(err, &untrusted) {
+		return fmt.Errorf("%w: if its authority is not one that the system knows, give --ca-cert", err)
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (l *login) run(ctx context.Context) error {
 		return usagef("the name of a context cannot be empty")
 	}
 	host := cmp.Or(normalizeHost(l.server.host), normalizeHost(os.Getenv(hostEnv)), defaultHost)
-	conn := connection{host: host, hostFrom: "the host"}
+	conn := connection{host: host, hostFrom: "the host", caCert: l.server.authorities()}
 	_, err := readConfig()
 	if err != nil {
 		return err // before the token is asked for in vain
