@@ -25,7 +25,7 @@ func fails(t *testing.T, hook func() error) []answer {
 	a.store.onRun = hook
 	answers := []answer{a.get(runPath(t, exampleKey), secret), a.get(teamRunPath(t, exampleKey), secret)}
 	a.store.onRun, a.store.onToken = nil, hook
-	forEachOperation(t, func(t *testing.T, o operation) {
+	forEachSecured(t, func(t *testing.T, o operation) {
 		a.TB = t
 		answers = append(answers, a.get(o.path(nil), secret))
 		a.noLookup()

@@ -48,3 +48,17 @@ func (h *handler) details(ctx context.Context, project, job, run string, prefer 
 func (h *handler) Login(context.Context, gen.LoginRequestObject) (gen.LoginResponseObject, error) {
 	return gen.Login200JSONResponse{LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}}}, nil
 }
+
+// GetSwaggerJSON implements getSwaggerJson.
+func (h *handler) GetSwaggerJSON(ctx context.Context, _ gen.GetSwaggerJSONRequestObject) (gen.GetSwaggerJSONResponseObject, error) {
+	document, err := writtenDocument()
+	if err != nil {
+		return nil, err
+	}
+	return document.of(accessOf(ctx).origin()), nil
+}
+
+// GetSwaggerHTML implements getSwaggerHtml.
+func (h *handler) GetSwaggerHTML(context.Context, gen.GetSwaggerHTMLRequestObject) (gen.GetSwaggerHTMLResponseObject, error) {
+	return pageAnswer{}, nil
+}

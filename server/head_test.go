@@ -53,6 +53,8 @@ func TestHead(t *testing.T) {
 		{"a run", runPath(t, exampleKey), true, 200},
 		{"a team's run", teamRunPath(t, exampleKey), true, 200},
 		{"login", "/v1/login", true, 200},
+		{"the document", documentPath, false, 200},
+		{"the page", pagePath, false, 200},
 		{"malformed", malformed(operationOf(t, "getJobRun")), true, 400},
 		{"no token", runPath(t, exampleKey), false, 401},
 		{"another team", teamRunPath(t, keyWith(exampleKey, "teamId", "other")), true, 403},

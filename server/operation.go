@@ -40,6 +40,9 @@ func requiredPermission(op *openapi3.Operation) (string, error) {
 	if declared && (!ok || permission == "") {
 		return "", fmt.Errorf("operation %s: %s is not the name of a permission: %v", op.OperationID, permissionExtension, value)
 	}
+	if declared && op.Security != nil && len(*op.Security) == 0 {
+		return "", fmt.Errorf("operation %s: %s without a token to have it", op.OperationID, permissionExtension)
+	}
 	return permission, nil
 }
 
@@ -62,6 +65,8 @@ type access struct {
 	operation string // the operationId
 	token     Token  // the zero value until the token is accepted
 	team      string // "" for an operation that is about no team's data
+	host      string // what the caller calls this server: anything
+	tls       bool
 }
 
 type accessKey struct{}
@@ -81,7 +86,7 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		found := &access{operation: o.route.Operation.OperationID}
+		found := &access{operation: o.route.Operation.OperationID, host: c.Request().Host, tls: c.Request().TLS != nil}
 		request := c.Request().WithContext(context.WithValue(c.Request().Context(), accessKey{}, found))
 		if o.route.Operation.RequestBody == nil {
 			// kin-openapi would read it into memory, before the token is looked at.

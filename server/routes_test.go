@@ -146,6 +146,9 @@ func TestHarmlessRequests(t *testing.T) {
 				test.change(r)
 				got := a.send(r)
 				a.want(got, 200)
+				if o.id == "getSwaggerJson" {
+					return // it names the host
+				}
 				if string(got.body) != string(want.body) {
 					t.Errorf("the answer is %s, want %s", got.body, want.body)
 				}
@@ -199,7 +202,7 @@ func (u unread) Read([]byte) (int, error) {
 // No operation has a body, and one that is read could be as large or as slow as anybody likes, before the token is
 // looked at.
 func TestBodyOfGetIsNotRead(t *testing.T) {
-	forEachOperation(t, func(t *testing.T, o operation) {
+	forEachSecured(t, func(t *testing.T, o operation) {
 		a, secret := newFilledAPI(t)
 		a.TB = t
 		for s, want := range map[string]int{"": 401, "unknown": 401, secret: 200} {

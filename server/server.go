@@ -137,6 +137,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	for _, route := range slices.Sorted(maps.Keys(unserved)) {
 		problems = append(problems, fmt.Errorf("operation %q of the document, %s, has no route", unserved[route], route))
 	}
+	problems = append(problems, serveAssets(e))
 	return e, errors.Join(problems...)
 }
 

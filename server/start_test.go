@@ -101,6 +101,13 @@ func TestRefusesToStart(t *testing.T) {
 			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = "" },
 			want:   []string{"getJobRun", permissionExtension},
 		},
+		{
+			name: "a permission that nobody can have",
+			change: func(doc *openapi3.T) {
+				doc.Paths.Value("/v1/swagger-json").Get.Extensions = map[string]any{permissionExtension: "A > B"}
+			},
+			want: []string{"getSwaggerJson", permissionExtension},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -162,6 +162,9 @@ type BadRequest = ErrorResult
 // Default What every request is answered with that goes wrong.
 type Default = ErrorResult
 
+// Document An OpenAPI 3.0 document.
+type Document = map[string]interface{}
+
 // Forbidden What every request is answered with that goes wrong.
 type Forbidden = ErrorResult
 

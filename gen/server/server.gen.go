@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -29,6 +30,12 @@ type ServerInterface interface {
 	// GetJobRun Get run details
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params GetJobRunParams) error
+	// GetSwaggerHTML Get this document as a page
+	// (GET /v1/swagger-html)
+	GetSwaggerHTML(ctx echo.Context) error
+	// GetSwaggerJSON Get this document
+	// (GET /v1/swagger-json)
+	GetSwaggerJSON(ctx echo.Context) error
 	// GetTeamJobRun Get run details of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params GetTeamJobRunParams) error
@@ -97,6 +104,24 @@ func (w *ServerInterfaceWrapper) GetJobRun(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetJobRun(ctx, projectID, jobID, runID, params)
+	return err
+}
+
+// GetSwaggerHTML converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSwaggerHTML(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSwaggerHTML(ctx)
+	return err
+}
+
+// GetSwaggerJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSwaggerJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSwaggerJSON(ctx)
 	return err
 }
 
@@ -210,6 +235,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.GetJobRun, options.OperationMiddlewares["getJobRun"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.GetTeamJobRun, options.OperationMiddlewares["getTeamJobRun"]...)
 	router.GET(options.BaseURL+"/v1/login", wrapper.Login, options.OperationMiddlewares["login"]...)
+	router.GET(options.BaseURL+"/v1/swagger-json", wrapper.GetSwaggerJSON, options.OperationMiddlewares["getSwaggerJson"]...)
+	router.GET(options.BaseURL+"/v1/swagger-html", wrapper.GetSwaggerHTML, options.OperationMiddlewares["getSwaggerHtml"]...)
 
 }
 
@@ -233,6 +260,14 @@ type DefaultJSONResponse struct {
 	Body ErrorResult
 
 	Headers DefaultResponseHeaders
+}
+
+type DocumentJSONResponse map[string]interface{}
+
+type DocumentPageTextHTMLResponse struct {
+	Body io.Reader
+
+	ContentLength int64
 }
 
 type ForbiddenResponseHeaders struct {
@@ -752,6 +787,185 @@ func (response GetJobRundefaultJSONResponse) VisitGetJobRunResponse(w http.Respo
 	return err
 }
 
+type GetSwaggerHTMLRequestObject struct {
+}
+
+type GetSwaggerHTMLResponseObject interface {
+	VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error
+}
+
+type GetSwaggerHTML200TextHTMLResponse struct{ DocumentPageTextHTMLResponse }
+
+func (response GetSwaggerHTML200TextHTMLResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetSwaggerHTML405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetSwaggerHTML405JSONResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerHTML500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetSwaggerHTML500JSONResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerHTMLdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSwaggerHTMLdefaultJSONResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerJSONRequestObject struct {
+}
+
+type GetSwaggerJSONResponseObject interface {
+	VisitGetSwaggerJSONResponse(w http.ResponseWriter) error
+}
+
+type GetSwaggerJSON200JSONResponse struct{ DocumentJSONResponse }
+
+func (response GetSwaggerJSON200JSONResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerJSON405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetSwaggerJSON405JSONResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerJSON500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetSwaggerJSON500JSONResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSwaggerJSONdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSwaggerJSONdefaultJSONResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTeamJobRunRequestObject struct {
 	TeamID    TeamID    `json:"teamId"`
 	ProjectID ProjectID `json:"projectId"`
@@ -997,6 +1211,12 @@ type StrictServerInterface interface {
 	// GetJobRun Get run details
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetJobRun(ctx context.Context, request GetJobRunRequestObject) (GetJobRunResponseObject, error)
+	// GetSwaggerHTML Get this document as a page
+	// (GET /v1/swagger-html)
+	GetSwaggerHTML(ctx context.Context, request GetSwaggerHTMLRequestObject) (GetSwaggerHTMLResponseObject, error)
+	// GetSwaggerJSON Get this document
+	// (GET /v1/swagger-json)
+	GetSwaggerJSON(ctx context.Context, request GetSwaggerJSONRequestObject) (GetSwaggerJSONResponseObject, error)
 	// GetTeamJobRun Get run details of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetTeamJobRun(ctx context.Context, request GetTeamJobRunRequestObject) (GetTeamJobRunResponseObject, error)
@@ -1065,6 +1285,52 @@ func (sh *strictHandler) GetJobRun(ctx echo.Context, projectID ProjectID, jobID 
 	return nil
 }
 
+// GetSwaggerHTML operation middleware
+func (sh *strictHandler) GetSwaggerHTML(ctx echo.Context) error {
+	var request GetSwaggerHTMLRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSwaggerHTML(ctx.Request().Context(), request.(GetSwaggerHTMLRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSwaggerHTML")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSwaggerHTMLResponseObject); ok {
+		return validResponse.VisitGetSwaggerHTMLResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSwaggerJSON operation middleware
+func (sh *strictHandler) GetSwaggerJSON(ctx echo.Context) error {
+	var request GetSwaggerJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSwaggerJSON(ctx.Request().Context(), request.(GetSwaggerJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSwaggerJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSwaggerJSONResponseObject); ok {
+		return validResponse.VisitGetSwaggerJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTeamJobRun operation middleware
 func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params GetTeamJobRunParams) error {
 	var request GetTeamJobRunRequestObject
@@ -1099,66 +1365,70 @@ func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectI
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fv/b9u4kv9XCN4C+/ZOsuVvTeLF4SGvSXez102KJMXits57pqWxxUYifSQVJxv4fz9wSNmSrSRumxYP",
-	"QX+KY5Oc4XDmM9/IexrLfC4FCKPp8J6mwBJQ+PGcGXjLc27sPwnoWPG54VLQIf1VLkjOxB1R8H8FaKOJ",
-	"SYEYeQ2C5OyO5OwaCBeEkQUXiVy0yIkhXBM20SAMWaSgAKdoUDegSMo0EZJkllqLBhRuWT7PgA47URQF",
-	"VMcp5MyykXPB8yKnw05Azd0c6JByYWAGii6XwZrlc8gZF1zMHuFdTi0LOWEKSAbTOuGDg/1GutFTdDU0",
-	"yOsCYikSTQpheIYbd3IhIBIdECYS/FLArSlFSuQchCZMSJOCqvHWGxwc7CyUZUDnTLEcjD/WdwqmoLZ5",
-	"HC8YN/99cfz67PToYkz+dv7mNdnr9qOAaIjtGNJv9X4iqcwSd9xM6AWoyp5UIfAkYynirEggIVI5xeA5",
-	"2OMv5gF5Fdn1UBrMjIT9OZfatMiZ3SeZI3cgYvByyVk2lSq3iwn8TgHhMyEVJK2RqIqF4gZeRTSg3G7I",
-	"qTINqGC5/dlvvCo5Ly1tlFUVK6uPcnKSbAvn5MirC/koJzWi/lPovkfCc2bSNVm3YkDtuXIFCR0aVUCV",
-	"ix8UTOmQ/kd7bYpt96tunxwhW3MlP0JsHmfND6qxl8CUFZkJ1781sLhe/QvZVIV4UnpWTeos9vqD/S7r",
-	"h73BJAn78V4n3Ie9OITeq4ODg8n+/l6318y3I/eFPBtg+eNM2xFNQm1myq/3RVxZUYKeS6EBbfYfLDl3",
-	"sGD/i6UwIPAjm88zHjPLcvujtnzfr/m8p6CU9KZuGM9wrRUaVAVY4L7mzBhQgi4DyhM6pNG0M+knnTjc",
-	"nw5Y2E8iCA/ifid8FXdZd7o37cBgQAOag9Zs5hdIyYoAGTkCI0omCti19iiRARmVtEZ0SJz5kUSCFj8a",
-	"kjMTp24ozIqMKQK3cwVaWwwa0X9+OAz/ZOFfUXhw9bf159a/wqv/rPz0099/GFFr7IaZQtNhP4qsWHc7",
-	"hGMrt3PQ9pDxNOqqcVjZo98Zw339TMZe0mNi1UGTiTSpBe+KX70NFTOAvi7MSv/axI2f01474mVQm62q",
-	"Xm6nFdZ+cWsp77h2XMaORskceVv4PL38PDUrXaT1K7IwtVPef75TtjECOiVk90Wf4hupJjxJQDwDvoDK",
-	"ORor+lz0LGRURFEPyG9yosvPv4AAxbLy33NgyecDzzr8HNGYjyjJWOzxZs0PGX0iPxsA0ns21bqsRctC",
-	"GpJIYlKutwEEAyTLv5hVtvKilfFEWM/AsgtMDo5LHftm8MI9/TI7ccutNWHwjK7kQuZgUnu4XJOFkmJG",
-	"FtykleTI5k6aZHJGDGSZJrlUQAqRgIutNcuBjHkyftEq8ZucnBfiaI0yuytDwgweEosNvwHM4CYsvpbT",
-	"qU9uowBz4AzsChqzqFUGU8Zuqy8ODR3SbtSNwk43jPYvO53hoDuM9v+kAZ0yntkpkUexHQNbVYhTFzpW",
-	"colwMI2nr/Ym8eAVdA46Peh2kv7BIOo7PVSmkZX+nmelVFV68f716+OLC/tVEccAuKdPUF8n+MeRzBKD",
-	"MlhWxSY4vVuldOGhPSpInko+A8KsxouZ/VtJNReyyBKSshsgEwBBUsiSpkS191PrgcTwsdTvZVnMWznj",
-	"4rMsZXflQBq7eDmuyQ3LePKiMep3MKlMTqU5zDK5cFr+zXxWjsQxlGCefDV0GTxr6IJpnk3XkN61kAsM",
-	"XohjYuOQURrbFm/XceOtiTNDuFtJO4M+6HQqBt2JWt1WZ8Oqz95dnpydXgTkl+PLgPx6fHj0aNK9afB2",
-	"a6fSvJGF+LZHZWU2RarVE+o/5wkpLLcJSXQRpwjJ5HINo1yvI4dFas3TaKzMSFXWkNanC7dcmxdttzbM",
-	"5DG8F+yG8YxN3CF/M3XAozA2qIuZsBKfAFHA4rRmwoNnzj58aOtJIj1UA8fJVCoi5GLj2M/BqLvwcGqa",
-	"ysdliZvZn8ki5bggRrVSmZQwfW2jXDZjXDxo4huOe/CYPT/RCnhZOnop5e9M3PkioP7mClrLrVOmSaEh",
-	"IcUcdaZsAg1JJ4qidietAlv34CtkzQ9xsFJccqaIkXKjSeUyK7uC9zlMAYIcBicktoA4VTK38DgSMcsy",
-	"UD9qwpJEgdY/269FpdPlulbGxaKZlNeQEGbW7RwPt765Na4qwpj403Y9jO9G9u9gZO8FK0wqFf8LvnVE",
-	"4DRqSDQIbHR59SAjeuhZQtpD8g9gChS5PPuf49ON8lTnq0QQzjR8GC98WR7tacM7/PHHH6FlFoSxkoLm",
-	"zquRhFUGDcnY7WjcqK6d1qutsM+N/8RQbyUZZPV4Xbas8veHhYQFNqiVFDNLdq7kHJThrg1TqXKyLDub",
-	"0uGHHeRcVi2WV1ZPZzK07IX6ms9DiaRZFs4lFp3KrdyGMufmL1Cy8o1K7IC+r5E2xdM8WWXh7ogCjxHr",
-	"atKPrpRkMclIabdYF1aFUm9Z0dH7rRaIBmsdsQsWGJmD0q4u+eCC3eVaXZvY//Xy8h1xA8p9OAi1q+bs",
-	"1iERNr9XuNSPtjvyFZId10orFeVDSX+9M5Tm1WoNOcE26TKgtbNr1hXLIZq+u9sgCxOU0lBypli+rUKV",
-	"7tt9Y2ZV9pXQP02UvAbfW2oW7a7qVIojqNXnG1lY18tNuUln/lhTfw42esuy5djEADYIy5QQJRCQyR36",
-	"+Wu4W0iVOCDimiQyLnIQ5jmY6mIzuFELPFI2KwHcgFrFGKgIqLOQlIVcZsjMZlMPgMrKdzwJJHRTmd3U",
-	"JuV9k7GGqy8d1M470AGJfKiE2CqsJX2Igs5Voy3Z38MbprAhYemeShrQ/wVNr5YBPTnaJvQWjAGlA5Lw",
-	"GTc6IOPWOCDjf40xNhqH44BMYMaFwGhFJAREwsvSNyMZTrfpKM735v8WxMykdNgd9BAAyv87wapxPfyE",
-	"7vCWyqzKzNv7ORPudoucEmYz5ZpH+l5arpWWN/W7FM6uPhNV1/rKTVsD7MWWF424tiiAOAtaE8VnqSlz",
-	"1prHqZ/Ig7fBDC+7bX51o7iN5zGUnsDUpsXckFgWwmjCNHFHgrr58OWwDdCrKcODrFhlzudGV0rqrugN",
-	"IoGEaEmmTAVkAVlmbWTCkuxudz76y5oS3j8tZ3njXLBfcyJlBkxU1xwsN/R418O+5Dk0H7ZYcbBgjoWf",
-	"iSiybH3fDIMN+5Ur2Wy6OuvrSrN5ft2zDCFypTVVWJF/tQrTdqN8ctRA9ySxcfKUVxTTIiRfVexadMO5",
-	"rwx+O14TmN1KReYg59bDSqKAJQEuKQur2sIomZE4ZYrFFr83gHfQ6T4GvP8cjW6jKByNbjtvRqPbvTdX",
-	"//XDY+Hg3rKGN8+pMn7ZuniiWvi5GzHnEC7crG2imNGslSKRXMwCf/FVqjr9/WUNKL+ySq4o1Xg42Iwg",
-	"eEKDEqE3oLKOVlXMWNnVWt+CdWC93mP1eOv40BSy1DqNzaEWW4VZLsr2G68FXA1Zm28AP33OWwEWTn2Y",
-	"2YsHkpkmtagEWhXPef7+9PTk9Bca0DeHJ2+PjyrEKgazFYBdWBlrK+3zAoMou4A7k6uy9/eEJOMU4msX",
-	"0NRS/J3FWV/1OJ+bu4qTKEW1q0DRqrdRS5DzN69Jr9c78JeIBXl/+RpNbJHKDMq7xJbyVKqc2cAlYQZC",
-	"O5zWAcoGfvf9Zeg+dNcfLssPw60PfzbEidaQIS4UN3cXVn+cXCauLtGAvOVNnwRcgDv+KCeqEKXIYwXM",
-	"AN7fQHVEH1sWOTzp1Ji5q9RwMZXNGodtHa7LQDW/w54OKt/fsf0zojMw+LMvZIyoDSkwISpjjVOpTDrN",
-	"mLgmh+9OWiMxEseY4Kx7R79dnJ22yKEov3KpmiuFdqOIxEwp67KYIGPMUMbEnXNAFikzNl+qVlksicPN",
-	"twNSZHc20KnXbysvCpBfnkNZ4XC35VdXZ6Zc6XJPeYvUtmAkYSNRVXrN7jRJV+GXfw+AWtZctQ1IITIb",
-	"dj70hgGruhmPQWhUa383+PeTSxrQQmX+SPWw3UbOZaFiaEk1a/tJbV8jNdxk/ha5KhCHb0D5y3VRq9eK",
-	"7CC7BJtzOqS9VtTqObVPUSvbN512Vl4FmDW9TThEqWg8OgerFdHYc76rAcSCZxlJ5M92r5VSgT3/lb+x",
-	"cIH1yhObqzjyGzeau1H0ECavxrn7BXaD/V1GVy5J45TO01NqFV+cNHh60laf307sHjw9cbOJswzoYJeN",
-	"Nd2Hw7m9p+c2NDex3Lu6tPv49PJ2L2JekedM3dEhfY2+gzmNsCDFZuiWXGuFXtnRVvF8M1m371cvDJbt",
-	"j3Ki2/f4KmLZtjrdvsdb4ssHNfQcTKGEN7byrpHcSMmD6m39zcrVBDIpZpoYGRBmiBQx2MzJN7/rj1Za",
-	"pEQjOSXaohXLcFHtq6YjgaG0FBB4PLd7xRHte3f7f/mJWx87wKjbzQyMD0vqT3geCBjXQ9rr9xzL4MnB",
-	"7n3KDgPdY4EdBvqHNjZo/XSbr9/0+6a2v4M5re9J44z+0zNWV0y+w8uu8PJLPUqpAAy6QGyjlEFl+EXX",
-	"zT1OfZHtPhNsWUxJEGd2gKgmrLgEln8mXvgnSzuY9ndk+Y4sLwdZnBVa7f9R+4edXw1pKkkjmmSZLn64",
-	"strscghnrHUUcW+lx5gVqUKMXbqha2nEsN3udPdaUStqdYb70X6EFuK3sgVLhcCNW0CrPaXUaIEb/Th3",
-	"WWaKD3m5tjlh5aWjC/eWV8v/DwAA//8=",
+	"7Fx7b9u4lv8qB9wB5s6ubMuvJnGxuMht05nMdpIiSTHYqXOvaenYYiORXpKKkwn83Rd8yJJsJXGbTHER",
+	"9K86tkgenufvPNQ7EolsIThyrcjojiRIY5T24xnV+J5lTJs/YlSRZAvNBCcj8otYQkb5LUj8vxyVVqAT",
+	"BC2ukENGbyGjVwiMA4Ul47FYtuFYA1NApwq5hmWCEu0ShfIaJSRUAReQmtPaJCB4Q7NFimTUDcMwICpK",
+	"MKOGjIxxluUZGXUDom8XSEaEcY1zlGS1CkqSzzCjjDM+f4B2MTMkZEAlQoqz+sEHB/uN54aPnauwgV/n",
+	"GAkeK8i5Zqm9uOMLII9VAJTH9kuON7pgKYgFcgWUC52grNHWHx4c7MyUVUAWVNIMtRfrB4kzlNs0TpaU",
+	"6f8+P3pzevL2fAJ/O3v3BvZ6gzAAhZF5Bgbt/k+QiDR24qZcLVFW7iRzbiUZCR6leYwxCOkUg2VoxJ8v",
+	"AngVmv0sN6gec/NzJpRuw6m5Jywsdcgj9HzJaDoTMjObcfudRGBzLiTG7TGvsoXYC3RDEhBmLuRUmQSE",
+	"08z87C9e5ZznltLSqIrh1WcxPY63mXP81qsLfBbT2qH+U8t9bw9eUJ2Ux7odA2LkyiTGZKRljlUqfpA4",
+	"IyPyH53SFDvuV9U5fmvJWkjxGSP9MGn+oRp5Mc5onupW+VsDieXuTyRT5vxR7hk1qZPYHwz3e3TQ6g+n",
+	"cWsQ7XVb+7gXtbD/6uDgYLq/v9frN9PtjnsizRpp9jDR5okmpjYT5fd7ElWGlagWgiu0NvsPGp85t2D+",
+	"igTXyO1HulikLKKG5M5nZei+K+m8Iyil8KauKUvtXmtvUGVgbu+1oFqj5GQVEBaTEQln3ekg7kat/dmQ",
+	"tgZxiK2DaNBtvYp6tDfbm3VxOCQByVApOvcbJLA+AMbugDGBqUR6pbyXSBHGxVljMgJnfhALVPxHDRnV",
+	"UeIexXmeUgl4s5ColPFBY/LPT4etP2jrz7B1cPm38nP7X63L/6z89NPffxgTY+ya6lyR0SAMDVt3E8KR",
+	"4dsZKiNkK426ahxW7uhvRu29XsPEc3oCRh0UTIVOjPOuxNWblqQabaxrpUV8baLGr+mUgXgV1FbLapTb",
+	"aYcyLm5t5QPXjtuYpy1n3npb+Dq9/Do1K0KkiSsi1zUp7z+flA1GsEHJkvuypSiiPPOye0SMJW832QWn",
+	"C+SHH46h3w4h9jsatvkwK6Y2BDWw+iJhqrKiQtAHK/EaURpvdCfRWVqnZjOWNxyCsKBzDGCZsCiBVNBY",
+	"wTKhGpgGjhgrmEmRgTbUeGRKU8HRUvROyCmLY+TP4IJRZsz6MwtLbPCFcR6GfYRfxVQVn39GjpKmxZ9n",
+	"SOOv980lQh+TiI0JpDTyLrmkB8ZfSM+Gj+0/m/Vd1BIKLjTEwkpm28daDGno5/PKVV60vR5zEzxpem61",
+	"9KjQsW/mgZk/vzATt12pCcNnjLbnIkOdGOEyBUsp+ByWTCeV/NGklwpSMQeNaaogExIh5zG69EPRDGHC",
+	"4smLVolfxfQs529LL7O7MsRUWyHRSLNrtEnulEZXYjbz+X8Y2DJBimYHZRPNdZJXwNv1F4eajEgv7IWt",
+	"bq8V7l90u6NhbxTu/0ECMqMsNUtC78V2xP4y5ycOXVfSrdZwFs1e7U2j4SvsHnT72OvGg4NhOHB6KHUj",
+	"KYM9T0qhquT845s3R+fn5qs8ihDtnb5AfR3jH/Zk5jAs8gmZbzqnD+ust3VoRIXxY/l5ANRoPJ+bfyvZ",
+	"+FLkaQwJvUaYInJIMI2bcvn+T+17cueHsuOXZTHvxZzxr7KU3ZXDnrFLlGMKrmnK4hfto35DnYj4ROjD",
+	"NBVLp+XfLGZl9nALJag/vgpdhs8KXWwmbDJae94VF0sHKx0RG0K23Ni2eLOPe96YuIOpZiflDPqg260Y",
+	"dDds99rdDas+/XBxfHpyHsDPRxcB/HJ0+PbBusQWhF4F5ETodyLn31ZUhmcze2pVQoPnlJC0FUkuQOVR",
+	"Yl0yXJRulKkSOSwTY55a2eKVkEWZrZQu3jClX7TdGpjJIvzI6TVlKZ2m+E3VwYpCG1AXUW44PkWQSKOk",
+	"ZsLDZ84+PLT1R9rzrBo4SmZCAhfLDbGfoZa3rcOZbqqwF10Aan72SSizfZGlkDoBqq4MyqVzyvi9Jr4R",
+	"uIcP2fMj3ZKXpaMXQvxG+a2vk6pvrqC13DqhCnKFMeQLqzNFn2wE3TAMO92k6th6B39B1nwfBWvFhVMJ",
+	"WoiNPp7LrMwOPuZQidbJWXACkXGIvkiCYx7RNEX5owIaxxKVem2+5pVmoGvsaYdFUyGuMAaqy46Xd7e+",
+	"/zepKsIEvLRdm+e7kf07GNlHTnOdCMn+xG+NCJxGjUAht71Arx4wJoeeJHv2CP6BVKKEi9P/OTrZKE91",
+	"/xIE4UzDw3juOxfWnjaiw++//94yxCLXhlPY3JzWAmjloRFM3I0mjerabb/agn3u+S+EemvOWFKPyrJl",
+	"lb7fjUtY2h6+FHxujl1IsUCpmetUVaqcNE1PZ2T0aQc+F1WL1aXR07loGfJa6ootWsIeTdPWQtiiU3GV",
+	"m5bImP4Tpah8I2PzwMDXSJvwNIvXWbgTUVENLqtJP7pSkvFJWohK/dozq3JSf1XR0a2CuFFVbZJ663Mp",
+	"LFAqV5e8d8PeqlTXJvJ/ubj4AO6B4h7OhZpdM3rjPJGdD1j7pUG4PbRQObLruo2Fonwqzi9vZrl5uVXG",
+	"D0hNds26Yii0pu/GP0Sug4IbUswlzbZVqNKgvGvMrIrWm41PUymu0Lffmlm7qzoV7Ahq9flGEsp6uS4u",
+	"6czf1tSfg4z+qujKNhFge6hFSmg5EMD01sb5K7xdChk7R1TrqjydqJ7tlzdqgfeUzUqA1yjXGMMqgtVZ",
+	"jItCLtUwN9nUPU5lHTsedSRkU5nd0iblfZfShumgrtXOW1QBhB4qWd/KjSV9CoPuZaMtmd9b11TahoQ5",
+	"90SQgPwvKnK5Csjx2+2D3qPWKFUAMZszrQKYtCcBTP41sdho0poEMMU549yiFR4D8pgVpW8KqV1u0lG7",
+	"3pv/e+RznZBRb9i3DqD4uxuse/ujL2igb6nMusy8fZ9T7gaAxAyoyZRrEel7ablWWt7U74I5u8ZMq7om",
+	"Vm7aGtp2dTGLxZTxAtbPolIg2TzRRc5aizh1idw7MKdZ0W3zu2vJDJ63UHqKM5MWMw2RyLlWQBU4kVjd",
+	"vH9+bsPp1ZThXlKMMmcLrSoldVf0Rh5jDErAjMoAlpimxkamNE5vd6djsKop4d3jfBbXLgT7PadCpEh5",
+	"dc/hakOPdxX2BcuwWdh8TcGSOhJeA8/TtBzJs2DDfOVKNpuhzsS6wmyeX/eE7Z/z2CKpUhXWx79aw7Td",
+	"Tj5+23DucWxw8oxVFNN4SLau2LXJRnBfG/w2XuM2uxUSFigWJsIKkEjjwG4pcqPaXEuRQpRQSSPjvzcc",
+	"77Dbe8jx/nM8vgnD1nh80303Ht/svbv8rx8egoN7q5q/eU6V8dvW2RPW4Oduh7mAcO5WbR9qM5pSKWLB",
+	"+Dzws8FC1s/fX9Uc5V+skuuTajQcbCIIFpOg8NAbrrLurao+Y21Xpb4FJbAu71gVb90/NEGWWqexGWrR",
+	"NcxyKNtfvAa4GrI23wB+XM5bAMsuvZ/Y83uSmSa1qACtSuQ8+3hycnzyMwnIu8Pj90dvK4dVDGYLgJ0b",
+	"HivD7bPcgiizgZPJZdH7e4STUYLRlQM0tRR/Z3bWdz3KFvq2aRxqR4Zaq24auzp79wb6/f6Bn7Pm8PHi",
+	"jTWxZSJSLMatzckzITNqgEtMNbbM46TuoAzwuxusWu5Dr/xwUXwYbX34owEnGkPGKJdM354b/XF8mbq6",
+	"RIPnLSZ9YnQAd/JZTGXOC5ZHEqlGO79h1dHG2KLI4Y9OtF64Sg3jM9Gscbatw1QBVLNb29Oxyvd32/4Z",
+	"kzlq+7MvZIyJgRQ2ISqwxomQOpmllF/B4Yfj9piP+ZFNcMre0a/npycBTHNnhdoPnrkNKjmZLVi14ZAX",
+	"S11K50qmvTCEiEppQhvlMLGZzAScPgRjvkyoNolVtRxjaDncfA9D8PTWIKJ6obfydoali2XrwTj35sF6",
+	"xmbGpCoun7WhdlctgI551ToUvVWQrHGaf7fCqmNzeTeAnKcGn973Pogt/6YsQq6s/vs569+OL0hAcpl6",
+	"2atRp2MpF7mMsC3kvOMXdXwxVTOd+ol8mVuHfY3ST+GF7X47NA+ZLeiCkRHpt8N239lHYtW3c93tpMXM",
+	"wLzpPY9DyxVlZef8b4U1RtC3NU+yZGkKsXht7lqpKRgFWAcm41esnhybpMYdvzEd3gvD+5z3+jk3iGAu",
+	"ONjl6crAuV3SfXxJrTRsFw0fX7Q1EGAW9g4eX7jZ7VkFZLjLxZoG5+za/uNrG7qgti68HoB+eHkxKW2d",
+	"Y55lVN6SEXljgwx1GmG8GZ3b+OV6MOTSPG0Uz3edVedu/bbGqvNZTFXnzr5hsuoYne7c2Yn71b0aeoY6",
+	"l9wbWzGUJDZy96D65sNmiWuKqeBzBVoEQDUIHqFJsXyXvP4CUBsKbyRmoIy3oqndVPny6phbzC04Bt7x",
+	"m7vaJzp37k2K1RdefeIcRt1u5qg9fqm/DnUPsiwf6ZTvxqyCRx927/rs8KB78WKHB/1LSwbdfrnN10cC",
+	"v6nt72BO5UC1XTF4fMV6FuW7e9nVvfxchzMVB2NDoO23FOiz9aS5dO+n1JLO5yhbxYD+g16IOlzkQuVU",
+	"iqVCGRRpdx0ruZaxAC1dnXtt36oNJ6KE5vdFzjnqc0faL4ayrzGn2jsJT1HBp6jS1+mDx+Jk9OlyUzs2",
+	"uFwIpaIpNbhaRqRC0kWz95F4s3GKgcivYeIAn5qsJ64cALQxZ2mIUVcmjHyZhH81FD1Fwi9Uuo/L9EmR",
+	"95lAh0EEsUUJOwCMJi24QJp9ZbT3L2/uEJi/44LvuODl4AJnhUb7f1T+Ffe/DCfUPVZZFfp0abTZBwT7",
+	"S92LuP81YmJrGjLnExcrVK0IMOp0ur29dtgO293RfrgfWgvxV9lySzm3FzcOrfZSubIWuNF2dzNxrp7D",
+	"FBx+OK688+2StYZVVffrJh/83IOygKZsNpSb1V3z6nL1/wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,143 @@
+package server_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+)
+
+const bundlePath = "/swagger-ui/swagger-ui-bundle.js"
+
+// asset asks for a file of the page, which is no part of the contract unless something is wrong.
+func (a *api) asset(method, path string, header map[string]string) *httptest.ResponseRecorder {
+	a.Helper()
+	r := httptest.NewRequest(method, path, nil)
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	recorder := httptest.NewRecorder()
+	a.handler.ServeHTTP(recorder, r)
+	a.log.take()
+	return recorder
+}
+
+func TestAssetTypes(t *testing.T) {
+	a := newAPI(t)
+	for path, want := range map[string]string{
+		bundlePath:                      "text/javascript; charset=utf-8",
+		"/swagger-ui/page.js":           "text/javascript; charset=utf-8",
+		"/swagger-ui/swagger-ui.css":    "text/css; charset=utf-8",
+		"/swagger-ui/page.css":          "text/css; charset=utf-8",
+		"/swagger-ui/favicon-32x32.png": "image/png",
+	} {
+		t.Run(path, func(t *testing.T) {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				got := a.asset(method, path, map[string]string{"Accept-Encoding": "gzip, br"})
+				if got.Code != 200 {
+					t.Fatalf("%s: the status is %d, want 200", method, got.Code)
+				}
+				wantHeaders(t, got.Header(), map[string]string{
+					"Content-Type": want, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
+				})
+				if length := strconv.Itoa(got.Body.Len()); method == http.MethodGet && got.Header().Get("Content-Length") != length {
+					t.Errorf("Content-Length is %s, want %s", got.Header().Get("Content-Length"), length)
+				}
+				if method == http.MethodHead && got.Body.Len() != 0 {
+					t.Errorf("HEAD has a body of %d bytes", got.Body.Len())
+				}
+			}
+		})
+	}
+}
+
+func TestAssetEncoding(t *testing.T) {
+	a := newAPI(t)
+	zipped := a.asset(http.MethodGet, bundlePath, map[string]string{"Accept-Encoding": "gzip"}).Body
+	unzipped, err := gzip.NewReader(bytes.NewReader(zipped.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(unzipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		accept string
+		gzip   bool
+	}{
+		{"gzip", true},
+		{"GZIP", true},
+		{"br, gzip;q=0.5", true},
+		{"gzip ; q=1.0, identity", true},
+		{"", false},
+		{"br", false},
+		{"gzip;q=0", false},
+		{"gzip; q=0.000", false},
+		{"gzip;q=x", false},
+		{"x-gzip-not", false},
+	}
+	for _, test := range tests {
+		t.Run(test.accept, func(t *testing.T) {
+			header := map[string]string{"Accept-Encoding": test.accept}
+			got, head := a.asset(http.MethodGet, bundlePath, header), a.asset(http.MethodHead, bundlePath, header)
+			encoding, want := "", plain
+			if test.gzip {
+				encoding, want = "gzip", zipped.Bytes()
+			}
+			if got.Header().Get("Content-Encoding") != encoding || !bytes.Equal(got.Body.Bytes(), want) {
+				t.Errorf("Content-Encoding is %q with %d bytes, want %q with %d",
+					got.Header().Get("Content-Encoding"), got.Body.Len(), encoding, len(want))
+			}
+			if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Encoding") != encoding {
+				t.Errorf("HEAD: the status is %d, the body has %d bytes, the header is %v", head.Code, head.Body.Len(), head.Header())
+			}
+			wantHeaders(t, got.Header(), map[string]string{"Vary": "Accept-Encoding"})
+		})
+	}
+}
+
+func TestAssetIsSentOnce(t *testing.T) {
+	a := newAPI(t)
+	tag := a.asset(http.MethodGet, bundlePath, map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
+	tests := []struct {
+		name string
+		with map[string]string
+		want int
+	}{
+		{"the same", map[string]string{"If-None-Match": tag}, 304},
+		{"one of several", map[string]string{"If-None-Match": `"x", ` + tag}, 304},
+		{"another", map[string]string{"If-None-Match": `"x"`}, 200},
+		{"a part", map[string]string{"Range": "bytes=0-9"}, 200},
+		{"no part", map[string]string{"Range": "bytes=99999999-"}, 200},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.with["Accept-Encoding"] = "gzip"
+			got := a.asset(http.MethodGet, bundlePath, test.with)
+			if got.Code != test.want || (got.Body.Len() == 0) != (test.want == 304) {
+				t.Errorf("the status is %d with %d bytes, want %d", got.Code, got.Body.Len(), test.want)
+			}
+		})
+	}
+}
+
+// What is no asset is answered as any other path that does not exist, and so is what is not asked for rightly.
+func TestNoAsset(t *testing.T) {
+	a := newAPI(t)
+	for _, path := range []string{
+		"/swagger-ui", "/swagger-ui/", "/swagger-ui/x.js", "/swagger-ui/swagger-ui-bundle.js.gz", "/swagger-ui/index.html",
+		bundlePath + "/", bundlePath + "/x", "/swagger-ui/../swagger-ui/page.js", "/swagger-ui/%2e%2e/page.js",
+		"/swagger-ui/swagger-ui-standalone-preset.js", "/swagger-ui/embed.go", pagePath + "/", pagePath + "/page.js", documentPath + "/",
+	} {
+		a.want(a.get(path, ""), 404)
+	}
+	for _, method := range []string{http.MethodPost, http.MethodDelete, "X"} {
+		got := a.do(method, bundlePath, "")
+		a.want(got, 405)
+		wantAllow(t, got)
+	}
+}
