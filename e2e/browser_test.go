@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long the browser may take for all of a test. Nothing waits for it but a test that fails.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // tab is a tab of a browser of its own, which forgets everything with the test.
 type tab struct {
