@@ -101,7 +101,7 @@ func wantLater(t testing.TB, got answer, after, message string) {
 }
 
 func TestRateLimit(t *testing.T) {
-	forEachOperation(t, func(t *testing.T, o operation) {
+	forEachSecured(t, func(t *testing.T, o operation) {
 		synctest.Test(t, func(t *testing.T) {
 			a, secret := newLimitedAPI(t, "3/1h")
 			time.Sleep(30 * time.Minute) // until the first request there is no window
@@ -136,7 +136,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestNoRateLimit(t *testing.T) {
-	forEachOperation(t, func(t *testing.T, o operation) {
+	forEachSecured(t, func(t *testing.T, o operation) {
 		a, secret := newLimitedAPI(t, "0")
 		for range 100 {
 			got := a.get(o.path(nil), secret)
@@ -203,7 +203,7 @@ func TestRateLimitOfEveryAnswer(t *testing.T) {
 
 // Who has used up the requests is told nothing else, and nothing is looked up.
 func TestRateLimitComesFirst(t *testing.T) {
-	forEachOperation(t, func(t *testing.T, o operation) {
+	forEachSecured(t, func(t *testing.T, o operation) {
 		a, _ := newLimitedAPI(t, "1/1h")
 		token := allowed()
 		token.Permissions = nil
