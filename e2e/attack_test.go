@@ -42,7 +42,6 @@ func newAttacked(t *testing.T, args ...string) *attacked {
 	ask(t, a.apiServer, token, runPath, http.StatusOK)
 	a.goroutines = a.countGoroutines(t)
 	a.memory = residentBytes(t, a.process.Process.Pid)
-	t.Cleanup(func() { a.wantUnharmed(t) })
 	return a
 }
 
@@ -78,6 +77,7 @@ func (a *attacked) countGoroutines(t *testing.T) int {
 // wantUnharmed checks, when the attack is over, that the server answers, has not grown without bounds, and keeps
 // nothing of who has gone.
 func (a *attacked) wantUnharmed(t *testing.T) {
+	t.Helper()
 	if t.Failed() {
 		return
 	}
@@ -93,17 +93,17 @@ func (a *attacked) wantUnharmed(t *testing.T) {
 	}
 }
 
-// flood sends n requests over some connections, fifty at a time without waiting for an answer, and has each answer
+// flood sends n requests over some connections, so many at a time without waiting for an answer, and has each answer
 // checked. Where the server closes the connection, the rest goes over a new one.
-func (a *attacked) flood(t *testing.T, n int, request func(i int) string, check func(*http.Response, []byte) error) {
+func (a *attacked) flood(t *testing.T, n, batch int, request func(i int) string, check func(*http.Response, []byte) error) {
 	t.Helper()
-	const connections, batch = 8, 50
+	const connections = 8
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range connections {
 		all.Go(func() {
 			for !t.Failed() {
-				first := int(next.Add(batch)) - batch
+				first := int(next.Add(int64(batch))) - batch
 				if first >= n {
 					return
 				}
@@ -178,7 +178,8 @@ func clean(response *http.Response, body []byte) error {
 // TestRandomTokens sends tokens of the right form that do not exist.
 func TestRandomTokens(t *testing.T) {
 	a := newAttacked(t)
-	a.flood(t, 20_000, func(int) string {
+	defer a.wantUnharmed(t)
+	a.flood(t, 20_000, 50, func(int) string {
 		secret, _ := server.NewSecret()
 		return "GET " + runPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret + "\r\n\r\n"
 	}, func(response *http.Response, body []byte) error {
@@ -189,14 +190,16 @@ func TestRandomTokens(t *testing.T) {
 	})
 }
 
-// TestMalformedPaths sends paths of all kinds of bytes, with a good token.
+// TestMalformedPaths sends paths of all kinds of bytes, with a good token; one at a time, for the answer to one that is no
+// request can be lost where another follows.
 func TestMalformedPaths(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
+	defer a.wantUnharmed(t)
 	pieces := []string{"/", "//", ".", "..", "%", "%2F", "%2f", "%00", "%zz", "%C0%AE", "%u002e", ";", "\\", "?", "#", "+", "*", "ü",
-		"v1", "projects", "jobs", "runs", "teams", "login", "default-project", "{runId}", "\x00", "\x7f", "\xff", " HTTP/1.1", "@", ":8080", "http://x"}
-	a.flood(t, 20_000, func(int) string {
+		"v1", "projects", "jobs", "runs", "teams", "default-project", "{runId}", "\x00", "\x7f", "\xff", " HTTP/1.1", "@", ":8080", "http://x"}
+	a.flood(t, 20_000, 1, func(int) string {
 		var path strings.Builder
-		path.WriteString([]string{"/", runPath, "/v1/projects/p/jobs/j/runs/", ""}[rand.N(4)])
+		path.WriteString([]string{"/", "/v1/projects/p/jobs/j/runs/", ""}[rand.N(3)])
 		for range rand.N(12) {
 			if piece := pieces[rand.N(len(pieces))]; rand.N(10) > 0 {
 				path.WriteString(piece)
@@ -212,7 +215,8 @@ func TestMalformedPaths(t *testing.T) {
 // TestPipelining sends good requests, all at once, and has them answered in their order.
 func TestPipelining(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
-	a.flood(t, 5_000, func(i int) string {
+	defer a.wantUnharmed(t)
+	a.flood(t, 5_000, 50, func(i int) string {
 		return fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %d\r\nAuthorization: Bearer %s\r\n\r\n", runPath, i, a.token)
 	}, func(response *http.Response, body []byte) error {
 		if response.StatusCode != http.StatusOK || !strings.Contains(string(body), documented.Run) {
@@ -226,6 +230,7 @@ func TestPipelining(t *testing.T) {
 // That one must not be answered.
 func TestSmuggling(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
+	defer a.wantUnharmed(t)
 	head := "GET " + runPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + a.token + "\r\n"
 	smuggled := "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, text := range map[string]string{
@@ -241,6 +246,7 @@ func TestSmuggling(t *testing.T) {
 		"a carriage return in a name": head + "X: a\rContent-Length: 44\r\n\r\n" + smuggled,
 		"a body of a GET":             head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(smuggled)) + smuggled,
 		"chunks of a GET":             head + fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled),
+		"a body of another method":    strings.Replace(head, "GET", "POST", 1) + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(smuggled)) + smuggled,
 		"a chunk of a wrong length":   head + "Transfer-Encoding: chunked\r\n\r\n-1\r\n" + smuggled,
 		"a large chunk":               head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n" + smuggled,
 	} {
@@ -255,7 +261,7 @@ func TestSmuggling(t *testing.T) {
 			if err != nil && !strings.Contains(err.Error(), "reset") {
 				t.Fatal(err)
 			}
-			if strings.Contains(string(everything), "HTTP/1.1 404") || len(everything) == 0 {
+			if strings.Count(string(everything), "HTTP/1.1 ") != 1 {
 				t.Errorf("%q is answered by %q", text, everything)
 			}
 		})
@@ -265,6 +271,7 @@ func TestSmuggling(t *testing.T) {
 // TestLargeHeaders sends a header of a megabyte, over and over.
 func TestLargeHeaders(t *testing.T) {
 	a := newAttacked(t)
+	defer a.wantUnharmed(t)
 	large := "GET " + runPath + " HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"
 	var all sync.WaitGroup
 	for range 8 {
@@ -293,6 +300,7 @@ func TestLargeHeaders(t *testing.T) {
 func TestIdleAndSlowConnections(t *testing.T) {
 	const idle, slow, requests = 2_000, 200, 500
 	a := newAttacked(t, "--rate-limit", "0")
+	defer a.wantUnharmed(t)
 	measure := func() time.Duration {
 		var times []time.Duration
 		for range requests {

@@ -87,7 +87,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
-	e.Use(withRequestID, logRequests(log), recoverPanics(log), holdAnswers(store))
+	e.Use(closeAfterBody, withRequestID, logRequests(log), recoverPanics(log), holdAnswers(store))
 
 	authentication := newAuthentication(store, options.RateLimit)
 	checks := map[string][]echo.MiddlewareFunc{}
