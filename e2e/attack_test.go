@@ -45,16 +45,6 @@ func newAttacked(t *testing.T, args ...string) *attacked {
 	return a
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // countGoroutines asks the admin listener, which may be a moment late.
 func (a *attacked) countGoroutines(t *testing.T) int {
 	t.Helper()

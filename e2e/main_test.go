@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,8 +81,14 @@ type apiServer struct {
 func serve(t testing.TB, store string, args ...string) *apiServer {
 	t.Helper()
 	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"}, args...)
+	return startServer(t, program(t, "jobrund", args...))
+}
+
+// startServer is serve for a command that is ready to start.
+func startServer(t testing.TB, process *exec.Cmd) *apiServer {
+	t.Helper()
 	s := &apiServer{
-		process: program(t, "jobrund", args...),
+		process: process,
 		log:     new(strings.Builder),
 		logged:  make(chan struct{}),
 	}
@@ -125,4 +132,15 @@ func (s *apiServer) stop(t testing.TB, signal syscall.Signal) *os.ProcessState {
 	<-s.logged
 	_ = s.process.Wait() // the state says more
 	return s.process.ProcessState
+}
+
+// freeAddress returns an address on which nobody listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/jobruns/jobruns/e2e/postgres"
@@ -24,6 +25,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
+	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
 
@@ -131,6 +133,47 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 		t.Errorf("the answer says %q", message)
 	}
 	eventuallyAnswers(t, s, token, runPath)
+}
+
+// testNotReadyWhileShuttingDown holds up a request while the server is told to end: it is not ready any more before that
+// request is answered.
+func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
+	store := pg.NewDatabase(t)
+	token := importDocumented(t, store)
+	p := newProxy(t, pg.Address())
+	admin := freeAddress(t)
+	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1), "--admin-addr", admin)
+	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	ask(t, s, token, runPath, http.StatusOK)
+	p.gate.Lock()
+	answered := make(chan string)
+	go func() { answered <- ask(t, s, token, runPath, http.StatusOK) }()
+	for { // until the server has it
+		_, metrics := read(t, "http://"+admin+"/debug/pprof/goroutine?debug=2")
+		if strings.Contains(metrics, "server.(*operation).middleware") {
+			break
+		}
+	}
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		status, text := read(t, "http://"+admin+"/readyz")
+		if status == http.StatusServiceUnavailable && strings.Contains(text, "shutting down") {
+			break
+		}
+		if !strings.Contains(text, "the store cannot be reached") { // for the network hangs
+			t.Fatalf("%d %s", status, text)
+		}
+	}
+	p.gate.Unlock()
+	<-answered
+	<-s.logged
+	if err := s.process.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 // eventuallyAnswers asks until the server reaches its store again.

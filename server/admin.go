@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,8 @@ import (
 const readyTimeout = 2 * time.Second
 
 // NewAdmin returns a handler for those who run the process, and for nobody else: it asks for no token. GET /livez
-// answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the format of Prometheus.
+// answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the format of Prometheus. Profiles
+// are at /debug/pprof/ (net/http/pprof).
 //
 // The function returns why the process is not ready, or nil; its context ends after two seconds. Of an error that wraps
 // ErrUnavailable, the answer tells no more than that; the text of any other is the answer.
@@ -38,6 +40,13 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 		}
 	})
+	// What a profile takes of the process is its owner's to decide.
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	return mux
 }

@@ -110,8 +110,8 @@ func (b *logBuffer) take() string {
 
 // logLine is what the tests want to know of a line of the log.
 type logLine struct {
-	Level, Msg, ID, Method, Operation, Token, Error, Stack string
-	Status                                                 int
+	Level, Msg, ID, Method, Operation, Token, Error, Stack, Trace string
+	Status                                                        int
 }
 
 // logLines reads a log, and fails the test where a line of it is not JSON.

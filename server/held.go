@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
@@ -28,7 +29,7 @@ const manyWaiting = 1000
 
 // holdAnswers waits on behalf of handlers. It does so with little on the stack: what thousands of callers who wait take
 // of the memory is mostly that.
-func holdAnswers(runs Runs) echo.MiddlewareFunc {
+func holdAnswers(runs Runs, waiters prometheus.Gauge) echo.MiddlewareFunc {
 	var waiting atomic.Int64
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -37,7 +38,13 @@ func holdAnswers(runs Runs) echo.MiddlewareFunc {
 			if !errors.As(err, &h) {
 				return err
 			}
-			defer waiting.Add(-1)
+			begin := time.Now()
+			waiters.Inc()
+			defer func() {
+				waiting.Add(-1)
+				waiters.Dec()
+				c.Set(heldKey, time.Since(begin))
+			}()
 			if waiting.Add(1)%manyWaiting == 0 {
 				// What it took to let so many in is garbage by then, and would stay for as long as they wait.
 				time.AfterFunc(time.Second, debug.FreeOSMemory)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // withRequestID gives each request an id of our own making. One that the caller sends could be anything, a token
@@ -46,7 +47,7 @@ func logRequest(log *slog.Logger, c echo.Context, took time.Duration, err error)
 	attributes := []slog.Attr{
 		slog.String("id", requestID(c)),
 		slog.Int("status", status),
-		slog.Duration("duration", took),
+		slog.Float64("seconds", took.Seconds()),
 		slog.String("remote", c.RealIP()),
 	}
 	if found.operation != "" {
@@ -54,6 +55,9 @@ func logRequest(log *slog.Logger, c echo.Context, took time.Duration, err error)
 	}
 	if found.token.Name != "" {
 		attributes = append(attributes, slog.String("token", found.token.Name))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		attributes = append(attributes, slog.String("trace", span.TraceID().String()))
 	}
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))

@@ -1,10 +1,10 @@
 // Package server answers the contract, openapi.yaml, over HTTP with Echo.
 //
-// A request passes, in this order: the log, the recovery from panics, the route, and then what the document says of
-// its operation (see operation): security, permission, parameters, team and project. How many requests a token may make
-// is part of its security (see authentication). Only then does the handler look the run up. An answer that is to wait
-// for the run's conclusion goes back to holdAnswers, which waits. Whatever goes wrong on the way becomes an answer in
-// one place, writeError.
+// A request passes, in this order: the trace, the metrics, the log, the recovery from panics, the route, and then what
+// the document says of its operation (see operation): security, permission, parameters, team and project. How many
+// requests a token may make is part of its security (see authentication). Only then does the handler look the run up. An
+// answer that is to wait for the run's conclusion goes back to holdAnswers, which waits. Whatever goes wrong on the way
+// becomes an answer in one place, writeError.
 package server
 
 import (
@@ -20,6 +20,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	gen "github.com/jobruns/jobruns/gen/server"
 )
@@ -64,6 +66,10 @@ type Options struct {
 	// RateLimit is how many requests each token may make of the handler. The zero value is no limit; how often an address
 	// may be wrong about a token is limited all the same.
 	RateLimit RateLimit
+	// Metrics is where the server registers what it counts and measures; nil for nowhere.
+	Metrics prometheus.Registerer
+	// Traces makes a span of each request and of what the store is asked for it; nil for none.
+	Traces trace.TracerProvider
 }
 
 // New returns a handler that answers the contract from the store. It logs each request, never a token.
@@ -87,9 +93,15 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
-	e.Use(closeAfterBody, withRequestID, logRequests(log), recoverPanics(log), holdAnswers(store))
+	metrics := newMetrics(options.Metrics)
+	observed := &observedStore{store: store, metrics: metrics}
+	if options.Traces != nil {
+		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
+	}
+	e.Use(closeAfterBody, withRequestID, traceRequests(options.Traces), metrics.measure, logRequests(log), recoverPanics(log),
+		holdAnswers(observed, metrics.waiters))
 
-	authentication := newAuthentication(store, options.RateLimit)
+	authentication := newAuthentication(observed, options.RateLimit)
 	checks := map[string][]echo.MiddlewareFunc{}
 	unserved := map[string]string{} // the operations that have no route, by method and path
 	for path, item := range doc.Paths.Map() {
@@ -112,7 +124,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.OnAddRouteHandler = func(_ string, route echo.Route, h echo.HandlerFunc, m []echo.MiddlewareFunc) {
 		routes = append(routes, registration{route.Method, route.Path, h, m})
 	}
-	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: store}, nil),
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: observed}, nil),
 		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
 	e.OnAddRouteHandler = nil
 

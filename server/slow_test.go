@@ -33,7 +33,7 @@ func TestSlowClients(t *testing.T) {
 				header := "Content-Length: 9\r\n\r\n"
 				c.want(t, strings.TrimSuffix(request, "\r\n")+header, 200)
 			},
-			limit: 10 * time.Second,
+			limit: 0, // nobody waits for it
 		},
 		{
 			name:  "does not read the answer",

@@ -15,7 +15,7 @@ import (
 
 func adminFlag(cmd *cobra.Command, address *string) {
 	cmd.Flags().StringVar(address, "admin-addr", "",
-		"address and port to serve /livez, /readyz and /metrics on, without a token; port 0 picks a free one (default none)")
+		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; port 0 picks a free one (default none)")
 }
 
 // newRegistry returns a registry with what there is to know of every process.

@@ -38,6 +38,13 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer store.Close()
+			registry := newRegistry()
+			options.Metrics = registry
+			var endTraces func()
+			if options.Traces, endTraces, err = newTraces(ctx, log); err != nil {
+				return err
+			}
+			defer endTraces()
 			handler, err := server.New(store, log, options)
 			if err != nil {
 				return err
@@ -50,7 +57,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if !l.private(listener) {
 				log.Warn("tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here")
 			}
-			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, newRegistry(), log)
+			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, registry, log)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// read returns the status and the text at a URL, which may not be there yet.
+func read(t *testing.T, url string) (int, string) {
+	t.Helper()
+	for {
+		response, err := http.Get(url)
+		if err != nil && strings.Contains(err.Error(), "refused") {
+			continue // the test's own deadline is the only limit
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(text)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	store, token := documentedStore(t)
+	admin := freeAddress(t)
+	s := serve(t, store, "--admin-addr", admin)
+	ask(t, s, token, runPath, http.StatusOK)
+	ask(t, s, token, "/nothing", http.StatusNotFound)
+	for path, want := range map[string]string{
+		"/livez":               "ok\n",
+		"/readyz":              "ok\n",
+		"/metrics":             `jobruns_http_requests_total{operation="getJobRun",status="200"} 1`,
+		"/debug/pprof/":        "goroutine",
+		"/debug/pprof/heap":    "",
+		"/debug/pprof/cmdline": "jobrund",
+	} {
+		if status, text := read(t, "http://"+admin+path); status != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %q, want %q", path, status, text, want)
+		}
+		ask(t, s, token, path, http.StatusNotFound) // to whom it is no business
+	}
+	_, metrics := read(t, "http://"+admin+"/metrics")
+	for _, want := range []string{
+		`jobruns_http_requests_total{operation="none",status="404"}`, "jobruns_http_request_duration_seconds_bucket{operation=\"getJobRun\"",
+		"jobruns_waiters 0", `jobruns_store_query_duration_seconds_count{query="run"} 1`, "go_build_info{", "process_resident_memory_bytes",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("%q is not among the metrics:\n%s", want, metrics)
+		}
+	}
+}
+
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// askTraced asks as a part of the trace.
+func askTraced(t *testing.T, s *apiServer, token string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+runPath, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Traceparent", traceparent)
+	answered(t, request, http.StatusOK)
+}
+
+// serveTraced is serve with variables in its environment.
+func serveTraced(t *testing.T, store string, variables ...string) (s *apiServer, stdout *strings.Builder) {
+	t.Helper()
+	process := program(t, "jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store)
+	process.Env = append(process.Env, variables...)
+	stdout = new(strings.Builder)
+	process.Stdout = stdout
+	return startServer(t, process), stdout
+}
+
+func TestTraces(t *testing.T) {
+	store, token := documentedStore(t)
+	var exported strings.Builder // complete when the server has ended
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+			t.Errorf("%s %s with %q", r.Method, r.URL, r.Header.Get("Content-Type"))
+		}
+		_, _ = io.Copy(&exported, r.Body)
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	defer collector.Close()
+	for name, variables := range map[string][]string{
+		"otlp":    {"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL, "OTEL_EXPORTER_OTLP_COMPRESSION=none", "OTEL_SERVICE_NAME=renamed"},
+		"console": {"OTEL_TRACES_EXPORTER=console", "OTEL_SERVICE_NAME=renamed"},
+	} {
+		s, stdout := serveTraced(t, store, variables...)
+		askTraced(t, s, token)
+		if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 {
+			t.Errorf("%s: %s", name, state)
+		}
+		text := exported.String() + stdout.String()
+		for _, want := range []string{"store run", "store token", "GET /v1/projects/:projectId/jobs/:jobId/runs/:runId", "renamed"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is not among the spans: %q", name, want, text)
+			}
+		}
+		if strings.Contains(text, token) {
+			t.Errorf("%s: the token is in a span", name)
+		}
+		if !strings.Contains(s.log.String(), `"trace":"0af7651916cd43dd8448eb211c80319c"`) {
+			t.Errorf("%s: the trace is not in the log: %s", name, s.log)
+		}
+		exported.Reset()
+	}
+}
+
+// TestTracesGoNowhere has nobody listen where spans are sent: requests are answered all the same, and the log says it
+// once.
+func TestTracesGoNowhere(t *testing.T) {
+	store, token := documentedStore(t)
+	s, _ := serveTraced(t, store, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+freeAddress(t), "OTEL_BSP_SCHEDULE_DELAY=10")
+	for range 20 {
+		askTraced(t, s, token)
+	}
+	if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 {
+		t.Error(state)
+	}
+	if n := strings.Count(s.log.String(), "traces cannot be exported"); n != 1 {
+		t.Errorf("the log tells %d times of it: %s", n, s.log)
+	}
+}
+
+func TestUnknownTraces(t *testing.T) {
+	for variable, says := range map[string]string{
+		"OTEL_TRACES_EXPORTER=jaeger":                                `OTEL_TRACES_EXPORTER is "jaeger": otlp, console and none are there`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_PROTOCOL=grpc": `OTEL_EXPORTER_OTLP_PROTOCOL is "grpc": only http/protobuf is there`,
+	} {
+		cmd := program(t, "jobrund", "serve", "--addr", "127.0.0.1:0", "--store", newStore(t))
+		cmd.Env = append(cmd.Env, strings.Fields(variable)...)
+		if got := outcomeOf(t, cmd); got.status != 1 || !strings.Contains(got.stderr, says) {
+			t.Errorf("%s: exit status %d, %s", variable, got.status, got.stderr)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// serviceName is what traces call the server where nothing else names it.
+const serviceName = "jobrund"
+
+// traceRequests makes each request a part of the trace that its traceparent header names (W3C Trace Context, section 3),
+// if there is one: its span's parent, or else, without a provider, what the log names.
+func traceRequests(provider trace.TracerProvider) echo.MiddlewareFunc {
+	traceparent := propagation.TraceContext{}
+	if provider != nil {
+		return otelecho.Middleware(serviceName, otelecho.WithTracerProvider(provider), otelecho.WithPropagators(traceparent))
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			c.SetRequest(r.WithContext(traceparent.Extract(r.Context(), propagation.HeaderCarrier(r.Header))))
+			return next(c)
+		}
+	}
+}
+
+// observedStore measures what a store is asked, and makes a span of it.
+type observedStore struct {
+	store   Store
+	metrics *metrics
+	tracer  trace.Tracer // nil where nothing is traced
+}
+
+// Run implements Runs.
+func (s *observedStore) Run(ctx context.Context, key RunKey) (run *model.JobRun, err error) {
+	ctx, end := s.begin(ctx, "run")
+	defer func() { end(err) }()
+	return s.store.Run(ctx, key)
+}
+
+// Await implements Runs. It is no look-up, and not measured.
+func (s *observedStore) Await(ctx context.Context, key RunKey, enough <-chan struct{}) (*model.JobRun, error) {
+	return s.store.Await(ctx, key, enough)
+}
+
+// Token implements Tokens.
+func (s *observedStore) Token(ctx context.Context, hash TokenHash) (t Token, err error) {
+	ctx, end := s.begin(ctx, "token")
+	defer func() { end(err) }()
+	return s.store.Token(ctx, hash)
+}
+
+func (s *observedStore) begin(ctx context.Context, query string) (context.Context, func(error)) {
+	begin := time.Now()
+	var span trace.Span
+	if s.tracer != nil {
+		ctx, span = s.tracer.Start(ctx, "store "+query, trace.WithSpanKind(trace.SpanKindClient))
+	}
+	return ctx, func(err error) {
+		s.metrics.query.WithLabelValues(query).Observe(time.Since(begin).Seconds())
+		failed := err != nil && !errors.Is(err, ErrNotFound)
+		if failed {
+			s.metrics.queryErrors.WithLabelValues(query).Inc()
+		}
+		if span != nil {
+			if failed {
+				span.SetStatus(codes.Error, err.Error())
+			}
+			span.End()
+		}
+	}
+}
