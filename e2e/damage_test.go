@@ -123,12 +123,7 @@ func TestDamagedStore(t *testing.T) {
 // the inside.
 func refused(t testing.TB, s *apiServer, token string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+runPath, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(newRequest(t, s, token, runPath))
 	if err != nil {
 		t.Fatal(err)
 	}

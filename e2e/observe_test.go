@@ -64,11 +64,7 @@ const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 // askTraced asks as a part of the trace.
 func askTraced(t *testing.T, s *apiServer, token string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+runPath, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
+	request := newRequest(t, s, token, runPath)
 	request.Header.Set("Traceparent", traceparent)
 	answered(t, request, http.StatusOK)
 }

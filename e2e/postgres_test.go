@@ -180,12 +180,7 @@ func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
 	t.Helper()
 	for {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer "+token)
-		response, err := http.DefaultClient.Do(request)
+		response, err := http.DefaultClient.Do(newRequest(t, s, token, path))
 		if err != nil {
 			t.Fatal(err)
 		}

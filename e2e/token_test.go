@@ -26,12 +26,18 @@ const (
 // message of an error.
 func ask(t testing.TB, s *apiServer, token, path string, status int) string {
 	t.Helper()
+	return answered(t, newRequest(t, s, token, path), status)
+}
+
+// newRequest returns a GET with the token.
+func newRequest(t testing.TB, s *apiServer, token, path string) *http.Request {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	return answered(t, request, status)
+	return request
 }
 
 func answered(t testing.TB, request *http.Request, status int) string {

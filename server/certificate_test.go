@@ -2,45 +2,17 @@ package server_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/jobruns/jobruns/e2e/certificate"
 	"github.com/jobruns/jobruns/server"
 )
-
-// certificate is a certificate for 127.0.0.1 that signs itself, and its key, in PEM.
-func certificate(t *testing.T, serial int64) (cert, key []byte) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-}
 
 func writeFile(t *testing.T, name string, content []byte) {
 	t.Helper()
@@ -60,8 +32,8 @@ func replaceFile(t *testing.T, name string, content []byte) {
 
 func TestCertificateIsReadAgain(t *testing.T) {
 	certFile, keyFile := filepath.Join(t.TempDir(), "tls.crt"), filepath.Join(t.TempDir(), "tls.key")
-	firstCert, firstKey := certificate(t, 1)
-	secondCert, secondKey := certificate(t, 2)
+	firstCert, firstKey := certificate.New(t, 1)
+	secondCert, secondKey := certificate.New(t, 2)
 	writeFile(t, certFile, firstCert)
 	writeFile(t, keyFile, firstKey)
 	var log bytes.Buffer
@@ -101,8 +73,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 
 func TestTLSConfigSaysWhatIsWrong(t *testing.T) {
 	folder := t.TempDir()
-	cert, key := certificate(t, 1)
-	_, otherKey := certificate(t, 2)
+	cert, key := certificate.New(t, 1)
+	_, otherKey := certificate.New(t, 2)
 	for name, content := range map[string][]byte{"cert": cert, "key": key, "other": otherKey, "nonsense": []byte("x")} {
 		writeFile(t, filepath.Join(folder, name), content)
 	}
