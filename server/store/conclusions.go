@@ -15,7 +15,8 @@ const watchInterval = 20 * time.Millisecond
 func followSQLite(ctx context.Context, s *Store, begun func()) error {
 	f := conclusions{store: s}
 	leases := lapses{store: s}
-	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&f.seen); err != nil {
+	var err error
+	if f.seen, err = f.latest(ctx); err != nil {
 		return err
 	}
 	if err := leases.begin(ctx); err != nil {
@@ -32,12 +33,22 @@ func followSQLite(ctx context.Context, s *Store, begun func()) error {
 	defer statement.Close()
 	for {
 		pause(ctx, watchInterval)
-		rows, err := statement.QueryContext(ctx, f.seen)
+		latest, err := f.latest(ctx)
 		if err != nil {
 			return err
 		}
-		if err := f.tell(rows); err != nil {
-			return err
+		if latest > f.seen {
+			rows, err := statement.QueryContext(ctx, f.seen)
+			if err != nil {
+				return err
+			}
+			if err := f.tell(rows); err != nil {
+				return err
+			}
+		}
+		if latest > f.seen { // the run of the latest has been removed
+			s.watcher.tellEveryone()
+			f.seen = latest
 		}
 		if err := leases.look(ctx); err != nil {
 			return err
@@ -49,6 +60,12 @@ func followSQLite(ctx context.Context, s *Store, begun func()) error {
 type conclusions struct {
 	store *Store
 	seen  int64 // the latest that was told
+}
+
+func (f *conclusions) latest(ctx context.Context) (int64, error) {
+	var seq int64
+	err := f.store.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&seq)
+	return seq, err
 }
 
 // tell tells all of them, and closes the rows.

@@ -29,8 +29,9 @@ var postgresEngine = engine{
 		counts:  "true",
 		lapsed:  "CASE WHEN lease_renewed < " + postgresClock + " - %d THEN lease_renewed / 1000 END",
 	},
-	importAll: importPostgres,
-	follow:    followPostgres,
+	skipLocked: " FOR UPDATE SKIP LOCKED",
+	importAll:  importPostgres,
+	follow:     followPostgres,
 }
 
 const postgresClock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"

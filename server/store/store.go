@@ -42,6 +42,8 @@ type Store struct {
 // engine is where SQLite and PostgreSQL differ.
 type engine struct {
 	leaseSQL
+	// skipLocked ends a query for rows that are to be removed, so that it passes over those that another is writing.
+	skipLocked string
 	// importAll stores what Store.ImportRuns is to store.
 	importAll func(ctx context.Context, s *Store, records iter.Seq2[server.Record, error]) error
 	// follow tells those who wait of what they wait for, until something is in the way. It calls begun as soon as nothing

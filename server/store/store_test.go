@@ -332,8 +332,9 @@ func testClosedStoreIsUnavailable(t *testing.T, on engineUnderTest) {
 	_, runErr := s.Run(t.Context(), key(record()))
 	_, tokenErr := s.Token(t.Context(), server.TokenHash{})
 	_, tokensErr := s.Tokens(t.Context())
+	_, pruneErr := s.Prune(t.Context(), time.Now())
 	for call, err := range map[string]error{
-		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr,
+		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr, "Prune": pruneErr,
 		"PutRun":      s.PutRun(t.Context(), record()),
 		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
 		"CreateToken": s.CreateToken(t.Context(), server.TokenHash{}, server.Token{Name: "a", Teams: []string{"x"}}),

@@ -30,6 +30,12 @@ var behaviour = map[string]func(*testing.T, engineUnderTest){
 	"ManyPutTheSameRuns":                        testManyPutTheSameRuns,
 	"Unconcluded":                               testUnconcluded,
 	"Ready":                                     testReady,
+	"PruneRemovesWhatConcludedBefore":           testPruneRemovesWhatConcludedBefore,
+	"PruneRemovesWhatADeadRecorderLeft":         testPruneRemovesWhatADeadRecorderLeft,
+	"PruneManyPages":                            testPruneManyPages,
+	"PruneEndsWithItsContext":                   testPruneEndsWithItsContext,
+	"ManyPrune":                                 testManyPrune,
+	"AwaitARunThatIsPruned":                     testAwaitARunThatIsPruned,
 }
 
 // engineUnderTest makes stores that are not there yet.

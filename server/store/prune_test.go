@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+func withID(id string) func(*server.Record) {
+	return func(r *server.Record) { r.Run.ID = id }
+}
+
+func concluding(at time.Time) func(*server.Record) {
+	return func(r *server.Record) { r.Run.ConcludedAt = &at }
+}
+
+func wantPruned(t *testing.T, s *Store, before time.Time, want int) {
+	t.Helper()
+	if got, err := s.Prune(t.Context(), before); err != nil || got != want {
+		t.Errorf("pruned before %s: %d, %v; want %d", before, got, err, want)
+	}
+}
+
+func ids(t *testing.T, s *Store) []string {
+	t.Helper()
+	rows, err := s.db.Query("SELECT id FROM runs ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	wantPruned(t, s, time.Now(), 0)
+	limit := concludedAt
+	failed := func(r *server.Record) {
+		r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.Failed, model.Yes, model.No
+	}
+	for _, r := range []server.Record{
+		record(withID("before"), concluding(limit.Add(-time.Second))),
+		record(withID("before-failed"), concluding(limit.Add(-time.Hour)), failed),
+		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *server.Record) { r.Team = "zzz" }),
+		observed(1, record(withID("before-observed"), concluding(limit.Add(-time.Second)))),
+		record(withID("then"), concluding(limit)),
+		record(withID("after"), concluding(limit.Add(time.Second))),
+		running(withID("running")),
+		leased(running(withID("running-leased"))),
+		observed(1, running(withID("running-observed"))),
+	} {
+		put(t, s, r)
+	}
+	wantPruned(t, s, limit, 4)
+	want := []string{"after", "running", "running-leased", "running-observed", "then"}
+	if got := ids(t, s); !slices.Equal(got, want) {
+		t.Errorf("left: %q, want %q", got, want)
+	}
+	wantPruned(t, s, limit, 0)
+	wantPruned(t, s, time.Now().Add(time.Hour), 2)
+	if got := ids(t, s); !slices.Equal(got, want[1:4]) {
+		t.Errorf("left: %q, want %q", got, want[1:4])
+	}
+}
+
+// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed, though nobody stored it as such.
+func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	before := time.Now().Add(-time.Minute)
+	now := time.Now()
+	soon := now.Add(time.Minute)
+	put(t, s, leased(running(withID("a"))))
+	put(t, s, leased(running(withID("starts-later"), func(r *server.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
+	age(t, s, leaseTime/2)
+	wantPruned(t, s, now.Add(time.Hour), 0)
+	age(t, s, 10*leaseTime)
+	run, err := s.Run(t.Context(), key(running(withID("a"))))
+	if err != nil || run.Status != model.Failed {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	wantPruned(t, s, *run.ConcludedAt, 0)
+	wantPruned(t, s, before.Add(-time.Hour), 0)
+	wantPruned(t, s, run.ConcludedAt.Add(time.Second), 1)
+	if got := ids(t, s); !slices.Equal(got, []string{"starts-later"}) {
+		t.Errorf("left: %q", got)
+	}
+	// A recorder that was only slow, after all.
+	put(t, s, leased(running(withID("a"))))
+	wantRun(t, s, running(withID("a")))
+	wantPruned(t, s, now.Add(time.Hour), 1)
+}
+
+// old yields runs that concluded one second after another.
+func old(runs int) iter.Seq2[server.Record, error] {
+	return func(yield func(server.Record, error) bool) {
+		for i := range runs {
+			if !yield(record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
+				return
+			}
+		}
+	}
+}
+
+func testPruneManyPages(t *testing.T, on engineUnderTest) {
+	for _, runs := range []int{prunePage - 1, prunePage, prunePage + 1, 3*prunePage + 10} {
+		s, _ := on.open(t)
+		if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
+			t.Fatal(err)
+		}
+		wantPruned(t, s, concludedAt.Add(100*time.Second), 100)
+		wantPruned(t, s, concludedAt.Add(time.Duration(runs-1)*time.Second), runs-101)
+		if n := count(t, s); n != 1 {
+			t.Errorf("%d runs are left of %d, want 1", n, runs)
+		}
+	}
+}
+
+// testManyPrune has several processes remove runs while others write them anew, and somebody waits.
+func testManyPrune(t *testing.T, on engineUnderTest) {
+	const runs, rounds, again = 5000, 100, 20
+	s, url := on.open(t)
+	if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, running(withID("awaited")))
+	done := await(t.Context(), t, s, running(withID("awaited")), nil)
+	now := time.Now().UTC().Truncate(time.Second)
+	var all sync.WaitGroup
+	for i := range 3 {
+		pruner, writer := reopen(t, url), reopen(t, url)
+		all.Go(func() {
+			if _, err := pruner.Prune(t.Context(), now.Add(-time.Hour)); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			for j := range rounds {
+				some := []server.Record{running(withID(fmt.Sprint(i, "-", j)))}
+				for k := range again { // runs that the others remove
+					some = append(some, record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
+				}
+				if err := writer.PutRuns(t.Context(), some); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if _, err := s.Prune(t.Context(), now); err != nil {
+		t.Error(err)
+	}
+	if n, want := count(t, s), 1+3*rounds+rounds*again; n != want {
+		t.Errorf("%d runs are left, want %d", n, want)
+	}
+	put(t, s, record(withID("awaited"), concluding(now)))
+	wantAwaited(t, done, record(withID("awaited"), concluding(now)))
+}
+
+// testAwaitARunThatIsPruned concludes a run and removes it before those who wait could see it.
+func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
+	s, url := on.open(t)
+	put(t, s, running())
+	done := await(t.Context(), t, s, running(), nil)
+	tx, err := reopen(t, url).db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"UPDATE runs SET concluded = 1, concluded_at = 0", "DELETE FROM runs"} {
+		if _, err := tx.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; !errors.Is(got.err, server.ErrNotFound) {
+		t.Errorf("%+v, %v; want ErrNotFound", got.run, got.err)
+	}
+}
+
+func testPruneEndsWithItsContext(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	put(t, s, record())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, err := s.Prune(ctx, time.Now()); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d, %v", n, err)
+	}
+	wantRun(t, s, record())
+}
