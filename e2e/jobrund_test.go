@@ -75,6 +75,14 @@ func TestWrongUsage(t *testing.T) {
 		"expired already":       {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
 		"unnamed token":         {[]string{"token", "revoke"}, "NAME is missing", "token revoke"},
 		"two tokens":            {[]string{"token", "revoke", "a", "b"}, `unexpected argument "b"`, "token revoke"},
+		"no age":                {[]string{"prune"}, `"older-than"`, "prune"},
+		"age of nothing":        {[]string{"prune", "--older-than", "0s"}, "--older-than 0s: must be positive", "prune"},
+		"negative age":          {[]string{"prune", "--older-than", "-1h"}, "--older-than -1h0m0s: must be positive", "prune"},
+		"age in days":           {[]string{"prune", "--older-than", "90d"}, `"90d" for "--older-than"`, "prune"},
+		"retain nothing":        {[]string{"serve", "--retain", "0"}, "--retain 0s: must be positive", "serve"},
+		"retain less":           {[]string{"serve", "--retain", "-1h"}, "--retain -1h0m0s: must be positive", "serve"},
+		"stray, prune":          {[]string{"prune", "--older-than", "1h", "stray"}, `unexpected argument "stray"`, "prune"},
+		"stray, version":        {[]string{"version", "stray"}, `"stray"`, "version"},
 		"two files":             {[]string{"import", "a", "b"}, `unexpected argument "b"`, "import"},
 		"stray, serve":          {[]string{"serve", "stray"}, `unexpected argument "stray"`, "serve"},
 		"stray, create":         {create("stray"), `unexpected argument "stray"`, "token create"},
@@ -119,6 +127,8 @@ func TestEnvironment(t *testing.T) {
 		{"serve FLAG", "addr", "first", "address first:", "second", "address second:"},
 		{"serve FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"serve FLAG", "rate-limit", "x", `JOBRUND_RATE_LIMIT="x": `, "y", `rate limit "y": `},
+		{"serve FLAG", "retain", "x", `JOBRUND_RETAIN="x": `, "-1s", "must be positive"},
+		{"prune FLAG", "older-than", "x", `JOBRUND_OLDER_THAN="x": `, "-1s", "must be positive"},
 		{"import FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"token list FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"token revoke x FLAG", "store", "first", `store "first"`, "second", `store "second"`},
@@ -204,7 +214,7 @@ func TestHelp(t *testing.T) {
 		found := helpFlag.FindAllStringSubmatch(flags, -1)
 		for _, flag := range found {
 			want := "[$JOBRUND_" + strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_")) + "]"
-			if flag[1] != "help" && !strings.Contains(flag[0], want) {
+			if flag[1] != "help" && flag[1] != "version" && !strings.Contains(flag[0], want) {
 				t.Errorf("%q --help does not name %s: %s", command, want, flag[0])
 			}
 		}
@@ -220,7 +230,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	read("")
-	for _, command := range []string{"", "serve", "exec", "import", "token create", "token revoke"} {
+	for _, command := range []string{"", "serve", "exec", "import", "prune", "token create", "token revoke"} {
 		if !examples[command] {
 			t.Errorf("%q --help shows no example", command)
 		}

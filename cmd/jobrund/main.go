@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/jobruns/jobruns/cmd/internal/version"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -68,7 +69,8 @@ Every flag can also be given as an environment variable, which its help names.`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-	root.AddCommand(newServe(), newExec(), newWatch(), newImport(), newToken())
+	root.AddCommand(newServe(), newExec(), newWatch(), newImport(), newPrune(), newToken())
+	version.Add(root)
 	root.InitDefaultCompletionCmd() // here, and not when it runs, so that it is prepared too
 	prepare(root)
 	return root
@@ -133,7 +135,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(variable(f))
-		if !ok || f.Changed || f.Name == "help" {
+		if !ok || f.Changed || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {

@@ -15,6 +15,7 @@ import (
 
 func newServe() *cobra.Command {
 	var admin string
+	var age time.Duration
 	var l listenOptions
 	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
@@ -23,12 +24,18 @@ func newServe() *cobra.Command {
 		Long: `Serve the API from the store until SIGTERM or SIGINT. Running requests are then
 finished, up to 10 seconds.
 
+With --retain, old runs are removed at the start and every hour, as by jobrund prune.
+Several servers may do so in one store.
+
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (l.certificate == "") != (l.key == "") {
 				return usagef("--tls-cert and --tls-key go together")
+			}
+			if cmd.Flags().Changed("retain") && age <= 0 {
+				return usagef("--retain %s: must be positive", age)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -62,6 +69,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer closeAdmin()
+			defer startRetaining(ctx, store, age, log)()
 			return server.Serve(ctx, listener, handler, log)
 		},
 	}
@@ -71,6 +79,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.StringVar(&l.key, "tls-key", "", "file with the key of the certificate, in PEM")
 	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
 	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
+	flags.DurationVar(&age, "retain", 0, "remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)")
 	adminFlag(cmd, &admin)
 	return cmd
 }

@@ -1,0 +1,64 @@
+// Package version tells which build of a program is running.
+package version
+
+import (
+	"fmt"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Add gives a program the command version and the flag --version, which print the same.
+func Add(root *cobra.Command) {
+	root.Version = Text()
+	root.AddCommand(&cobra.Command{
+		Use:   "version",
+		Short: "Print the version, the commit and its date, and the version of Go",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", root.Name(), root.Version)
+			return err
+		},
+	})
+}
+
+// Text is the version, then a line each for the commit and its date, as far as they are known, and for Go. A build of
+// anything but a tagged commit says that it is for development.
+func Text() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return text(info)
+}
+
+// The go command makes up a version for a commit without a tag (https://go.dev/ref/mod#pseudo-versions), and says of
+// changes that are not committed.
+var untagged = regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
+
+func text(info *debug.BuildInfo) string {
+	var b strings.Builder
+	switch version := info.Main.Version; {
+	case version == "" || version == "(devel)":
+		b.WriteString("unknown, built for development")
+	case untagged.MatchString(version):
+		b.WriteString(version + ", built for development")
+	default:
+		b.WriteString(version)
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if commit := settings["vcs.revision"]; commit != "" {
+		if settings["vcs.modified"] == "true" {
+			commit += ", with changes"
+		}
+		fmt.Fprintf(&b, "\ncommit %s\ndate   %s", commit, settings["vcs.time"])
+	}
+	fmt.Fprintf(&b, "\ngo     %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b.String()
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/server/store"
+)
+
+// pruneInterval is how often serve removes what is older than its --retain.
+const pruneInterval = time.Hour
+
+func newPrune() *cobra.Command {
+	var age time.Duration
+	cmd := &cobra.Command{
+		Use:   "prune --older-than DURATION",
+		Short: "Remove runs that concluded long ago",
+		Long: `Remove the runs that concluded longer ago than the duration, and print on standard
+error how many those were. A run that has not concluded stays, however long it has
+been running. A run whose recorder died concluded when that was last heard of.
+
+Servers and recorders go on meanwhile. Later runs take the space: a SQLite file does
+not get smaller, and needs no VACUUM to be used again.
+
+A Job that is still in its cluster is recorded again by jobrund watch, and removed by
+the next prune.`,
+		Example: "  jobrund prune --older-than 2160h",
+		Args:    arguments(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if age <= 0 {
+				return usagef("--older-than %s: must be positive", age)
+			}
+			s, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			removed, err := s.Prune(cmd.Context(), time.Now().Add(-age))
+			if err != nil {
+				return fmt.Errorf("%d runs were removed, and then: %w", removed, err)
+			}
+			fmt.Fprintf(os.Stderr, "jobrund: removed %d runs\n", removed)
+			return nil
+		},
+	}
+	cmd.Flags().DurationVar(&age, "older-than", 0, "how long ago they concluded at least, such as 2160h for 90 days (required)")
+	require(cmd, "older-than")
+	return cmd
+}
+
+// startRetaining has retain remove runs in the background, if there is an age. What it returns ends that, and waits for it.
+func startRetaining(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) func() {
+	if age <= 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { retain(ctx, s, age, log) })
+	return func() {
+		cancel()
+		background.Wait()
+	}
+}
+
+// retain removes the runs that concluded longer ago than the age, now and every so often, until the context ends. Several
+// servers may do so in the same store.
+func retain(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) {
+	ticker := time.NewTicker(pruneInterval)
+	defer ticker.Stop()
+	for {
+		removed, err := s.Prune(ctx, time.Now().Add(-age))
+		if err == nil || ctx.Err() != nil {
+			log.Info("removed old runs", "removed", removed)
+		} else {
+			log.Error("old runs could not be removed, trying again later", "removed", removed, "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
