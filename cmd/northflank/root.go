@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/cmd/internal/version"
 )
 
 func newRoot() *cobra.Command {
@@ -16,6 +18,7 @@ The exit status is 0 for success, 1 for an error and 2 for a wrong command line.
 	root.SilenceUsage = true
 	root.SilenceErrors = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	version.Add(root)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		refuseAlone(completion)
