@@ -5,7 +5,7 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
 
-.PHONY: build run test generate check e2e bench clean
+.PHONY: build run test generate check e2e bench release clean
 
 ## build: build both programs into bin/, for any machine of the same kind: no C library is needed
 build:
@@ -42,6 +42,10 @@ e2e:
 ## bench: the benchmarks
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+## release: build the archives of the commit that is checked out into dist/, with checksums and SBOMs
+release:
+	.ci/release
 
 ## clean: remove what the targets above leave behind, but not jobruns.db
 clean:

@@ -1,0 +1,8 @@
+//go:build man
+
+package main
+
+import "github.com/jobruns/jobruns/cmd/internal/man"
+
+// What main would do is not done.
+func init() { man.Main(newRoot()) }
