@@ -5,6 +5,39 @@
 // requests a token may make is part of its security (see authentication). Only then does the handler look the run up. An
 // answer that is to wait for the run's conclusion goes back to holdAnswers, which waits. Whatever goes wrong on the way
 // becomes an answer in one place, writeError.
+//
+// # Who may do what
+//
+// Whoever reaches the port can read the contract, and learns nothing else without a token: not even what exists, for
+// that is looked up only after authorization. A token may read the runs of its teams and projects, as far as its
+// permissions go, and can change nothing: the API only reads. It is valid until it expires or is revoked, which counts
+// from the next request on. Without TLS, it can be read on its way.
+//
+// Whoever can write the store can do everything: record, replace and remove the runs of all teams, and create tokens. A
+// server needs no more than to read it, except to bring the schema up to date and to remove old runs. Recorders are
+// trusted; still, the schema refuses what the contract does not allow. The admin listener asks for no token, and what it
+// tells of the process is not for everybody: it belongs on loopback, or behind something that asks.
+//
+// # What a stolen database gives away
+//
+// The runs: the names of teams, projects, jobs and runs, and when they ran and how they ended, but nothing of what a
+// command is, prints or reads from its environment. The names of tokens and what they may do, but no token: only the
+// SHA-256 of its 256 random bits, which can neither be sent in its place nor guessed. SQLite leaves what was removed in
+// the file until something else takes the space. A leaked token is revoked; a stolen database is no reason to revoke
+// all, unless it could be written, too.
+//
+// # What a hostile caller can cost
+//
+// Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes between requests, and
+// 16 KiB of headers. A body is not read, and ends the connection. A token that does not exist costs a look-up by its
+// hash, of which an address has few a minute, so that tokens are not guessed; those that others have used from there go
+// on working, so that nobody else is locked out.
+//
+// With a token: as many look-ups of one run by its key as the rate limit allows, and as many held answers, each up to a
+// minute long and a few kilobytes of memory. However many wait, one watch looks at the database. Counting requests takes
+// a fixed amount of memory. The limits hold for each server process.
+//
+// What is left is the sheer number of connections: where that matters, put a proxy in front that limits them.
 package server
 
 import (
