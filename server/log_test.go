@@ -39,7 +39,8 @@ func TestRequestLine(t *testing.T) {
 	}
 }
 
-// A token pasted into the wrong place must not end in the log either. The api looks for it after every request.
+// A token pasted into the wrong place must not end in the log either, nor where traces are kept. The api looks for it in
+// the log after every request.
 func TestSecretInWrongPlace(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -62,10 +63,12 @@ func TestSecretInWrongPlace(t *testing.T) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				a, secret := newFilledAPI(t)
+				_, spans := a.observe()
 				r := httptest.NewRequest(o.Method, o.path(nil), nil)
 				r.Header.Set("Authorization", "Bearer "+secret)
 				test.change(r, secret)
 				a.send(r)
+				a.checkSpans(spans)
 			})
 		}
 	})
@@ -87,11 +90,13 @@ func TestSecretAsParameter(t *testing.T) {
 				a, _ := newFilledAPI(t)
 				token := allowed()
 				change(&token)
+				_, spans := a.observe()
 				secret := a.token(token)
 				for _, value := range []string{secret, secret + "-", secret + "%2F"} {
 					a.get(o.path(map[string]string{parameter: value}), secret)
 					a.get(o.path(map[string]string{parameter: value}), "")
 				}
+				a.checkSpans(spans)
 			})
 		}
 	})

@@ -32,6 +32,25 @@ func (a *api) observe() (*prometheus.Registry, *tracetest.SpanRecorder) {
 	return registry, spans
 }
 
+// checkSpans checks that there are some, and that nothing in them gives a secret away.
+func (a *api) checkSpans(recorder *tracetest.SpanRecorder) {
+	a.Helper()
+	if len(recorder.Ended()) == 0 {
+		a.Error("there are no spans")
+	}
+	for _, span := range recorder.Ended() {
+		text := fmt.Sprint(span.Name(), span.Status(), span.Attributes(), span.Events())
+		for _, attribute := range span.Attributes() {
+			text += " " + attribute.Value.String()
+		}
+		for _, secret := range a.secrets {
+			if strings.Contains(text, secret) {
+				a.Errorf("a span has the secret of a token: %s", text)
+			}
+		}
+	}
+}
+
 // wantMetric compares what is counted, or the number of observations, by labels.
 func wantMetric(t *testing.T, registry *prometheus.Registry, name string, want map[string]float64) {
 	t.Helper()

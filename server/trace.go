@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -22,7 +25,7 @@ const serviceName = "jobrund"
 func traceRequests(provider trace.TracerProvider) echo.MiddlewareFunc {
 	traceparent := propagation.TraceContext{}
 	if provider != nil {
-		return otelecho.Middleware(serviceName, otelecho.WithTracerProvider(provider), otelecho.WithPropagators(traceparent))
+		return otelecho.Middleware(serviceName, otelecho.WithTracerProvider(discreet{provider}), otelecho.WithPropagators(traceparent))
 	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -31,6 +34,33 @@ func traceRequests(provider trace.TracerProvider) echo.MiddlewareFunc {
 			return next(c)
 		}
 	}
+}
+
+// discreet is a provider whose spans tell of a request what the log tells of it. otelecho would have its path and its
+// headers, and an unknown method: a caller may have put anything there, a token included.
+type discreet struct{ trace.TracerProvider }
+
+// Tracer implements trace.TracerProvider.
+func (d discreet) Tracer(name string, options ...trace.TracerOption) trace.Tracer {
+	return discreetTracer{d.TracerProvider.Tracer(name, options...)}
+}
+
+type discreetTracer struct{ trace.Tracer }
+
+// Start implements trace.Tracer.
+func (t discreetTracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	config := trace.NewSpanStartConfig(options...)
+	known, _, _ := strings.Cut(name, " ") // otelecho begins the name with the method if it is one of HTTP's
+	told := slices.DeleteFunc(config.Attributes(), func(a attribute.KeyValue) bool {
+		switch a.Key {
+		case "http.scheme", "http.route", "net.host.name", "net.sock.peer.addr", "net.sock.peer.port":
+			return false // the connection's and ours
+		case "http.method":
+			return a.Value.AsString() != known
+		}
+		return true
+	})
+	return t.Tracer.Start(ctx, name, trace.WithSpanKind(config.SpanKind()), trace.WithAttributes(told...))
 }
 
 // observedStore measures what a store is asked, and makes a span of it.
