@@ -40,9 +40,9 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 		}
 	})
-	// What a profile takes of the process is its owner's to decide.
+	// What a profile takes of the process is its owner's to decide. Without the command line, which may have the password
+	// of a store.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)

@@ -35,6 +35,7 @@ func TestAdmin(t *testing.T) {
 		"another path":         {"GET", "/", nil, 404, "404 page not found\n"},
 		"metrics":              {"GET", "/metrics", errors.New("starting"), 200, "# HELP jobruns_test_total A test.\n# TYPE jobruns_test_total counter\njobruns_test_total 0\n"},
 		"nothing below a path": {"GET", "/livez/", nil, 404, "404 page not found\n"},
+		"no command line":      {"GET", "/debug/pprof/cmdline", nil, 404, "Unknown profile\n"},
 		"nothing of the API's": {"GET", "/v1/login", nil, 404, "404 page not found\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
