@@ -48,6 +48,10 @@ var statuses = []struct {
 	{err: ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 
+// statusCallerLeft is the status, in the log, the metrics and the traces, of a request that failed because its caller left
+// before the answer, such as one who waits for a run: that is no fault of ours. Nobody receives it; nginx uses the same.
+const statusCallerLeft = 499
+
 // problem is an error that says more to the caller than its sentinel does.
 type problem struct {
 	error   // one of the sentinels
@@ -102,6 +106,9 @@ func writeError(log *slog.Logger) echo.HTTPErrorHandler {
 				}
 				break
 			}
+		}
+		if answer.Status >= http.StatusInternalServerError && c.Request().Context().Err() != nil {
+			answer.Status, answer.Message = statusCallerLeft, "the caller has left"
 		}
 		answer.Details = told.details
 		answer.Message = cmp.Or(told.message, answer.Message, strings.ToLower(http.StatusText(answer.Status)))

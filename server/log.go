@@ -63,7 +63,7 @@ func logRequest(log *slog.Logger, c echo.Context, took time.Duration, err error)
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError && ctx.Err() == nil { // else the caller has gone, which is no fault of ours
+	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
 	log.LogAttrs(ctx, level, "request", attributes...)

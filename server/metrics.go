@@ -25,7 +25,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jobruns_http_requests_total",
-			Help: "Requests that were answered.",
+			Help: "Requests by operation of the contract, or none, and by status: 499 where the caller left before the answer.",
 		}, []string{"operation", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "jobruns_http_request_duration_seconds",
@@ -43,7 +43,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"query"}),
 		queryErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jobruns_store_query_errors_total",
-			Help: "Look-ups in the store that failed; one that finds nothing does not.",
+			Help: "Look-ups in the store that failed, and waits for a run that did; one that finds nothing does not.",
 		}, []string{"query"}),
 	}
 	if registry != nil {

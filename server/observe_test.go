@@ -134,6 +134,53 @@ func TestMetricsOfAHeldAnswer(t *testing.T) {
 	})
 }
 
+// TestCallerWhoLeavesIsNoFailure leaves while the answer is held, and while a run is looked up.
+func TestCallerWhoLeavesIsNoFailure(t *testing.T) {
+	for name, prefer := range map[string][]string{"held": {"wait=60"}, "looked up": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, secret := newRunningAPI(t)
+				registry, _ := a.observe()
+				if prefer == nil { // as a database answers that is told to stop
+					a.store.onRun = func() error {
+						time.Sleep(time.Second)
+						return server.ErrUnavailable
+					}
+				}
+				s := a.serve()
+				c := s.connect(t)
+				write(t, c, preferring(t, secret, prefer...))
+				synctest.Wait()
+				c.Close()
+				time.Sleep(2 * time.Second)
+				wantMetric(t, registry, "jobruns_http_requests_total", map[string]float64{"getJobRun 499": 1})
+				wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{})
+				lines := logLines(t, a.log.take())
+				if len(lines) != 1 || lines[0].Level != "INFO" || lines[0].Status != 499 {
+					t.Errorf("the log: %+v", lines)
+				}
+				s.shutDown(t)
+			})
+		})
+	}
+}
+
+// TestStoreThatFailsWhileTheAnswerIsHeld is no failure of a look-up, and counts all the same.
+func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
+	a, secret := newRunningAPI(t)
+	registry, _ := a.observe()
+	asked := 0
+	a.store.onRun = func() error {
+		if asked++; asked == 1 {
+			return nil
+		}
+		return server.ErrUnavailable
+	}
+	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
+	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1})
+	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"run": 1, "token": 1})
+}
+
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 func TestTraces(t *testing.T) {

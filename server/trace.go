@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -72,32 +73,37 @@ type observedStore struct {
 
 // Run implements Runs.
 func (s *observedStore) Run(ctx context.Context, key RunKey) (run *model.JobRun, err error) {
-	ctx, end := s.begin(ctx, "run")
+	ctx, end := s.begin(ctx, "run", s.metrics.query)
 	defer func() { end(err) }()
 	return s.store.Run(ctx, key)
 }
 
-// Await implements Runs. It is no look-up, and not measured.
-func (s *observedStore) Await(ctx context.Context, key RunKey, enough <-chan struct{}) (*model.JobRun, error) {
+// Await implements Runs. How long it takes says nothing of the store, so that only its failures are counted.
+func (s *observedStore) Await(ctx context.Context, key RunKey, enough <-chan struct{}) (run *model.JobRun, err error) {
+	ctx, end := s.begin(ctx, "await", nil)
+	defer func() { end(err) }()
 	return s.store.Await(ctx, key, enough)
 }
 
 // Token implements Tokens.
 func (s *observedStore) Token(ctx context.Context, hash TokenHash) (t Token, err error) {
-	ctx, end := s.begin(ctx, "token")
+	ctx, end := s.begin(ctx, "token", s.metrics.query)
 	defer func() { end(err) }()
 	return s.store.Token(ctx, hash)
 }
 
-func (s *observedStore) begin(ctx context.Context, query string) (context.Context, func(error)) {
+// begin returns what is to be called when the query has ended. Its duration is measured unless durations is nil.
+func (s *observedStore) begin(ctx context.Context, query string, durations *prometheus.HistogramVec) (context.Context, func(error)) {
 	begin := time.Now()
 	var span trace.Span
 	if s.tracer != nil {
 		ctx, span = s.tracer.Start(ctx, "store "+query, trace.WithSpanKind(trace.SpanKindClient))
 	}
 	return ctx, func(err error) {
-		s.metrics.query.WithLabelValues(query).Observe(time.Since(begin).Seconds())
-		failed := err != nil && !errors.Is(err, ErrNotFound)
+		if durations != nil {
+			durations.WithLabelValues(query).Observe(time.Since(begin).Seconds())
+		}
+		failed := err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil // else the caller has left
 		if failed {
 			s.metrics.queryErrors.WithLabelValues(query).Inc()
 		}
