@@ -134,6 +134,8 @@ func TestUnknownTraces(t *testing.T) {
 	for variable, says := range map[string]string{
 		"OTEL_TRACES_EXPORTER=jaeger":                                `OTEL_TRACES_EXPORTER is "jaeger": otlp, console and none are there`,
 		"OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_PROTOCOL=grpc": `OTEL_EXPORTER_OTLP_PROTOCOL is "grpc": only http/protobuf is there`,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1:4318":                 `OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://`,
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=nonsense":                `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be a URL such as http://`,
 	} {
 		cmd := program(t, "jobrund", "serve", "--addr", "127.0.0.1:0", "--store", newStore(t))
 		cmd.Env = append(cmd.Env, strings.Fields(variable)...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -52,6 +53,19 @@ func newTraces(ctx context.Context, log *slog.Logger) (traces trace.TracerProvid
 	}, nil
 }
 
+// checkEndpoints returns an error that names the variable if one holds no URL: the exporter would pass over it, and send to
+// somewhere else.
+func checkEndpoints() error {
+	for _, variable := range []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		value := os.Getenv(variable)
+		parsed, err := url.Parse(value)
+		if value != "" && (err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https") {
+			return fmt.Errorf("%s must be a URL such as http://127.0.0.1:4318", variable) // it may have a password
+		}
+	}
+	return nil
+}
+
 // newExporter returns nil where nothing is to be traced.
 func newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
@@ -70,6 +84,9 @@ func newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 		protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
 		if protocol != "http/protobuf" {
 			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: only http/protobuf is there", protocol)
+		}
+		if err := checkEndpoints(); err != nil {
+			return nil, err
 		}
 		return otlptracehttp.New(ctx)
 	}
