@@ -46,6 +46,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Look-ups in the store that failed, and waits for a run that did; one that finds nothing does not.",
 		}, []string{"query"}),
 	}
+	for _, query := range []string{"run", "token", "await"} {
+		m.queryErrors.WithLabelValues(query) // 0 from the start, or the first failure would be no increase
+	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.duration, m.waiters, m.query, m.queryErrors)
 	}
