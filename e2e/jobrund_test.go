@@ -50,6 +50,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown short flag":    {[]string{"import", "-x"}, "unknown shorthand flag: 'x'", "import"},
 		"flag without a value":  {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
 		"no rate limit":         {[]string{"serve", "--rate-limit", "nonsense"}, `rate limit "nonsense": must be requests/time, such as 1000/1h`, "serve"},
+		"negative shutdown":     {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
 		"no project":            {[]string{"exec", "--job", "j", "--", "true"}, `"project"`, "exec"},
 		"no job":                {[]string{"exec", "--project", "p", "--", "true"}, `"job"`, "exec"},
 		"neither":               {[]string{"exec", "--", "true"}, `"job", "project"`, "exec"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // read returns the status and the text at a URL, which may not be there yet.
@@ -55,6 +56,52 @@ func TestAdmin(t *testing.T) {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%q is not among the metrics:\n%s", want, metrics)
 		}
+	}
+}
+
+// TestReadinessFailsFirst ends a server on which somebody waits for a run: whoever asks whether it is ready sees that it is
+// not, while it answers still.
+func TestReadinessFailsFirst(t *testing.T) {
+	store := newStore(t)
+	importRuns(t, store, 1, false)
+	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
+	admin := freeAddress(t)
+	s := serve(t, store, "--admin-addr", admin, "--shutdown-delay", "2s")
+	const path = "/v1/projects/p/jobs/j/runs/run0"
+	waiter := make(chan int)
+	request := newRequest(t, s, token, path)
+	request.Header.Set("Prefer", "wait=60")
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			waiter <- 0
+			return
+		}
+		response.Body.Close()
+		waiter <- response.StatusCode
+	}()
+	for metrics := ""; !strings.Contains(metrics, "\njobruns_waiters 1\n"); {
+		_, metrics = read(t, "http://"+admin+"/metrics")
+	}
+	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
+		t.Errorf("before: %d %q", status, text)
+	}
+	begin := time.Now()
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for status, text := http.StatusOK, ""; status == http.StatusOK; {
+		if status, text = read(t, "http://"+admin+"/readyz"); status != http.StatusOK && (status != 503 || text != "not ready: shutting down\n") {
+			t.Errorf("after: %d %q", status, text)
+		}
+	}
+	ask(t, s, token, path, http.StatusOK) // on a new connection or not
+	if status := <-waiter; status != http.StatusOK || time.Since(begin) < 2*time.Second {
+		t.Errorf("whoever waits gets %d after %s", status, time.Since(begin))
+	}
+	<-s.logged
+	if err := s.process.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,12 +18,14 @@ func newServe() *cobra.Command {
 	var admin string
 	var age time.Duration
 	var l listenOptions
+	var delay time.Duration
 	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
 		Long: `Serve the API from the store until SIGTERM or SIGINT. Running requests are then
-finished, up to 10 seconds.
+finished, up to 10 seconds. /readyz says at once that this is no place for requests any
+more; with --shutdown-delay, they are answered still while whoever asks it finds out.
 
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
@@ -36,6 +39,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
 				return usagef("--retain %s: must be positive", age)
+			}
+			if delay < 0 {
+				return usagef("--shutdown-delay must not be negative")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -70,7 +76,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return server.Serve(ctx, listener, handler, log)
+			return server.Serve(later(ctx, delay), listener, handler, log)
 		},
 	}
 	flags := cmd.Flags()
@@ -80,8 +86,16 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
 	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
 	flags.DurationVar(&age, "retain", 0, "remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)")
+	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
 	adminFlag(cmd, &admin)
 	return cmd
+}
+
+// later returns a context that ends that long after the other has.
+func later(ctx context.Context, d time.Duration) context.Context {
+	late, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, end) })
+	return late
 }
 
 func newLog() *slog.Logger {
