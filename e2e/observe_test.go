@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,46 @@ func TestAdmin(t *testing.T) {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%q is not among the metrics:\n%s", want, metrics)
 		}
+	}
+}
+
+// TestSeriesDoNotGrow sends what callers invent, to a server that has seen one of each kind.
+func TestSeriesDoNotGrow(t *testing.T) {
+	store, token := documentedStore(t)
+	admin := freeAddress(t)
+	s := serve(t, store, "--admin-addr", admin)
+	send := func(i int) {
+		word := fmt.Sprintf("invented%d", i)
+		for _, r := range []struct{ method, path string }{
+			{"GET", "/" + word}, {"GET", runPath + word}, {"GET", runPath + "/" + word}, {"GET", "/v1/teams/" + word + runPath[len("/v1"):]},
+			{"GET", "/v1/login?" + word}, {word, runPath}, {word, "/" + word}, {"GET", "/%2f%00" + word}, {"HEAD", runPath},
+		} {
+			request := newRequest(t, s, token, r.path)
+			request.Method = r.method
+			request.Header.Set("User-Agent", word)
+			request.Header.Set("Traceparent", word)
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			response.Body.Close()
+		}
+	}
+	series := func() int {
+		_, metrics := read(t, "http://"+admin+"/metrics")
+		if strings.Contains(metrics, "invented") {
+			t.Errorf("what a caller invented is in the metrics:\n%s", metrics)
+		}
+		return strings.Count(metrics, "\njobruns_")
+	}
+	send(0)
+	before := series()
+	for i := range 50 {
+		send(i)
+	}
+	if after := series(); before == 0 || after != before {
+		t.Errorf("%d series have become %d", before, after)
 	}
 }
 
@@ -158,6 +199,30 @@ func TestTraces(t *testing.T) {
 			t.Errorf("%s: the trace is not in the log: %s", name, s.log)
 		}
 		exported.Reset()
+	}
+}
+
+// TestCollectorThatHangs takes spans and never answers: neither do requests wait for it, nor the end for long.
+func TestCollectorThatHangs(t *testing.T) {
+	store, token := documentedStore(t)
+	hung := make(chan struct{})
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
+	defer collector.Close()
+	defer close(hung)
+	s, _ := serveTraced(t, store, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_BSP_MAX_QUEUE_SIZE=16")
+	begin := time.Now()
+	for range 100 {
+		askTraced(t, s, token)
+	}
+	if took := time.Since(begin); took > 10*time.Second { // the exporter's own timeout; it takes a fraction of one
+		t.Errorf("100 requests took %s", took)
+	}
+	begin = time.Now()
+	if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 || time.Since(begin) > 8*time.Second { // 2 to flush
+		t.Errorf("%s after %s", state, time.Since(begin))
+	}
+	if n := strings.Count(s.log.String(), "traces cannot be exported"); n != 1 {
+		t.Errorf("the log tells %d times of it: %s", n, s.log)
 	}
 }
 
