@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
@@ -29,7 +28,7 @@ const manyWaiting = 1000
 
 // holdAnswers waits on behalf of handlers. It does so with little on the stack: what thousands of callers who wait take
 // of the memory is mostly that.
-func holdAnswers(runs Runs, waiters prometheus.Gauge) echo.MiddlewareFunc {
+func holdAnswers(runs Runs, m *metrics) echo.MiddlewareFunc {
 	var waiting atomic.Int64
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -39,10 +38,10 @@ func holdAnswers(runs Runs, waiters prometheus.Gauge) echo.MiddlewareFunc {
 				return err
 			}
 			begin := time.Now()
-			waiters.Inc()
+			m.waiters.Inc()
 			defer func() {
 				waiting.Add(-1)
-				waiters.Dec()
+				m.waiters.Dec()
 				c.Set(heldKey, time.Since(begin))
 			}()
 			if waiting.Add(1)%manyWaiting == 0 {
@@ -52,6 +51,7 @@ func holdAnswers(runs Runs, waiters prometheus.Gauge) echo.MiddlewareFunc {
 			// It fails where nothing limits the time anyway.
 			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(h.wait + writeTimeout))
 			run, err := h.await(c.Request().Context(), runs)
+			m.failed(c.Request().Context(), "await", err)
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // withRequestID gives each request an id of our own making. One that the caller sends could be anything, a token
@@ -56,8 +55,8 @@ func logRequest(log *slog.Logger, c echo.Context, took time.Duration, err error)
 	if found.token.Name != "" {
 		attributes = append(attributes, slog.String("token", found.token.Name))
 	}
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		attributes = append(attributes, slog.String("trace", span.TraceID().String()))
+	if trace := traceID(c.Request()); trace != "" {
+		attributes = append(attributes, slog.String("trace", trace))
 	}
 	if err != nil {
 		attributes = append(attributes, slog.String("error", err.Error()))

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -63,13 +65,27 @@ func (m *metrics) measure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begin := time.Now()
 		err := next(c)
-		operation := accessOf(c.Request().Context()).operation
-		if operation == "" {
-			operation = noOperation
-		}
-		held, _ := c.Get(heldKey).(time.Duration) // 0 for an answer that was not
-		m.requests.WithLabelValues(operation, strconv.Itoa(c.Response().Status)).Inc()
-		m.duration.WithLabelValues(operation).Observe((time.Since(begin) - held).Seconds())
+		m.request(c, time.Since(begin))
 		return err
 	}
+}
+
+// failed counts a query that has failed, and reports whether it has.
+func (m *metrics) failed(ctx context.Context, query string, err error) bool {
+	failed := err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil // else the caller has left
+	if failed {
+		m.queryErrors.WithLabelValues(query).Inc()
+	}
+	return failed
+}
+
+// request is a function of its own so that what it takes of the stack is not taken while an answer is held.
+func (m *metrics) request(c echo.Context, took time.Duration) {
+	operation := accessOf(c.Request().Context()).operation
+	if operation == "" {
+		operation = noOperation
+	}
+	held, _ := c.Get(heldKey).(time.Duration) // 0 for an answer that was not
+	m.requests.WithLabelValues(operation, strconv.Itoa(c.Response().Status)).Inc()
+	m.duration.WithLabelValues(operation).Observe((took - held).Seconds())
 }

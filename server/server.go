@@ -127,12 +127,13 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
 	metrics := newMetrics(options.Metrics)
-	observed := &observedStore{store: store, metrics: metrics}
+	observed := &observedStore{Store: store, metrics: metrics}
+	e.Use(closeAfterBody, withRequestID)
 	if options.Traces != nil {
+		e.Use(traceRequests(options.Traces))
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
 	}
-	e.Use(closeAfterBody, withRequestID, traceRequests(options.Traces), metrics.measure, logRequests(log), recoverPanics(log),
-		holdAnswers(observed, metrics.waiters))
+	e.Use(metrics.measure, logRequests(log), recoverPanics(log), holdAnswers(store, metrics))
 
 	authentication := newAuthentication(observed, options.RateLimit)
 	checks := map[string][]echo.MiddlewareFunc{}

@@ -2,13 +2,12 @@ package server
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -21,20 +20,24 @@ import (
 // serviceName is what traces call the server where nothing else names it.
 const serviceName = "jobrund"
 
-// traceRequests makes each request a part of the trace that its traceparent header names (W3C Trace Context, section 3),
-// if there is one: its span's parent, or else, without a provider, what the log names.
+// traceparent reads the header of that name (W3C Trace Context, section 3), and passes over one that is not valid.
+var traceparent propagation.TraceContext
+
+// traceRequests makes a span of each request, whose parent is the one that its traceparent header names, if any.
 func traceRequests(provider trace.TracerProvider) echo.MiddlewareFunc {
-	traceparent := propagation.TraceContext{}
-	if provider != nil {
-		return otelecho.Middleware(serviceName, otelecho.WithTracerProvider(discreet{provider}), otelecho.WithPropagators(traceparent))
+	return otelecho.Middleware(serviceName, otelecho.WithTracerProvider(discreet{provider}), otelecho.WithPropagators(traceparent))
+}
+
+// traceID returns the trace that the request is a part of, or "". Where nothing is traced here, the caller may have one.
+func traceID(r *http.Request) string {
+	span := trace.SpanContextFromContext(r.Context())
+	if !span.HasTraceID() {
+		span = trace.SpanContextFromContext(traceparent.Extract(r.Context(), propagation.HeaderCarrier(r.Header)))
 	}
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			r := c.Request()
-			c.SetRequest(r.WithContext(traceparent.Extract(r.Context(), propagation.HeaderCarrier(r.Header))))
-			return next(c)
-		}
+	if !span.HasTraceID() {
+		return ""
 	}
+	return span.TraceID().String()
 }
 
 // discreet is a provider whose spans tell of a request what the log tells of it. otelecho would have its path and its
@@ -64,49 +67,37 @@ func (t discreetTracer) Start(ctx context.Context, name string, options ...trace
 	return t.Tracer.Start(ctx, name, trace.WithSpanKind(config.SpanKind()), trace.WithAttributes(told...))
 }
 
-// observedStore measures what a store is asked, and makes a span of it.
+// observedStore measures what is looked up in a store, and makes a span of it. It leaves Await alone.
 type observedStore struct {
-	store   Store
+	Store
 	metrics *metrics
 	tracer  trace.Tracer // nil where nothing is traced
 }
 
 // Run implements Runs.
 func (s *observedStore) Run(ctx context.Context, key RunKey) (run *model.JobRun, err error) {
-	ctx, end := s.begin(ctx, "run", s.metrics.query)
+	ctx, end := s.begin(ctx, "run")
 	defer func() { end(err) }()
-	return s.store.Run(ctx, key)
-}
-
-// Await implements Runs. How long it takes says nothing of the store, so that only its failures are counted.
-func (s *observedStore) Await(ctx context.Context, key RunKey, enough <-chan struct{}) (run *model.JobRun, err error) {
-	ctx, end := s.begin(ctx, "await", nil)
-	defer func() { end(err) }()
-	return s.store.Await(ctx, key, enough)
+	return s.Store.Run(ctx, key)
 }
 
 // Token implements Tokens.
 func (s *observedStore) Token(ctx context.Context, hash TokenHash) (t Token, err error) {
-	ctx, end := s.begin(ctx, "token", s.metrics.query)
+	ctx, end := s.begin(ctx, "token")
 	defer func() { end(err) }()
-	return s.store.Token(ctx, hash)
+	return s.Store.Token(ctx, hash)
 }
 
-// begin returns what is to be called when the query has ended. Its duration is measured unless durations is nil.
-func (s *observedStore) begin(ctx context.Context, query string, durations *prometheus.HistogramVec) (context.Context, func(error)) {
+// begin returns what is to be called when the query has ended.
+func (s *observedStore) begin(ctx context.Context, query string) (context.Context, func(error)) {
 	begin := time.Now()
 	var span trace.Span
 	if s.tracer != nil {
 		ctx, span = s.tracer.Start(ctx, "store "+query, trace.WithSpanKind(trace.SpanKindClient))
 	}
 	return ctx, func(err error) {
-		if durations != nil {
-			durations.WithLabelValues(query).Observe(time.Since(begin).Seconds())
-		}
-		failed := err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil // else the caller has left
-		if failed {
-			s.metrics.queryErrors.WithLabelValues(query).Inc()
-		}
+		s.metrics.query.WithLabelValues(query).Observe(time.Since(begin).Seconds())
+		failed := s.metrics.failed(ctx, query, err)
 		if span != nil {
 			if failed {
 				span.SetStatus(codes.Error, err.Error())
