@@ -303,6 +303,7 @@ func TestExecIgnoresWhatItWasStartedToIgnore(t *testing.T) {
 }
 
 func TestExecRunsWithoutAStore(t *testing.T) {
+	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, "sqlite:"+filepath.Join(t.TempDir(), "not", "there.db"), "echo ran; exit 3")
 	var stdout, stderr strings.Builder

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -28,6 +29,8 @@ const flushTimeout = 2 * time.Second
 // OTEL_TRACES_EXPORTER or an endpoint nothing is traced: it is nil.
 // Returns an error that names the variable if it asks for what is not there.
 func newTraces(ctx context.Context, log *slog.Logger) (traces trace.TracerProvider, end func(), err error) {
+	// It would print what it cannot read of the environment, which may be a secret.
+	otel.SetLogger(logr.Discard())
 	exporter, err := newExporter(ctx)
 	if err != nil || exporter == nil {
 		return nil, func() {}, err

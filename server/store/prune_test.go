@@ -136,7 +136,7 @@ func testPruneManyPages(t *testing.T, on engineUnderTest) {
 
 // testManyPrune has several processes remove runs while others write them anew, and somebody waits.
 func testManyPrune(t *testing.T, on engineUnderTest) {
-	const runs, rounds, again = 2000, 25, 20
+	const runs, rounds, again = 2000, 10, 20
 	s, url := on.open(t)
 	if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
 		t.Fatal(err)

@@ -50,10 +50,16 @@ func (e engineUnderTest) open(t *testing.T) (s *Store, url string) {
 	return reopen(t, url), url
 }
 
+// test returns when all of them are over.
 func (e engineUnderTest) test(t *testing.T) {
-	for name, test := range behaviour {
-		t.Run(name, func(t *testing.T) { test(t, e) })
-	}
+	t.Run("Behaviour", func(t *testing.T) {
+		for name, test := range behaviour {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel() // each has a store of its own
+				test(t, e)
+			})
+		}
+	})
 }
 
 // sqliteUnderTest makes files whose paths have characters with a meaning in URLs.
