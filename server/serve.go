@@ -12,11 +12,10 @@ import (
 // The limits within which a slow or a talkative caller can tie up the server. A request has no body to speak of, and
 // an answer is small.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeTimeout      = 30 * time.Second // and as long as the answer may be held
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 16 << 10
+	readTimeout    = 5 * time.Second
+	writeTimeout   = 30 * time.Second // and as long as the answer may be held
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
 )
 
 // shutdownTimeout is how long running requests may take to finish.
@@ -27,13 +26,12 @@ const shutdownTimeout = 10 * time.Second
 // Returns nil after a shutdown in which every request finished, or else what went wrong.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	s := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler:        handler,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), shutdownKey{}, ctx)
 		},
@@ -45,7 +43,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		defer cancel()
 		done <- s.Shutdown(limited)
 	})
-	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(lazyListener{listener}); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return err
 	}
