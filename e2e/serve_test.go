@@ -174,7 +174,7 @@ func TestLogOnATerminal(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(string(rest), "level=INFO msg=request id=") || !strings.Contains(string(rest), `msg="shutting down"`) {
+	if !strings.Contains(string(rest), "level=INFO msg=request method=GET") || !strings.Contains(string(rest), `msg="shutting down"`) {
 		t.Errorf("the log: %s", rest)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -161,10 +162,24 @@ func TestTokenRevoke(t *testing.T) {
 	store, token := documentedStore(t)
 	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
 	s := serve(t, store)
-	ask(t, s, token, runPath, http.StatusOK)
+	for range 3 { // so that it is kept in memory
+		ask(t, s, token, runPath, http.StatusOK)
+		time.Sleep(10 * time.Millisecond)
+	}
 	if got := jobrund(t, "token", "revoke", "test", "--store", store); got != (outcome{}) {
 		t.Errorf("%+v", got)
 	}
+	soon(t, func() error {
+		response, err := http.DefaultClient.Do(newRequest(t, s, token, runPath))
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusUnauthorized {
+			return fmt.Errorf("a revoked token gets %s", response.Status)
+		}
+		return nil
+	})
 	ask(t, s, token, runPath, http.StatusUnauthorized)
 	ask(t, s, other, runPath, http.StatusOK)
 	for _, name := range []string{"test", "nothing", "' OR 1=1 --"} {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,64 +9,75 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/labstack/echo/v4"
 )
 
 // authentication finds out whose request it is, and limits how many a token may make and how often an address may be
 // wrong about one.
 type authentication struct {
-	tokens   Tokens
-	requests *limiter[TokenHash] // nil for no limit
-	guesses  *guesses
+	tokens  Tokens
+	limit   RateLimit // the zero value for no limit
+	header  []string  // that tells the limit
+	bearers bearers
+	guesses *guesses
 }
 
 func newAuthentication(tokens Tokens, limit RateLimit) *authentication {
-	a := &authentication{tokens: tokens, guesses: newGuesses()}
-	if limit != (RateLimit{}) {
-		a.requests = newLimiter[TokenHash](limit)
+	return &authentication{
+		tokens:  tokens,
+		limit:   limit,
+		header:  []string{strconv.Itoa(limit.Requests)},
+		bearers: newBearers(),
+		guesses: newGuesses(),
 	}
-	return a
 }
 
-// authenticate returns the token whose secret the request carries, and counts the request.
+// authenticate finds out whose the request is by the secret that it carries, and counts it.
 // Returns ErrUnauthorized if there is none or it has expired, ErrUnavailable if the store cannot be reached.
-// Returns ErrTooManyRequests if the token's requests are used up, together with the token, or if the caller's address
-// has been wrong too often.
-func (a *authentication) authenticate(c echo.Context) (Token, error) {
-	secret, err := bearer(c.Request())
+// Returns ErrTooManyRequests if the token's requests are used up, or if the caller's address has been wrong too often.
+func (a *authentication) authenticate(c *call) error {
+	secret, err := bearerSecret(c.Request())
 	if err != nil {
 		// It is no guess, and costs no look-up: it does not count, or a probe without a token would shut others out.
-		return Token{}, err
+		return err
 	}
-	g := guess{from: source(c.RealIP()), hash: sha256.Sum256([]byte(secret))}
-	if err := a.guesses.check(g); err != nil {
-		return Token{}, err
+	g := guess{from: source(c.remote), hash: sha256.Sum256([]byte(secret))}
+	known, token, here := a.bearers.kept(g.hash, c.revision, g.from)
+	if token != nil && token.expired(c.begin) {
+		token = nil // the store may know better
 	}
-	token, err := a.find(c.Request().Context(), g.hash)
-	switch {
-	case errors.Is(err, ErrUnauthorized):
-		a.guesses.wrong(g)
-		return Token{}, err
-	case err != nil:
-		return Token{}, err
+	if token == nil || !here {
+		if token, err = a.admit(c, g, token); err != nil {
+			return err
+		}
+		known = a.bearers.accepted(g.hash, token, c.revision, g.from)
 	}
-	a.guesses.right(g)
-	return token, a.count(c, g.hash, token)
+	c.bearer, c.token = known, token
+	return a.count(c)
 }
 
-// find returns the token with that hash.
-// Returns ErrUnauthorized if there is none or it has expired, ErrUnavailable if the store cannot be reached.
-func (a *authentication) find(ctx context.Context, hash TokenHash) (Token, error) {
-	token, err := a.tokens.Token(ctx, hash)
-	if errors.Is(err, ErrNotFound) {
-		return Token{}, &problem{error: ErrUnauthorized, message: "the token is not valid"}
+// admit returns the token, which it looks up if it is nil, unless the address has been wrong too often.
+// Returns errors as authenticate does.
+func (a *authentication) admit(c *call, g guess, token *Token) (*Token, error) {
+	if err := a.guesses.check(g, c.begin); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return Token{}, err
+	if token == nil {
+		found, err := a.tokens.Token(c.Request().Context(), g.hash)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			err = &problem{error: ErrUnauthorized, message: "the token is not valid"}
+		case err != nil:
+			return nil, err
+		case found.expired(c.begin):
+			err = &problem{error: ErrUnauthorized, message: "the token has expired"}
+		}
+		if err != nil {
+			a.guesses.wrong(g, c.begin)
+			return nil, err
+		}
+		token = &found
 	}
-	if token.ExpiresAt != nil && !time.Now().Before(*token.ExpiresAt) {
-		return Token{}, &problem{error: ErrUnauthorized, message: "the token has expired"}
-	}
+	a.guesses.right(g)
 	return token, nil
 }
 
@@ -78,29 +88,36 @@ const (
 	headerReset     = "X-Ratelimit-Reset"
 )
 
-// count counts a request with the token, and has the answer say what is left when it begins: one that is held begins
-// later.
+// count counts a request with the token, and has the answer say what is left.
 // Returns ErrTooManyRequests if nothing was left.
-func (a *authentication) count(c echo.Context, hash TokenHash, token Token) error {
-	if a.requests == nil {
+func (a *authentication) count(c *call) error {
+	if a.limit == (RateLimit{}) {
 		return nil
 	}
-	wait, ok := a.requests.take(hash)
-	c.Response().Before(func() {
-		left, reset := a.requests.left(hash)
-		header := c.Response().Header()
-		header.Set(headerLimit, strconv.Itoa(a.requests.limit.Requests))
-		header.Set(headerRemaining, strconv.Itoa(left))
-		header.Set(headerReset, seconds(reset))
-	})
+	left, reset, ok := c.bearer.take(a.limit, c.begin)
+	a.setLimit(c, left, reset)
 	if ok {
 		return nil
 	}
 	return &problem{
 		error:   ErrTooManyRequests,
-		message: fmt.Sprintf("the token %q has used up its requests: %s", token.Name, a.requests.limit),
-		header:  seconds(wait),
+		message: fmt.Sprintf("the token %q has used up its requests: %s", c.token.Name, a.limit),
+		header:  seconds(reset),
 	}
+}
+
+// tellLimit has the answer say what is left now: it was held since the request was counted.
+func (a *authentication) tellLimit(c *call) {
+	if a.limit != (RateLimit{}) {
+		left, reset := c.bearer.left(a.limit, time.Now())
+		a.setLimit(c, left, reset)
+	}
+}
+
+func (a *authentication) setLimit(c *call, left int, reset time.Duration) {
+	c.Response().Header()[headerLimit] = a.header
+	c.setHeader(headerRemaining, placeRemaining, strconv.Itoa(left))
+	c.setHeader(headerReset, placeReset, seconds(reset))
 }
 
 // guessLimit is how often an address may be wrong about a token. What is being looked up at the moment is not counted
@@ -131,8 +148,8 @@ func newGuesses() *guesses {
 }
 
 // check returns ErrTooManyRequests if the token must not be looked up.
-func (g *guesses) check(this guess) error {
-	left, reset := g.failed.left(this.from)
+func (g *guesses) check(this guess, now time.Time) error {
+	left, reset := g.failed.left(this.from, now)
 	if left > 0 || g.accepted.Contains(this) {
 		return nil
 	}
@@ -146,9 +163,9 @@ func (g *guesses) check(this guess) error {
 func (g *guesses) right(this guess) { g.accepted.Add(this, struct{}{}) }
 
 // wrong counts a token that is not valid; it may have been, until it was revoked or expired.
-func (g *guesses) wrong(this guess) {
+func (g *guesses) wrong(this guess, now time.Time) {
 	g.accepted.Remove(this)
-	g.failed.take(this.from)
+	g.failed.take(this.from, now)
 }
 
 // source returns the address that what a caller does counts for. It is one for 64 bits of IPv6, as who has one such
@@ -158,9 +175,12 @@ func source(ip string) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	address = address.Unmap()
-	if network, err := address.Prefix(64); err == nil { // IPv4 has no 64 bits
-		return network.Addr()
+	if address = address.Unmap(); address.Is4() {
+		return address
 	}
-	return address
+	network, err := address.Prefix(64)
+	if err != nil {
+		return address // there are 64 bits
+	}
+	return network.Addr()
 }

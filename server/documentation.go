@@ -62,14 +62,14 @@ var hostAndPort = regexp.MustCompile(`^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-
 
 // origin returns the URL of this server as the caller has reached it: an absolute one, or the relative "/" where the
 // request does not name a host.
-func (a access) origin() string {
+func origin(r *http.Request) string {
 	switch {
-	case len(a.host) > maxHost || !hostAndPort.MatchString(a.host):
+	case len(r.Host) > maxHost || !hostAndPort.MatchString(r.Host):
 		return "/"
-	case a.tls:
-		return "https://" + a.host
+	case r.TLS != nil:
+		return "https://" + r.Host
 	default:
-		return "http://" + a.host
+		return "http://" + r.Host
 	}
 }
 

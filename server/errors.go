@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -86,34 +85,32 @@ func broken(err *openapi3filter.RequestError) error {
 }
 
 // writeError is the one place where an error becomes an answer. What is not in the table above stays in the log.
-func writeError(log *slog.Logger) echo.HTTPErrorHandler {
-	return func(err error, c echo.Context) {
-		if c.Response().Committed {
-			return
-		}
-		answer := model.Error{Status: http.StatusInternalServerError, ID: requestID(c)}
-		var known *echo.HTTPError
-		if errors.As(err, &known) {
-			answer.Status = known.Code
-		}
-		told := &problem{}
-		errors.As(err, &told)
-		for _, s := range statuses {
-			if errors.Is(err, s.err) {
-				answer.Status, answer.Message = s.status, s.err.Error()
-				if s.header != "" {
-					c.Response().Header().Set(s.header, cmp.Or(told.header, s.value))
-				}
-				break
+func (r *requests) writeError(c *call, err error) {
+	if c.Response().Committed {
+		return
+	}
+	answer := model.Error{Status: http.StatusInternalServerError, ID: c.id}
+	var known *echo.HTTPError
+	if errors.As(err, &known) {
+		answer.Status = known.Code
+	}
+	told := &problem{}
+	errors.As(err, &told)
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			answer.Status, answer.Message = s.status, s.err.Error()
+			if s.header != "" {
+				c.Response().Header().Set(s.header, cmp.Or(told.header, s.value))
 			}
+			break
 		}
-		if answer.Status >= http.StatusInternalServerError && c.Request().Context().Err() != nil {
-			answer.Status, answer.Message = statusCallerLeft, "the caller has left"
-		}
-		answer.Details = told.details
-		answer.Message = cmp.Or(told.message, answer.Message, strings.ToLower(http.StatusText(answer.Status)))
-		if err := c.JSON(answer.Status, model.ErrorResult{Error: answer}); err != nil {
-			log.Warn("the answer could not be written", "id", answer.ID, "error", err)
-		}
+	}
+	if answer.Status >= http.StatusInternalServerError && c.Request().Context().Err() != nil {
+		answer.Status, answer.Message = statusCallerLeft, "the caller has left"
+	}
+	answer.Details = told.details
+	answer.Message = cmp.Or(told.message, answer.Message, strings.ToLower(http.StatusText(answer.Status)))
+	if err := c.JSON(answer.Status, model.ErrorResult{Error: answer}); err != nil {
+		r.log.Warn("the answer could not be written", "id", answer.ID, "error", err)
 	}
 }

@@ -27,20 +27,35 @@ type fakeStore struct {
 	runs    map[server.RunKey]model.JobRun
 	tokens  map[server.TokenHash]server.Token
 	lookups []server.RunKey
+
+	revision   int64 // of runs and tokens, for a test to change
+	onRevision func() error
+	lapsed     bool // no run that has concluded is final
 }
 
 var _ server.Store = (*fakeStore)(nil)
 
-func (s *fakeStore) Run(_ context.Context, key server.RunKey) (*model.JobRun, error) {
+func (s *fakeStore) Run(_ context.Context, key server.RunKey) (*model.JobRun, bool, error) {
 	s.mu.Lock()
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
 	run, err := find(s, s.onRun, s.runs, key)
-	return &run, err
+	return &run, run.Concluded && !s.lapsed, err
+}
+
+func (s *fakeStore) Revision(context.Context) (int64, error) {
+	if s.onRevision != nil {
+		if err := s.onRevision(); err != nil {
+			return 0, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision, nil
 }
 
 func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
-	run, err := s.Run(ctx, key)
+	run, _, err := s.Run(ctx, key)
 	if err != nil || run.Concluded {
 		return run, err
 	}

@@ -12,36 +12,40 @@ var _ gen.StrictServerInterface = (*handler)(nil)
 // handler implements the contract's operations. A request reaches it only when its operation's checks have let it
 // through.
 type handler struct {
-	runs Runs
+	runs  Runs
+	final *finalAnswers
 }
 
 // GetJobRun implements getJobRun.
 func (h *handler) GetJobRun(ctx context.Context, r gen.GetJobRunRequestObject) (gen.GetJobRunResponseObject, error) {
-	details, err := h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
-	return gen.GetJobRun200JSONResponse{JobRunDetailsJSONResponse: details}, err
+	return h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
 }
 
 // GetTeamJobRun implements getTeamJobRun.
 func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestObject) (gen.GetTeamJobRunResponseObject, error) {
-	details, err := h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
-	return gen.GetTeamJobRun200JSONResponse{JobRunDetailsJSONResponse: details}, err
+	return h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
 }
 
-// details returns an answer that is held as an error, for holdAnswers.
-func (h *handler) details(ctx context.Context, project, job, run string, prefer *string) (gen.JobRunDetailsJSONResponse, error) {
-	key := RunKey{Team: accessOf(ctx).team, Project: project, Job: job, Run: run}
-	found, err := h.runs.Run(ctx, key)
+// details returns an answer that is held as an error, for requests.hold. Those that are kept do not come this far.
+func (h *handler) details(ctx context.Context, project, job, run string, prefer *string) (details, error) {
+	c := callOf(ctx)
+	key := RunKey{Team: c.team, Project: project, Job: job, Run: run}
+	found, final, err := h.runs.Run(ctx, key)
 	if err != nil {
-		return gen.JobRunDetailsJSONResponse{}, err
+		return details{}, err
 	}
-	wait, ok := preferredWait(prefer)
-	switch {
-	case !ok:
-		return details(found, nil), nil
-	case found.Concluded || wait == 0:
-		return details(found, &wait), nil
+	wait, waits := preferredWait(prefer)
+	if !found.Concluded && wait > 0 {
+		return details{}, &held{key, wait}
 	}
-	return gen.JobRunDetailsJSONResponse{}, &held{key, wait}
+	body, err := encodeDetails(found)
+	if err != nil {
+		return details{}, err
+	}
+	if final {
+		h.final.put(c.revision, key, body)
+	}
+	return details{c, body, wait, waits}, nil
 }
 
 // Login implements login: whoever comes this far has a valid token.
@@ -55,7 +59,7 @@ func (h *handler) GetSwaggerJSON(ctx context.Context, _ gen.GetSwaggerJSONReques
 	if err != nil {
 		return nil, err
 	}
-	return document.of(accessOf(ctx).origin()), nil
+	return document.of(origin(callOf(ctx).Request())), nil
 }
 
 // GetSwaggerHTML implements getSwaggerHtml.

@@ -2,17 +2,11 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/jobruns/jobruns/gen/model"
-	gen "github.com/jobruns/jobruns/gen/server"
 )
 
 // held is what a handler returns in place of an answer that is to wait for a run to conclude.
@@ -26,38 +20,31 @@ func (*held) Error() string { return "the answer is held" }
 // manyWaiting is how many more have to wait before their garbage is collected.
 const manyWaiting = 1000
 
-// holdAnswers waits on behalf of handlers. It does so with little on the stack: what thousands of callers who wait take
-// of the memory is mostly that.
-func holdAnswers(runs Runs, m *metrics) echo.MiddlewareFunc {
-	var waiting atomic.Int64
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			err := next(c)
-			var h *held
-			if !errors.As(err, &h) {
-				return err
-			}
-			begin := time.Now()
-			m.waiters.Inc()
-			defer func() {
-				waiting.Add(-1)
-				m.waiters.Dec()
-				c.Set(heldKey, time.Since(begin))
-			}()
-			if waiting.Add(1)%manyWaiting == 0 {
-				// What it took to let so many in is garbage by then, and would stay for as long as they wait.
-				time.AfterFunc(time.Second, debug.FreeOSMemory)
-			}
-			// It fails where nothing limits the time anyway.
-			_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(h.wait + writeTimeout))
-			run, err := h.await(c.Request().Context(), runs)
-			m.failed(c.Request().Context(), "await", err)
-			if err != nil {
-				return err
-			}
-			return answerHeld(c, h, run)
-		}
+// hold waits on behalf of handlers, and answers as they do. It does so with little on the stack: what thousands of callers
+// who wait take of the memory is mostly that.
+func (r *requests) hold(c *call, h *held) error {
+	begin := time.Now()
+	r.metrics.waiters.Inc()
+	defer func() {
+		r.waiting.Add(-1)
+		r.metrics.waiters.Dec()
+		c.held = time.Since(begin)
+	}()
+	if r.waiting.Add(1)%manyWaiting == 0 {
+		// What it took to let so many in is garbage by then, and would stay for as long as they wait.
+		time.AfterFunc(time.Second, debug.FreeOSMemory)
 	}
+	// It fails where nothing limits the time anyway.
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(h.wait + writeTimeout))
+	run, err := h.await(c.Request().Context(), r.store)
+	r.metrics.failed(c.Request().Context(), "await", err)
+	if c.token != nil {
+		c.operation.tellLimit(c)
+	}
+	if err != nil {
+		return err
+	}
+	return answerHeld(c, h, run)
 }
 
 func (h *held) await(ctx context.Context, runs Runs) (*model.JobRun, error) {
@@ -66,17 +53,11 @@ func (h *held) await(ctx context.Context, runs Runs) (*model.JobRun, error) {
 	return runs.Await(ctx, h.key, enough)
 }
 
-// answerHeld answers as the handlers of both operations do, whose answer is the same in the document.
-func answerHeld(c echo.Context, h *held, run *model.JobRun) error {
-	return gen.GetJobRun200JSONResponse{JobRunDetailsJSONResponse: details(run, &h.wait)}.VisitGetJobRunResponse(c.Response())
-}
-
-// details is the answer with a run, to a caller who preferred to wait that long; nil for one who did not.
-func details(run *model.JobRun, wait *time.Duration) gen.JobRunDetailsJSONResponse {
-	answer := gen.JobRunDetailsJSONResponse{Body: model.JobRunResult{Data: *run}}
-	if wait != nil {
-		applied := fmt.Sprintf("wait=%d", int(wait.Seconds()))
-		answer.Headers.PreferenceApplied = &applied
+// answerHeld is a function of its own so that what it takes of the stack is not taken while an answer is held.
+func answerHeld(c *call, h *held, run *model.JobRun) error {
+	body, err := encodeDetails(run)
+	if err != nil {
+		return err
 	}
-	return answer
+	return writeDetails(c, body, h.wait, true)
 }

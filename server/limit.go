@@ -77,7 +77,7 @@ type limiter[K comparable] struct {
 	windows *simplelru.LRU[K, *window]
 }
 
-// window is open from the first that is counted in it.
+// window is open from the first that is counted in it. It is not safe for concurrent use.
 type window struct {
 	ends time.Time
 	used int
@@ -91,36 +91,48 @@ func newLimiter[K comparable](limit RateLimit) *limiter[K] {
 	return &limiter[K]{limit: limit, windows: windows}
 }
 
-// take counts one more for the key, unless its window is used up: then it returns false, and the time until that ends.
-func (l *limiter[K]) take(key K) (time.Duration, bool) {
+// take counts one more for the key, unless its window is used up: then it returns false. It returns how many are left in
+// the window, and the time until that ends.
+func (l *limiter[K]) take(key K, now time.Time) (left int, reset time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
 	w, found := l.windows.Get(key)
 	if !found {
 		w = &window{}
 		l.windows.Add(key, w)
 	}
-	if !now.Before(w.ends) {
-		*w = window{ends: now.Add(l.limit.Window)}
-	}
-	if w.used >= l.limit.Requests {
-		return w.ends.Sub(now), false
-	}
-	w.used++
-	return 0, true
+	return w.take(l.limit, now)
 }
 
 // left returns how many are left for the key, and the time until its window ends: those of a new one where none is open.
-func (l *limiter[K]) left(key K) (int, time.Duration) {
+func (l *limiter[K]) left(key K, now time.Time) (left int, reset time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
 	w, found := l.windows.Get(key)
-	if !found || !now.Before(w.ends) {
+	if !found {
 		return l.limit.Requests, l.limit.Window
 	}
-	return l.limit.Requests - w.used, w.ends.Sub(now)
+	return w.left(l.limit, now)
+}
+
+// take is that of a limiter, for the key that has the window.
+func (w *window) take(limit RateLimit, now time.Time) (left int, reset time.Duration, ok bool) {
+	if !now.Before(w.ends) {
+		*w = window{ends: now.Add(limit.Window)}
+	}
+	if w.used < limit.Requests {
+		w.used++
+		ok = true
+	}
+	return limit.Requests - w.used, w.ends.Sub(now), ok
+}
+
+// left is that of a limiter, for the key that has the window.
+func (w *window) left(limit RateLimit, now time.Time) (left int, reset time.Duration) {
+	if !now.Before(w.ends) {
+		return limit.Requests, limit.Window
+	}
+	return limit.Requests - w.used, w.ends.Sub(now)
 }
 
 // seconds is a positive time in whole seconds, after which it is over.

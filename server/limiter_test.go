@@ -32,11 +32,11 @@ func TestLimiterCountsEachOnce(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 200 {
-				if _, ok := l.take(hashOf(1)); ok {
+				if _, _, ok := l.take(hashOf(1), time.Now()); ok {
 					passed.Add(1)
 				}
-				l.take(hashOf(2))
-				l.left(hashOf(1))
+				l.take(hashOf(2), time.Now())
+				l.left(hashOf(1), time.Now())
 			}
 		})
 	}
@@ -44,7 +44,7 @@ func TestLimiterCountsEachOnce(t *testing.T) {
 	if passed.Load() != 500 {
 		t.Errorf("%d of 1600 passed, want 500", passed.Load())
 	}
-	if left, _ := l.left(hashOf(1)); left != 0 {
+	if left, _ := l.left(hashOf(1), time.Now()); left != 0 {
 		t.Errorf("%d are left", left)
 	}
 }
@@ -54,19 +54,19 @@ func TestLimiterForgetsWhoSeldomComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter[TokenHash](RateLimit{Requests: 10, Window: time.Hour})
 		often, seldom := hashOf(-1), hashOf(-2)
-		l.take(seldom)
+		l.take(seldom, time.Now())
 		for n := range 10 * remembered / 2 {
 			if n%(remembered/2) == 0 {
-				if _, ok := l.take(often); !ok {
+				if _, _, ok := l.take(often, time.Now()); !ok {
 					t.Fatal("used up too early")
 				}
 			}
-			l.take(hashOf(n))
+			l.take(hashOf(n), time.Now())
 		}
-		if wait, ok := l.take(often); ok || wait != time.Hour {
+		if _, wait, ok := l.take(often, time.Now()); ok || wait != time.Hour {
 			t.Errorf("passed: %t, wait %s", ok, wait)
 		}
-		if left, wait := l.left(seldom); left != 10 || wait != time.Hour {
+		if left, wait := l.left(seldom, time.Now()); left != 10 || wait != time.Hour {
 			t.Errorf("%d left for %s", left, wait)
 		}
 		if n := l.windows.Len(); n != remembered {
@@ -80,9 +80,9 @@ func TestAuthenticationTakesFixedMemory(t *testing.T) {
 	a := newAuthentication(nil, RateLimit{Requests: 1000, Window: time.Hour})
 	come := func(n int) {
 		g := guess{addressOf(n), hashOf(n)}
-		a.requests.take(g.hash)
+		a.bearers.accepted(g.hash, &Token{}, &seenRevision{}, g.from).take(a.limit, time.Now())
 		a.guesses.right(g)
-		a.guesses.wrong(guess{addressOf(-n - 1), g.hash})
+		a.guesses.wrong(guess{addressOf(-n - 1), g.hash}, time.Now())
 	}
 	before := heap()
 	for round := range 10 {
@@ -114,10 +114,10 @@ func TestGuessesSideBySide(t *testing.T) {
 		all.Go(func() {
 			for n := range 100 {
 				this := guess{addressOf(1), hashOf(100*i + n + 2)}
-				if g.check(this) == nil {
-					g.wrong(this)
+				if g.check(this, time.Now()) == nil {
+					g.wrong(this, time.Now())
 				}
-				if err := g.check(known); err != nil {
+				if err := g.check(known, time.Now()); err != nil {
 					t.Error(err)
 				}
 				g.right(known)
@@ -125,7 +125,7 @@ func TestGuessesSideBySide(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := g.check(guess{addressOf(1), hashOf(2)}); !errors.Is(err, ErrTooManyRequests) {
+	if err := g.check(guess{addressOf(1), hashOf(2)}, time.Now()); !errors.Is(err, ErrTooManyRequests) {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -136,7 +136,7 @@ func BenchmarkLimit(b *testing.B) {
 		l, hash := newLimiter[TokenHash](limit), hashOf(1)
 		b.ReportAllocs()
 		for b.Loop() {
-			l.take(hash)
+			l.take(hash, time.Now())
 		}
 	})
 	b.Run("one token, side by side", func(b *testing.B) {
@@ -144,7 +144,7 @@ func BenchmarkLimit(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				l.take(hash)
+				l.take(hash, time.Now())
 			}
 		})
 	})
@@ -152,17 +152,16 @@ func BenchmarkLimit(b *testing.B) {
 		l := newLimiter[TokenHash](limit)
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			l.take(hashOf(n))
+			l.take(hashOf(n), time.Now())
 		}
 	})
 	b.Run("a valid token", func(b *testing.B) {
-		a, g := newAuthentication(nil, limit), guess{addressOf(1), hashOf(1)}
+		a, g, revision := newAuthentication(nil, limit), guess{addressOf(1), hashOf(1)}, &seenRevision{}
+		a.bearers.accepted(g.hash, &Token{}, revision, g.from)
 		b.ReportAllocs()
 		for b.Loop() { // what each request with one takes
-			if a.guesses.check(g) == nil {
-				a.guesses.right(g)
-				a.requests.take(g.hash)
-				a.requests.left(g.hash)
+			if known, _, here := a.bearers.kept(g.hash, revision, g.from); here {
+				known.take(limit, time.Now())
 			}
 		}
 	})
@@ -170,8 +169,8 @@ func BenchmarkLimit(b *testing.B) {
 		g := newGuesses()
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			if this := (guess{addressOf(n), hashOf(n)}); g.check(this) == nil {
-				g.wrong(this)
+			if this := (guess{addressOf(n), hashOf(n)}); g.check(this, time.Now()) == nil {
+				g.wrong(this, time.Now())
 			}
 		}
 	})
@@ -179,8 +178,8 @@ func BenchmarkLimit(b *testing.B) {
 		g := newGuesses()
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			if this := (guess{addressOf(1), hashOf(n)}); g.check(this) == nil {
-				g.wrong(this)
+			if this := (guess{addressOf(1), hashOf(n)}); g.check(this, time.Now()) == nil {
+				g.wrong(this, time.Now())
 			}
 		}
 	})

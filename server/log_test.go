@@ -24,7 +24,7 @@ func TestRequestLine(t *testing.T) {
 		}},
 		{"no token", "GET", run, "", logLine{
 			Level: "INFO", Status: 401, Method: "GET", Operation: "getJobRun",
-			Error: `security requirements failed: no token: send one header "Authorization: Bearer TOKEN"`,
+			Error: `no token: send one header "Authorization: Bearer TOKEN"`,
 		}},
 	}
 	for _, test := range tests {

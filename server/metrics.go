@@ -3,10 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -48,26 +49,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Look-ups in the store that failed, and waits for a run that did; one that finds nothing does not.",
 		}, []string{"query"}),
 	}
-	for _, query := range []string{"run", "token", "await"} {
+	for _, query := range []string{"run", "token", "revision", "await"} {
 		m.queryErrors.WithLabelValues(query) // 0 from the start, or the first failure would be no increase
 	}
 	if registry != nil {
 		registry.MustRegister(m.requests, m.duration, m.waiters, m.query, m.queryErrors)
 	}
 	return m
-}
-
-// heldKey is where holdAnswers leaves how long it held an answer, in an Echo context.
-const heldKey = "held"
-
-// measure measures each request.
-func (m *metrics) measure(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		begin := time.Now()
-		err := next(c)
-		m.request(c, time.Since(begin))
-		return err
-	}
 }
 
 // failed counts a query that has failed, and reports whether it has.
@@ -79,13 +67,51 @@ func (m *metrics) failed(ctx context.Context, query string, err error) bool {
 	return failed
 }
 
-// request is a function of its own so that what it takes of the stack is not taken while an answer is held.
-func (m *metrics) request(c echo.Context, took time.Duration) {
-	operation := accessOf(c.Request().Context()).operation
-	if operation == "" {
-		operation = noOperation
+// observer measures and logs the requests for one operation, or those that none has taken.
+type observer struct {
+	requests *prometheus.CounterVec // by status
+	latest   *atomic.Pointer[statusCounter]
+	duration prometheus.Observer
+	log      slog.Handler
+	logs     map[string]slog.Handler // by method: the caller may have invented another
+}
+
+// observer returns one for an operation and its methods, whose names come first in what the log has of a request.
+func (m *metrics) observer(log *slog.Logger, operation string, methods ...string) observer {
+	o := observer{
+		requests: m.requests.MustCurryWith(prometheus.Labels{"operation": operation}),
+		latest:   &atomic.Pointer[statusCounter]{},
+		duration: m.duration.WithLabelValues(operation),
+		log:      log.Handler(),
+		logs:     map[string]slog.Handler{},
 	}
-	held, _ := c.Get(heldKey).(time.Duration) // 0 for an answer that was not
-	m.requests.WithLabelValues(operation, strconv.Itoa(c.Response().Status)).Inc()
-	m.duration.WithLabelValues(operation).Observe((took - held).Seconds())
+	for _, method := range methods {
+		o.logs[method] = log.With("method", method, "operation", operation).Handler()
+	}
+	return o
+}
+
+// logFor returns the log of requests with the method.
+func (o *observer) logFor(method string) slog.Handler {
+	if log := o.logs[method]; log != nil {
+		return log
+	}
+	return o.log
+}
+
+// statusCounter counts the requests with a status.
+type statusCounter struct {
+	status int
+	prometheus.Counter
+}
+
+// measure counts and measures a request. Most have the same status as the one before.
+func (o *observer) measure(status int, took time.Duration) {
+	counter := o.latest.Load()
+	if counter == nil || counter.status != status {
+		counter = &statusCounter{status, o.requests.WithLabelValues(strconv.Itoa(status))}
+		o.latest.Store(counter)
+	}
+	counter.Inc()
+	o.duration.Observe(took.Seconds())
 }

@@ -94,9 +94,11 @@ func TestMetrics(t *testing.T) {
 	wantMetric(t, registry, "jobruns_http_requests_total", map[string]float64{
 		"getJobRun 200": 2, "getJobRun 401": 1, "getJobRun 404": 20, "login 200": 1, "login 500": 1, "none 404": 20, "none 405": 20,
 	})
-	wantMetric(t, registry, "jobruns_http_request_duration_seconds", map[string]float64{"getJobRun": 23, "login": 2, "none": 40})
+	wantMetric(t, registry, "jobruns_http_request_duration_seconds", map[string]float64{
+		"getJobRun": 23, "login": 2, "none": 40, "getTeamJobRun": 0, "getSwaggerHtml": 0, "getSwaggerJson": 0,
+	})
 	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"run": 22, "token": 24})
-	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 0, "run": 0, "token": 1})
+	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 0, "revision": 0, "run": 0, "token": 1})
 	wantMetric(t, registry, "jobruns_waiters", map[string]float64{"": 0})
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil || len(problems) > 0 {
@@ -154,7 +156,7 @@ func TestCallerWhoLeavesIsNoFailure(t *testing.T) {
 				c.Close()
 				time.Sleep(2 * time.Second)
 				wantMetric(t, registry, "jobruns_http_requests_total", map[string]float64{"getJobRun 499": 1})
-				wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 0, "run": 0, "token": 0})
+				wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 0, "revision": 0, "run": 0, "token": 0})
 				lines := logLines(t, a.log.take())
 				if len(lines) != 1 || lines[0].Level != "INFO" || lines[0].Status != 499 {
 					t.Errorf("the log: %+v", lines)
@@ -177,7 +179,7 @@ func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
 		return server.ErrUnavailable
 	}
 	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
-	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1, "run": 0, "token": 0})
+	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1, "revision": 0, "run": 0, "token": 0})
 	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"run": 1, "token": 1})
 }
 

@@ -2,15 +2,10 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 )
@@ -20,7 +15,12 @@ import (
 // look-up of a run, so that no answer reveals what the token may not see.
 type operation struct {
 	route      *routers.Route
+	secured    bool
 	permission string // "" where the document requires none
+	parameters parameters
+	revision   *revision
+	final      *finalAnswers
+	observer   observer
 	*authentication
 }
 
@@ -28,6 +28,8 @@ type operation struct {
 const (
 	teamParameter    = "teamId"
 	projectParameter = "projectId"
+	jobParameter     = "jobId"
+	runParameter     = "runId"
 )
 
 // permissionExtension names the permission that an operation requires, in the document.
@@ -60,94 +62,80 @@ func Permissions(doc *openapi3.T) []string {
 	return slices.Compact(all)
 }
 
-// access is what the checks found out about a request, for the handler and the log.
-type access struct {
-	operation string // the operationId
-	token     Token  // the zero value until the token is accepted
-	team      string // "" for an operation that is about no team's data
-	host      string // what the caller calls this server: anything
-	tls       bool
-}
-
-type accessKey struct{}
-
-// accessOf returns the zero value for a request that no operation has taken.
-func accessOf(ctx context.Context) access {
-	if a, ok := ctx.Value(accessKey{}).(*access); ok {
-		return *a
-	}
-	return access{}
-}
-
-// middleware lets only requests through that the document allows.
+// middleware lets only requests through that the document allows, and answers those whose answer is kept.
 func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		parameters, err := pathParameters(c)
+		call := c.(*call)
+		call.operation = o
+		path, err := newPathValues(c)
 		if err != nil {
 			return err
 		}
-		found := &access{operation: o.route.Operation.OperationID, host: c.Request().Host, tls: c.Request().TLS != nil}
-		request := c.Request().WithContext(context.WithValue(c.Request().Context(), accessKey{}, found))
-		if o.route.Operation.RequestBody == nil {
-			// kin-openapi would read it into memory, before the token is looked at.
-			request.Body = http.NoBody
-		}
-		o.joinHeaders(request.Header)
-		c.SetRequest(request)
-		err = openapi3filter.ValidateRequest(request.Context(), &openapi3filter.RequestValidationInput{
-			Request:    request,
-			PathParams: parameters,
-			Route:      o.route,
-			Options: &openapi3filter.Options{
-				AuthenticationFunc: func(context.Context, *openapi3filter.AuthenticationInput) (err error) {
-					if found.token, err = o.authenticate(c); err != nil {
-						return err
-					}
-					return found.token.authorize(o.permission)
-				},
-			},
-		})
-		if rule := (*openapi3filter.RequestError)(nil); errors.As(err, &rule) {
-			return broken(rule)
-		}
-		if err != nil {
-			return err
-		}
-		team, project := parameters[teamParameter], parameters[projectParameter]
-		if team != "" || project != "" {
-			if found.team, err = found.token.team(o.permission, team, project); err != nil {
+		if o.secured {
+			call.revision = o.revision.current(call.Request().Context(), call.begin)
+			if err := o.authenticate(call); err != nil {
+				return err
+			}
+			if err := call.token.authorize(o.permission); err != nil {
 				return err
 			}
 		}
-		return next(c)
-	}
-}
-
-// joinHeaders makes one line of several of the same header, as they are one list (RFC 9110, section 5.3): the generated
-// code takes only one.
-func (o *operation) joinHeaders(headers http.Header) {
-	for _, parameter := range o.route.Operation.Parameters {
-		name := parameter.Value.Name
-		if lines := headers.Values(name); parameter.Value.In == openapi3.ParameterInHeader && len(lines) > 1 {
-			headers.Set(name, strings.Join(lines, ", "))
+		if kept, err := o.writeKept(call, path); kept {
+			return err
 		}
+		if err := o.checkParameters(call.Request(), path); err != nil {
+			return err
+		}
+		if call.team, err = o.team(call, path); err != nil {
+			return err
+		}
+		request := call.Request()
+		call.SetRequest(request.WithContext(context.WithValue(request.Context(), callKey{}, call)))
+		return next(call)
 	}
 }
 
-// pathParameters returns the request's path parameters unescaped: Echo leaves them as they are where the path holds an
-// escape that it need not hold.
-// Returns ErrNotFound where the path cannot be unescaped.
-func pathParameters(c echo.Context) (map[string]string, error) {
-	parameters := make(map[string]string, len(c.ParamNames()))
-	for i, name := range c.ParamNames() {
-		value := c.ParamValues()[i]
-		if c.Request().URL.RawPath != "" {
-			var err error
-			if value, err = url.PathUnescape(value); err != nil {
-				return nil, ErrNotFound
+// team returns the team that the request is about, or "".
+// Returns ErrForbidden if the token may not see that team or the project.
+// Returns ErrBadRequest if the request names no team and the token has several.
+func (o *operation) team(c *call, path pathValues) (string, error) {
+	team, project := path.get(teamParameter), path.get(projectParameter)
+	if team == "" && project == "" {
+		return "", nil
+	}
+	return c.token.team(o.permission, team, project)
+}
+
+// writeKept answers with a run if that answer is kept, and returns false if not. What is kept has a path within the
+// contract, for it was answered before.
+func (o *operation) writeKept(c *call, path pathValues) (bool, error) {
+	key := RunKey{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
+	if key.Run == "" || c.revision == nil || !o.parameters.acceptHeaders(c.Request().Header) {
+		return false, nil
+	}
+	var err error
+	if key.Team, err = o.team(c, path); err != nil {
+		return false, nil // unless something else is wrong first
+	}
+	return o.final.write(c, key)
+}
+
+// needsToken reports whether the document wants a token for the operation.
+// Returns an error for a security that is not enforced here: anything but a bearer token.
+func needsToken(doc *openapi3.T, op *openapi3.Operation) (bool, error) {
+	security := doc.Security
+	if op.Security != nil {
+		security = *op.Security
+	}
+	if len(security) == 0 {
+		return false, nil
+	}
+	if len(security) == 1 && len(security[0]) == 1 {
+		for name := range security[0] {
+			if scheme := doc.Components.SecuritySchemes[name]; scheme != nil && scheme.Value.Type == "http" && scheme.Value.Scheme == "bearer" {
+				return true, nil
 			}
 		}
-		parameters[name] = value
 	}
-	return parameters, nil
+	return false, fmt.Errorf("operation %s: security is neither one bearer token nor none", op.OperationID)
 }

@@ -63,6 +63,7 @@ import (
 type Store interface {
 	Runs
 	Tokens
+	Revisions
 }
 
 // Document returns the contract that is built into the program, for the caller to change.
@@ -99,6 +100,9 @@ type Options struct {
 	// RateLimit is how many requests each token may make of the handler. The zero value is no limit; how often an address
 	// may be wrong about a token is limited all the same.
 	RateLimit RateLimit
+	// Memory is how many bytes of answers with runs that have concluded are kept, and of the tokens that were seen lately
+	// a limited number. Each holds for a second after it was changed or removed. The zero value keeps nothing.
+	Memory int
 	// Metrics is where the server registers what it counts and measures; nil for nowhere.
 	Metrics prometheus.Registerer
 	// Traces makes a span of each request and of what the store is asked for it; nil for none.
@@ -123,18 +127,22 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 		return nil, fmt.Errorf("the rate limit is %s: less than 1 request, or a window of less than a second", options.RateLimit)
 	}
 	e := echo.New()
-	e.HTTPErrorHandler = writeError(log)
 	// The address of the connection: a caller could write anything into X-Forwarded-For.
 	e.IPExtractor = echo.ExtractIPDirect()
 	metrics := newMetrics(options.Metrics)
 	observed := &observedStore{Store: store, metrics: metrics}
-	e.Use(closeAfterBody, withRequestID)
 	if options.Traces != nil {
 		e.Use(traceRequests(options.Traces))
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
 	}
-	e.Use(metrics.measure, logRequests(log), recoverPanics(log), holdAnswers(store, metrics))
+	all := &requests{store: store, log: log, metrics: metrics, others: metrics.observer(log, noOperation), traced: options.Traces != nil}
+	e.Use(all.middleware)
 
+	revision := newRevision(nil)
+	if options.Memory > 0 {
+		revision = newRevision(observed)
+	}
+	final := newFinalAnswers(options.Memory)
 	authentication := newAuthentication(observed, options.RateLimit)
 	checks := map[string][]echo.MiddlewareFunc{}
 	unserved := map[string]string{} // the operations that have no route, by method and path
@@ -144,9 +152,18 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 			if err != nil {
 				return nil, err
 			}
+			secured, err := needsToken(doc, op)
+			if err != nil {
+				return nil, err
+			}
 			check := &operation{
 				route:          &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+				secured:        secured,
 				permission:     permission,
+				parameters:     prepareParameters(item, op),
+				revision:       revision,
+				final:          final,
+				observer:       metrics.observer(log, op.OperationID, method, http.MethodHead),
 				authentication: authentication,
 			}
 			checks[op.OperationID] = []echo.MiddlewareFunc{check.middleware}
@@ -158,7 +175,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.OnAddRouteHandler = func(_ string, route echo.Route, h echo.HandlerFunc, m []echo.MiddlewareFunc) {
 		routes = append(routes, registration{route.Method, route.Path, h, m})
 	}
-	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: observed}, nil),
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: observed, final: final}, nil),
 		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
 	e.OnAddRouteHandler = nil
 

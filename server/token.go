@@ -53,10 +53,10 @@ type Tokens interface {
 	Token(ctx context.Context, hash TokenHash) (Token, error)
 }
 
-// bearer returns the secret that a request carries (RFC 6750, section 2.1).
+// bearerSecret returns the secret that a request carries (RFC 6750, section 2.1).
 // Returns ErrUnauthorized if it carries none, or more than one Authorization header.
-func bearer(r *http.Request) (string, error) {
-	headers := r.Header.Values("Authorization")
+func bearerSecret(r *http.Request) (string, error) {
+	headers := r.Header["Authorization"]
 	if len(headers) == 1 {
 		scheme, secret, _ := strings.Cut(headers[0], " ")
 		if secret = strings.TrimSpace(secret); strings.EqualFold(scheme, "Bearer") && secret != "" {
@@ -64,6 +64,10 @@ func bearer(r *http.Request) (string, error) {
 		}
 	}
 	return "", &problem{error: ErrUnauthorized, message: `no token: send one header "Authorization: Bearer TOKEN"`}
+}
+
+func (t Token) expired(now time.Time) bool {
+	return t.ExpiresAt != nil && !now.Before(*t.ExpiresAt)
 }
 
 // authorize checks that the token may do what needs the permission; "" needs none.

@@ -29,10 +29,13 @@ func traceRequests(provider trace.TracerProvider) echo.MiddlewareFunc {
 }
 
 // traceID returns the trace that the request is a part of, or "". Where nothing is traced here, the caller may have one.
-func traceID(r *http.Request) string {
-	span := trace.SpanContextFromContext(r.Context())
+func (r *requests) traceID(request *http.Request) string {
+	if !r.traced && len(request.Header["Traceparent"]) == 0 {
+		return ""
+	}
+	span := trace.SpanContextFromContext(request.Context())
 	if !span.HasTraceID() {
-		span = trace.SpanContextFromContext(traceparent.Extract(r.Context(), propagation.HeaderCarrier(r.Header)))
+		span = trace.SpanContextFromContext(traceparent.Extract(request.Context(), propagation.HeaderCarrier(request.Header)))
 	}
 	if !span.HasTraceID() {
 		return ""
@@ -75,7 +78,7 @@ type observedStore struct {
 }
 
 // Run implements Runs.
-func (s *observedStore) Run(ctx context.Context, key RunKey) (run *model.JobRun, err error) {
+func (s *observedStore) Run(ctx context.Context, key RunKey) (run *model.JobRun, final bool, err error) {
 	ctx, end := s.begin(ctx, "run")
 	defer func() { end(err) }()
 	return s.Store.Run(ctx, key)
@@ -86,6 +89,13 @@ func (s *observedStore) Token(ctx context.Context, hash TokenHash) (t Token, err
 	ctx, end := s.begin(ctx, "token")
 	defer func() { end(err) }()
 	return s.Store.Token(ctx, hash)
+}
+
+// Revision implements Revisions.
+func (s *observedStore) Revision(ctx context.Context) (number int64, err error) {
+	ctx, end := s.begin(ctx, "revision")
+	defer func() { end(err) }()
+	return s.Store.Revision(ctx)
 }
 
 // begin returns what is to be called when the query has ended.

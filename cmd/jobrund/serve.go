@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/jobruns/jobruns/server"
 )
@@ -19,6 +17,7 @@ func newServe() *cobra.Command {
 	var age time.Duration
 	var l listenOptions
 	var delay time.Duration
+	cache := size(64 << 20)
 	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -45,14 +44,15 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			log := newLog()
+			log, endLog := newLog()
+			defer endLog()
 			store, err := openStore(cmd)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
 			registry := newRegistry()
-			options.Metrics = registry
+			options.Metrics, options.Memory = registry, int(cache)
 			var endTraces func()
 			if options.Traces, endTraces, err = newTraces(ctx, log); err != nil {
 				return err
@@ -76,6 +76,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
+			// Little is in use, and would be collected many times a second: let some garbage pile up first. The pages of this
+			// are never touched, and so never there.
+			defer runtime.KeepAlive(make([]byte, 8<<20))
 			return server.Serve(later(ctx, delay), listener, handler, log)
 		},
 	}
@@ -85,6 +88,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.StringVar(&l.key, "tls-key", "", "file with the key of the certificate, in PEM")
 	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
 	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
+	flags.Var(&cache, "cache-size", "how much memory keeps answers with runs that have concluded, such as 64MiB; with 0, tokens are not kept either")
 	flags.DurationVar(&age, "retain", 0, "remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)")
 	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
 	adminFlag(cmd, &admin)
@@ -96,11 +100,4 @@ func later(ctx context.Context, d time.Duration) context.Context {
 	late, end := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(d, end) })
 	return late
-}
-
-func newLog() *slog.Logger {
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, nil))
 }

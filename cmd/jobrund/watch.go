@@ -85,7 +85,8 @@ func checkOptions(cmd *cobra.Command, options kubernetes.Options) error {
 func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Options) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	log := newLog()
+	log, endLog := newLog()
+	defer endLog()
 	klog.SetSlogLogger(slog.New(errorsOnly{log.Handler()}))
 	config, err := kubernetes.LoadConfig(kubeconfig)
 	if err != nil {

@@ -32,7 +32,7 @@ func (s *Store) Await(ctx context.Context, key server.RunKey, enough <-chan stru
 	}
 	for {
 		// What concludes before this look is seen here, and what concludes after it is told, for the watch has begun.
-		run, err := s.Run(ctx, key)
+		run, _, err := s.Run(ctx, key)
 		if err != nil || run.Concluded {
 			return run, err
 		}

@@ -208,7 +208,7 @@ func testLease(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	wantStatus := func(want model.JobRunStatus) {
 		t.Helper()
-		run, err := s.Run(t.Context(), key(running()))
+		run, _, err := s.Run(t.Context(), key(running()))
 		if err != nil || run.Status != want || run.Concluded != (want != model.Running) {
 			t.Errorf("%+v, %v; want %s", run, err, want)
 		}
@@ -220,7 +220,7 @@ func testLease(t *testing.T, on engineUnderTest) {
 	age(t, s, leaseTime)
 	wantStatus(model.Failed)
 
-	run, err := s.Run(t.Context(), key(running()))
+	run, _, err := s.Run(t.Context(), key(running()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestLeaseOfAnEarlierBoot(t *testing.T) {
 	if _, err := s.db.Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
 		t.Fatal(err)
 	}
-	if run, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.Failed {
+	if run, _, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.Failed {
 		t.Errorf("%+v, %v", run, err)
 	}
 }

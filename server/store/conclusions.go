@@ -74,7 +74,7 @@ func (f *conclusions) tell(rows *sql.Rows) error {
 	for rows.Next() {
 		var seq int64
 		var key server.RunKey
-		run, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
+		run, _, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
 		if err != nil {
 			return err
 		}

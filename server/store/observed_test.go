@@ -46,7 +46,7 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 			s, _ := on.open(t)
 			put(t, s, test.first)
 			put(t, s, test.second)
-			run, err := s.Run(t.Context(), key(test.first))
+			run, _, err := s.Run(t.Context(), key(test.first))
 			if err != nil || run.RunName != test.want {
 				t.Errorf("%v, the %v one is stored, want the %s", err, run, test.want)
 			}
@@ -71,7 +71,7 @@ func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 		wantRun(t, s, r)
 	}
 	age(t, s, 2*leaseTime)
-	if run, err := s.Run(t.Context(), key(records[0])); err != nil || run.Status != model.Failed {
+	if run, _, err := s.Run(t.Context(), key(records[0])); err != nil || run.Status != model.Failed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
 	wantRun(t, s, records[1])
@@ -108,7 +108,7 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 	}
 	all.Wait()
 	for i := range runs {
-		run, err := s.Run(t.Context(), key(record(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		run, _, err := s.Run(t.Context(), key(record(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 		if err != nil || run.Completions != versions-1 || !run.Concluded {
 			t.Errorf("%+v, %v", run, err)
 		}

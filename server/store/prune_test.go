@@ -93,7 +93,7 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 	age(t, s, leaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
 	age(t, s, 10*leaseTime)
-	run, err := s.Run(t.Context(), key(running(withID("a"))))
+	run, _, err := s.Run(t.Context(), key(running(withID("a"))))
 	if err != nil || run.Status != model.Failed {
 		t.Fatalf("%+v, %v", run, err)
 	}

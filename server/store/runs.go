@@ -92,27 +92,37 @@ func (e engine) replaceRun() string {
 }
 
 // Run implements server.Runs.
-func (s *Store) Run(ctx context.Context, key server.RunKey) (*model.JobRun, error) {
+func (s *Store) Run(ctx context.Context, key server.RunKey) (run *model.JobRun, final bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	run, err := scanRun(s.db.QueryRowContext(ctx,
+	run, final, err = scanRun(s.db.QueryRowContext(ctx,
 		"SELECT id, "+runFields+", "+s.lapsedSince()+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
 		key.Team, key.Project, key.Job, key.Run))
-	return run, classify(err)
+	return run, final, classify(err)
 }
 
-// scanRun scans an id, runFields and lapsedSince, after the others. Returns nil if it fails.
-func scanRun(row interface{ Scan(...any) error }, others ...any) (*model.JobRun, error) {
-	run := new(model.JobRun)
+// Revision implements server.Revisions.
+func (s *Store) Revision(ctx context.Context) (number int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	err = s.db.QueryRowContext(ctx, "SELECT number FROM revision").Scan(&number)
+	return number, classify(err)
+}
+
+// scanRun scans an id, runFields and lapsedSince, after the others, and returns the run as it is, and whether that is how
+// it was stored to be for good. Returns nil if it fails.
+func scanRun(row interface{ Scan(...any) error }, others ...any) (run *model.JobRun, final bool, err error) {
+	run = new(model.JobRun)
 	var started int64
 	var concluded, lapsed sql.Null[int64]
 	if err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed,
 		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &lapsed)...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
+	final = run.Concluded
 	settle(run, lapsed)
-	return run, nil
+	return run, final, nil
 }
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
@@ -126,7 +136,7 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]server.Record
 	var records []server.Record
 	for rows.Next() {
 		r := server.Record{Source: source}
-		run, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
+		run, _, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
 		if err != nil {
 			return nil, classify(err)
 		}

@@ -53,7 +53,7 @@ func reopen(t *testing.T, url string) *Store {
 
 func wantRun(t *testing.T, s *Store, want server.Record) {
 	t.Helper()
-	got, err := s.Run(t.Context(), key(want))
+	got, _, err := s.Run(t.Context(), key(want))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on engineUnderTest) {
 		{Team: "default", Project: "default-project", Job: "example-job", Run: "D34582A4"},
 		{},
 	} {
-		if _, err := s.Run(t.Context(), k); !errors.Is(err, server.ErrNotFound) {
+		if _, _, err := s.Run(t.Context(), k); !errors.Is(err, server.ErrNotFound) {
 			t.Errorf("%v: %v, want ErrNotFound", k, err)
 		}
 	}
@@ -329,7 +329,7 @@ func testClosedStoreIsUnavailable(t *testing.T, on engineUnderTest) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, runErr := s.Run(t.Context(), key(record()))
+	_, _, runErr := s.Run(t.Context(), key(record()))
 	_, tokenErr := s.Token(t.Context(), server.TokenHash{})
 	_, tokensErr := s.Tokens(t.Context())
 	_, pruneErr := s.Prune(t.Context(), time.Now())
@@ -363,7 +363,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"sqlite:" + directory:        "is a directory",
 		"sqlite:/nowhere/jobruns.db": "no such file or directory",
 		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                               "not a SQLite database",
-		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 3: use a newer version",
+		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)"): "has schema 99, this program knows 4: use a newer version",
 		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                          "belongs to another program",
 		"sqlite:" + write("file", "") + "/below.db":                                                           "not a directory",
 	} {

@@ -36,6 +36,8 @@ var behaviour = map[string]func(*testing.T, engineUnderTest){
 	"PruneEndsWithItsContext":                   testPruneEndsWithItsContext,
 	"ManyPrune":                                 testManyPrune,
 	"AwaitARunThatIsPruned":                     testAwaitARunThatIsPruned,
+	"Revision":                                  testRevision,
+	"Final":                                     testFinal,
 }
 
 // engineUnderTest makes stores that are not there yet.

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server"
+)
+
+func revisionOf(t *testing.T, s *Store) int64 {
+	t.Helper()
+	n, err := s.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// testRevision changes something in each step, and tells whether that is a change of what does not change by itself.
+func testRevision(t *testing.T, on engineUnderTest) {
+	s, url := on.open(t)
+	other := reopen(t, url) // whoever changes something
+	exec := func(statement string) func() error {
+		return func() error { _, err := other.db.ExecContext(t.Context(), statement); return err }
+	}
+	put := func(change ...func(*server.Record)) func() error {
+		return func() error { return other.PutRun(t.Context(), record(change...)) }
+	}
+	goesOn := func(r *server.Record) {
+		r.Leased = true
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
+	}
+	another := func(r *server.Record) { r.Run.ID = "another" }
+	secondAttempt := func(r *server.Record) { r.Run.Completions = 2 }
+	token := func() error {
+		return other.CreateToken(t.Context(), server.TokenHash{1}, server.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
+	}
+	imports := func() error {
+		return other.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
+			_ = yield(record(), nil) && yield(record(another, secondAttempt), nil)
+		})
+	}
+	prune := func() error { _, err := other.Prune(t.Context(), time.Now()); return err }
+	for _, step := range []struct {
+		name    string
+		do      func() error
+		changes bool
+	}{
+		{"a run begins", put(goesOn), false},
+		{"its recorder vouches for it", put(goesOn), false},
+		{"it concludes", put(), false},
+		{"it is recorded again", put(), false},
+		{"it is recorded otherwise", put(secondAttempt), true},
+		{"it goes on", put(goesOn), true},
+		{"and concludes", put(), false},
+		{"another run is imported", put(another), false},
+		{"both are imported again, one otherwise", imports, true},
+		{"both are imported again as they are", imports, false},
+		{"a run that goes on is removed", func() error {
+			return errors.Join(put(goesOn, func(r *server.Record) { r.Run.ID = "third" })(), exec("DELETE FROM runs WHERE concluded = 0")())
+		}, false},
+		{"a run changes by plain SQL", exec("UPDATE runs SET run_name = 'changed' WHERE id = 'another'"), true},
+		{"a run gets another id", exec("UPDATE runs SET id = 'renamed' WHERE id = 'another'"), true},
+		{"nothing is old enough", func() error { _, err := other.Prune(t.Context(), started); return err }, false},
+		{"all are removed", prune, true},
+		{"nothing is left", prune, false},
+		{"a token is created", token, false},
+		{"a token is changed", exec("UPDATE tokens SET expires_at = 1"), true},
+		{"a token is revoked", func() error { return other.RevokeToken(t.Context(), "n") }, true},
+	} {
+		before := revisionOf(t, s)
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if changed := revisionOf(t, s) != before; changed != step.changes {
+			t.Errorf("%s: another revision: %t, want %t", step.name, changed, step.changes)
+		}
+	}
+}
+
+// testFinal tells runs that are final from those that only look as if they had concluded.
+func testFinal(t *testing.T, on engineUnderTest) {
+	s, _ := on.open(t)
+	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {
+		r := record(func(r *server.Record) { r.Run.ID = name })
+		if name != "concluded" {
+			r.Leased = name == "lapsed"
+			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.Running, model.Yes, model.No
+		}
+		if err := s.PutRun(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if name == "lapsed" {
+			age(t, s, 2*leaseTime)
+		}
+		run, final, err := s.Run(t.Context(), key(r))
+		if err != nil || final != want || run.Concluded != (name != "running") {
+			t.Errorf("%s: %+v, final %t, %v", name, run, final, err)
+		}
+	}
+}
