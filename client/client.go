@@ -36,9 +36,10 @@ type Client struct {
 	api        api.Client
 	http       http.Client
 	token      string
-	userAgent  string
 	maxRetries int
 	rootCAs    *x509.CertPool
+
+	userAgent, authorization []string // headers, of which the latter has the token
 }
 
 // Option changes what [New] makes.
@@ -57,7 +58,9 @@ func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = 
 func WithRootCAs(pool *x509.CertPool) Option { return func(c *Client) { c.rootCAs = pool } }
 
 // WithUserAgent replaces the User-Agent header.
-func WithUserAgent(userAgent string) Option { return func(c *Client) { c.userAgent = userAgent } }
+func WithUserAgent(userAgent string) Option {
+	return func(c *Client) { c.userAgent = []string{userAgent} }
+}
 
 // WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never. [Client.WaitForJobRun]
 // goes on all the same.
@@ -74,12 +77,13 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	c := &Client{
 		// Connections of its own: a request given up closes the idle ones.
 		http:       *cleanhttp.DefaultPooledClient(),
-		userAgent:  "jobruns-client (+https://github.com/jobruns/jobruns)",
+		userAgent:  []string{"jobruns-client (+https://github.com/jobruns/jobruns)"},
 		maxRetries: 4,
 	}
 	for _, opt := range opts {
 		opt(c)
 	}
+	c.authorization = []string{"Bearer " + c.token}
 	if c.rootCAs != nil {
 		if err := c.trust(c.rootCAs); err != nil {
 			return nil, err
@@ -172,10 +176,13 @@ func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer
 	}
 	var answer *http.Response
 	var err error
-	if ref.Team == "" {
-		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, &model.GetJobRunParams{Prefer: prefer})
-	} else {
+	switch {
+	case ref.Team != "":
 		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run, &model.GetTeamJobRunParams{Prefer: prefer})
+	case prefer != nil:
+		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, &model.GetJobRunParams{Prefer: prefer})
+	default:
+		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, nil)
 	}
 	return result(c, answer, err, decodeRun)
 }
@@ -190,11 +197,14 @@ func (c *Client) Login(ctx context.Context) (*Response, error) {
 	return resp, err
 }
 
+// setHeaders sets those that are the same for each request, to values that nobody changes.
 func (c *Client) setHeaders(_ context.Context, req *http.Request) error {
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.userAgent)
+	req.Header["Accept"] = acceptJSON
+	req.Header["User-Agent"] = c.userAgent
 	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+		req.Header["Authorization"] = c.authorization
 	}
 	return nil
 }
+
+var acceptJSON = []string{"application/json"}

@@ -28,9 +28,9 @@ func decodeRun(body []byte) (*model.JobRun, error) {
 	case answer.Data.Status == "":
 		return nil, errors.New("not a job run: there is no data.status")
 	}
-	run := answer.Data.JobRun
+	run := &answer.Data.JobRun
 	run.ConcludedAt = answer.Data.ConcludedAt.at
-	return &run, nil
+	return run, nil
 }
 
 // decodeLogin takes any JSON object: the status has said already that the token is valid.
@@ -50,8 +50,9 @@ type optionalTime struct{ at *time.Time }
 
 // UnmarshalJSON reads an RFC 3339 time, "" or null.
 func (t *optionalTime) UnmarshalJSON(b []byte) error {
-	if string(b) == `""` {
+	if string(b) == `""` || string(b) == "null" {
 		return nil
 	}
-	return json.Unmarshal(b, &t.at)
+	t.at = new(time.Time)
+	return t.at.UnmarshalJSON(b)
 }

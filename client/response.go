@@ -1,8 +1,6 @@
 package client
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,11 +31,7 @@ func result[T any](c *Client, answer *http.Response, err error, decode func([]by
 		return nil, nil, err
 	}
 	resp := &Response{Response: answer, RequestID: answer.Header.Get("X-Request-Id"), RateLimit: rateLimit(answer.Header)}
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, nil, err
-	}
-	answer.Body = io.NopCloser(bytes.NewReader(body))
+	body := answer.Body.(*content).bytes
 	if answer.StatusCode != http.StatusOK {
 		return nil, resp, c.newError(resp, body, "")
 	}
@@ -50,8 +44,17 @@ func result[T any](c *Client, answer *http.Response, err error, decode func([]by
 
 func rateLimit(h http.Header) RateLimit {
 	var r RateLimit
-	r.Limit, _ = strconv.Atoi(h.Get("X-Ratelimit-Limit"))
-	r.Remaining, _ = strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
+	r.Limit = number(h.Get("X-Ratelimit-Limit"))
+	r.Remaining = number(h.Get("X-Ratelimit-Remaining"))
 	r.Reset, _ = parseSeconds(h.Get("X-Ratelimit-Reset"))
 	return r
+}
+
+// number returns 0 for what is none.
+func number(s string) int {
+	if s == "" {
+		return 0 // without an error, which would take memory
+	}
+	n, _ := strconv.Atoi(s)
+	return n
 }

@@ -96,6 +96,9 @@ func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 // parseSeconds reads a number of seconds that is not negative. What a [time.Duration] cannot hold is a century.
 func parseSeconds(s string) (time.Duration, bool) {
 	const century = 100 * 365 * 24 * 60 * 60
+	if s == "" {
+		return 0, false // without an error, which would take memory
+	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, false

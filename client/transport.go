@@ -21,36 +21,61 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
 
-// do sends the request, again if need be. The body of the answer has been read whole.
+// do sends the request, again if need be. The body of the answer has been read whole, into a *content.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	retryable, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, err
 	}
 	retryable.SetResponseHandler(buffer)
-	tries := &tries{left: c.maxRetries}
-	rc := retryablehttp.Client{
+	var sending struct {
+		tries
+		retryablehttp.Client
+	}
+	sending.left = c.maxRetries
+	sending.Client = retryablehttp.Client{
 		HTTPClient:   &c.http,
 		RetryMax:     c.maxRetries,
-		CheckRetry:   tries.check,
-		Backoff:      tries.backoff,
+		CheckRetry:   sending.check,
+		Backoff:      sending.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return rc.Do(retryable)
+	return sending.Do(retryable)
 }
+
+// content is a body that has been read, and is there to be read once more.
+type content struct {
+	bytes.Reader
+	bytes []byte
+}
+
+// Close implements io.Closer. Nothing is left to be closed.
+func (*content) Close() error { return nil }
 
 // buffer reads the body while the request can still be tried again, and leaves a copy in its place.
 func buffer(resp *http.Response) error {
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := readBody(resp)
 	if len(body) > maxBody {
 		body, err = body[:maxBody], errTooLarge
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	read := &content{bytes: body}
+	read.Reset(body)
+	resp.Body = read
 	if err != nil && resp.StatusCode == http.StatusOK { // of an error, half an explanation is better than none
 		return fmt.Errorf("%s %s: %w", resp.Request.Method, resp.Request.URL, err)
 	}
 	return nil
+}
+
+// readBody reads as much as tells that there is more than maxBody, into memory of the size that the answer has said.
+func readBody(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
+		return io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	}
+	body := make([]byte, resp.ContentLength)
+	n, err := io.ReadFull(resp.Body, body)
+	return body[:n], err
 }
 
 // sameServer keeps a request, and the token with it, from following a redirect to another scheme, host or port:

@@ -1,0 +1,108 @@
+package client
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+const benchmarkAnswer = `{"data":{"id":"d34582a4-35bd-4c71-8e7c-e36999b88723","active":0,"backoffLimit":0,"completions":1,"concluded":true,"failed":0,` +
+	`"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":0,"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}` + "\n"
+
+// newCountingServer answers every request with the run, and counts the connections. It takes no memory for a request, so
+// that what a benchmark finds is what callers take.
+func newCountingServer(t testing.TB) (url string, connections *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	connections = new(atomic.Int64)
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(benchmarkAnswer), benchmarkAnswer)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			go func() {
+				defer conn.Close()
+				for request := bufio.NewReader(conn); ; {
+					switch line, err := request.ReadSlice('\n'); {
+					case err != nil:
+						return
+					case len(line) == len("\r\n"):
+						if _, err := conn.Write(answer); err != nil {
+							return
+						}
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String(), connections
+}
+
+func TestConnectionIsUsedAgain(t *testing.T) {
+	url, connections := newCountingServer(t)
+	c, err := New(url, WithToken("token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, _, err := c.GetJobRun(t.Context(), RunRef{Project: "p", Job: "j", Run: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("100 requests after each other took %d connections", n)
+	}
+}
+
+// BenchmarkGetJobRun measures a request, beside one written by hand with http.Client and json.Unmarshal.
+func BenchmarkGetJobRun(b *testing.B) {
+	url, _ := newCountingServer(b)
+	c, err := New(url, WithToken("token"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("client", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			run, _, err := c.GetJobRun(b.Context(), RunRef{Project: "p", Job: "j", Run: "r"})
+			if err != nil || !run.Concluded {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("baseline", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url+"/v1/projects/p/jobs/j/runs/r", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer token")
+			request.Header.Set("Accept", "application/json")
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				b.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			response.Body.Close()
+			var answer model.JobRunResult
+			if err != nil || json.Unmarshal(body, &answer) != nil || !answer.Data.Concluded {
+				b.Fatal(err)
+			}
+		}
+	})
+}
