@@ -15,8 +15,8 @@ import (
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // importRuns imports runs run0, run1, ... of job j in project p, running or concluded.
@@ -143,7 +143,7 @@ func benchmarkWakeUp(b *testing.B, url string) {
 	a := newAPI(b, url)
 	put := func(i int, concluded bool) {
 		now := time.Now()
-		r := server.Record{Team: server.DefaultTeam, Project: "p", Job: "j", Run: model.JobRun{ID: fmt.Sprint("run", i),
+		r := stored.Record{Team: stored.DefaultTeam, Project: "p", Job: "j", Run: model.JobRun{ID: fmt.Sprint("run", i),
 			RunName: "j", Active: model.Yes, Status: model.Running, StartedAt: now}}
 		if concluded {
 			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.No, true, &now

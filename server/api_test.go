@@ -16,6 +16,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // api is a handler over a fake store, whose every answer is held against the document, and whose log is searched for
@@ -37,7 +38,7 @@ func newAPI(t testing.TB) *api {
 		TB:     t,
 		log:    log,
 		logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		store:  &fakeStore{runs: map[server.RunKey]model.JobRun{}, tokens: map[server.TokenHash]server.Token{}},
+		store:  &fakeStore{runs: map[stored.RunKey]model.JobRun{}, tokens: map[stored.TokenHash]stored.Token{}},
 	}
 	handler, err := server.New(a.store, a.logger, server.Options{})
 	if err != nil {
@@ -56,8 +57,8 @@ func newFilledAPI(t testing.TB) (*api, string) {
 }
 
 // token stores a token, and returns its secret.
-func (a *api) token(token server.Token) string {
-	secret, hash := server.NewSecret()
+func (a *api) token(token stored.Token) string {
+	secret, hash := stored.NewSecret()
 	a.store.tokens[hash] = token
 	a.secrets = append(a.secrets, secret)
 	return secret

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // authentication finds out whose request it is, and limits how many a token may make and how often an address may be
@@ -42,7 +43,7 @@ func (a *authentication) authenticate(c *call) error {
 	}
 	g := guess{from: source(c.remote), hash: sha256.Sum256([]byte(secret))}
 	known, token, here := a.bearers.kept(g.hash, c.revision, g.from)
-	if token != nil && token.expired(c.begin) {
+	if token != nil && expired(token, c.begin) {
 		token = nil // the store may know better
 	}
 	if token == nil || !here {
@@ -57,18 +58,18 @@ func (a *authentication) authenticate(c *call) error {
 
 // admit returns the token, which it looks up if it is nil, unless the address has been wrong too often.
 // Returns errors as authenticate does.
-func (a *authentication) admit(c *call, g guess, token *Token) (*Token, error) {
+func (a *authentication) admit(c *call, g guess, token *stored.Token) (*stored.Token, error) {
 	if err := a.guesses.check(g, c.begin); err != nil {
 		return nil, err
 	}
 	if token == nil {
 		found, err := a.tokens.Token(c.Request().Context(), g.hash)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, stored.ErrNotFound):
 			err = &problem{error: ErrUnauthorized, message: "the token is not valid"}
 		case err != nil:
 			return nil, err
-		case found.expired(c.begin):
+		case expired(&found, c.begin):
 			err = &problem{error: ErrUnauthorized, message: "the token has expired"}
 		}
 		if err != nil {
@@ -128,7 +129,7 @@ var guessLimit = RateLimit{Requests: 60, Window: time.Minute}
 // guess is a token that came from an address, valid or not.
 type guess struct {
 	from netip.Addr
-	hash TokenHash
+	hash stored.TokenHash
 }
 
 // guesses makes guessing tokens slow. From an address that has been wrong too often no more tokens are looked up, but for

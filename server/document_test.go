@@ -16,13 +16,14 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // readPermission is the one that the reference names for the run's details.
 const readPermission = "Project > Jobs > General > Read"
 
 // exampleKey is where the tests store the run of the reference.
-var exampleKey = server.RunKey{
+var exampleKey = stored.RunKey{
 	Team:    "team",
 	Project: "default-project",
 	Job:     "example-job",
@@ -50,8 +51,8 @@ func exampleRun(t testing.TB) model.JobRun {
 }
 
 // allowed is a token that may see the example run.
-func allowed() server.Token {
-	return server.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
+func allowed() stored.Token {
+	return stored.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
 }
 
 var readDocument = sync.OnceValues(server.Document)
@@ -126,18 +127,18 @@ func operationOf(t testing.TB, id string) operation {
 }
 
 // runPath returns the path of a run without its team.
-func runPath(t testing.TB, key server.RunKey) string {
+func runPath(t testing.TB, key stored.RunKey) string {
 	t.Helper()
 	return operationOf(t, "getJobRun").path(pathValues(key))
 }
 
 // teamRunPath returns the path of a run with its team.
-func teamRunPath(t testing.TB, key server.RunKey) string {
+func teamRunPath(t testing.TB, key stored.RunKey) string {
 	t.Helper()
 	return operationOf(t, "getTeamJobRun").path(pathValues(key))
 }
 
-func pathValues(key server.RunKey) map[string]string {
+func pathValues(key stored.RunKey) map[string]string {
 	return map[string]string{"teamId": key.Team, "projectId": key.Project, "jobId": key.Job, "runId": key.Run}
 }
 

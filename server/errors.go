@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // The errors that a handler, a store or a check may return, alone or wrapped. Each becomes the status beside it in the
@@ -23,13 +24,9 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden means that the token may not do this.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound means that what was asked for does not exist.
-	ErrNotFound = errors.New("not found")
 	// ErrTooManyRequests means that the token has used up its requests for now, or that too many tokens that are not
 	// valid came from the caller's address.
 	ErrTooManyRequests = errors.New("too many requests")
-	// ErrUnavailable means that the store cannot be reached for now.
-	ErrUnavailable = errors.New("the store cannot be reached")
 )
 
 // statuses maps errors to statuses, and to the header that the contract wants with that status, whose value a problem
@@ -42,9 +39,9 @@ var statuses = []struct {
 	{err: ErrBadRequest, status: http.StatusBadRequest},
 	{err: ErrUnauthorized, status: http.StatusUnauthorized, header: echo.HeaderWWWAuthenticate, value: "Bearer"},
 	{err: ErrForbidden, status: http.StatusForbidden},
-	{err: ErrNotFound, status: http.StatusNotFound},
+	{err: stored.ErrNotFound, status: http.StatusNotFound},
 	{err: ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
-	{err: ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
+	{err: stored.ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 
 // statusCallerLeft is the status, in the log, the metrics and the traces, of a request that failed because its caller left

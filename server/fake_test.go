@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // fakeStore is a store in memory. It remembers each look-up of a run, because most answers must come without any.
@@ -24,9 +25,9 @@ type fakeStore struct {
 	left chan error
 
 	mu      sync.Mutex
-	runs    map[server.RunKey]model.JobRun
-	tokens  map[server.TokenHash]server.Token
-	lookups []server.RunKey
+	runs    map[stored.RunKey]model.JobRun
+	tokens  map[stored.TokenHash]stored.Token
+	lookups []stored.RunKey
 
 	revision   int64 // of runs and tokens, for a test to change
 	onRevision func() error
@@ -35,7 +36,7 @@ type fakeStore struct {
 
 var _ server.Store = (*fakeStore)(nil)
 
-func (s *fakeStore) Run(_ context.Context, key server.RunKey) (*model.JobRun, bool, error) {
+func (s *fakeStore) Run(_ context.Context, key stored.RunKey) (*model.JobRun, bool, error) {
 	s.mu.Lock()
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
@@ -54,7 +55,7 @@ func (s *fakeStore) Revision(context.Context) (int64, error) {
 	return s.revision, nil
 }
 
-func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
+func (s *fakeStore) Await(ctx context.Context, key stored.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
 	run, _, err := s.Run(ctx, key)
 	if err != nil || run.Concluded {
 		return run, err
@@ -72,7 +73,7 @@ func (s *fakeStore) Await(ctx context.Context, key server.RunKey, enough <-chan 
 	return run, err
 }
 
-func (s *fakeStore) Token(_ context.Context, hash server.TokenHash) (server.Token, error) {
+func (s *fakeStore) Token(_ context.Context, hash stored.TokenHash) (stored.Token, error) {
 	return find(s, s.onToken, s.tokens, hash)
 }
 
@@ -88,13 +89,13 @@ func find[K comparable, V any](s *fakeStore, hook func() error, all map[K]V, key
 	defer s.mu.Unlock()
 	found, ok := all[key]
 	if !ok {
-		return none, server.ErrNotFound
+		return none, stored.ErrNotFound
 	}
 	return found, nil
 }
 
 // takeLookups returns the runs that were looked up since it was last called.
-func (s *fakeStore) takeLookups() []server.RunKey {
+func (s *fakeStore) takeLookups() []stored.RunKey {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.lookups

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/VictoriaMetrics/fastcache"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // finalAnswers keeps the encoded answers with final runs, in memory that does not count as the heap's and of which there
@@ -21,7 +22,7 @@ func newFinalAnswers(bytes int) *finalAnswers {
 }
 
 // write answers with the run if there is an answer of the revision, and returns false if not.
-func (f *finalAnswers) write(c *call, key RunKey) (bool, error) {
+func (f *finalAnswers) write(c *call, key stored.RunKey) (bool, error) {
 	if f.cache == nil || c.revision == nil {
 		return false, nil
 	}
@@ -45,7 +46,7 @@ func (f *finalAnswers) write(c *call, key RunKey) (bool, error) {
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 // put keeps an answer, which must have been read after the store was asked for its revision.
-func (f *finalAnswers) put(revision *seenRevision, key RunKey, body []byte) {
+func (f *finalAnswers) put(revision *seenRevision, key stored.RunKey, body []byte) {
 	if f.cache != nil && revision != nil {
 		f.cache.Set(appendKey(nil, revision.number, key), body)
 	}
@@ -55,7 +56,7 @@ func (f *finalAnswers) put(revision *seenRevision, key RunKey, body []byte) {
 const keySpace = 256
 
 // appendKey appends what tells answers apart. Answers of an earlier revision are not found any more. No ID has a slash.
-func appendKey(buffer []byte, revision int64, key RunKey) []byte {
+func appendKey(buffer []byte, revision int64, key stored.RunKey) []byte {
 	buffer = binary.LittleEndian.AppendUint64(buffer, uint64(revision))
 	for _, part := range [...]string{key.Team, key.Project, key.Job, key.Run} {
 		buffer = append(append(buffer, part...), '/')

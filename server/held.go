@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // held is what a handler returns in place of an answer that is to wait for a run to conclude.
 type held struct {
-	key  RunKey
+	key  stored.RunKey
 	wait time.Duration
 }
 

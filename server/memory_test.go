@@ -13,6 +13,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // inMemory calls the test in a bubble, whose time passes only when all wait, with an api that keeps answers and tokens in
@@ -113,22 +114,22 @@ func TestKeptAnswerIsTheSame(t *testing.T) {
 // Whoever may not see a run does not see one that is kept, and is told the same.
 func TestKeptAnswerIsNotForEverybody(t *testing.T) {
 	inMemory(t, func(a *api, _ string) {
-		other := func(change func(*server.Token)) string {
+		other := func(change func(*stored.Token)) string {
 			token := allowed()
 			change(&token)
 			return a.token(token)
 		}
 		path := runPath(t, exampleKey)
 		a.want(a.get(path, ""), 401)
-		a.want(a.get(path, other(func(t *server.Token) { t.Permissions = nil })), 403)
-		a.want(a.get(path, other(func(t *server.Token) { t.Projects = []string{"other"} })), 403)
-		a.want(a.get(path, other(func(t *server.Token) { t.Teams = []string{"other"} })), 404)
-		a.want(a.get(path, other(func(t *server.Token) { t.Teams = append(t.Teams, "other") })), 400)
-		a.want(a.get(teamRunPath(t, exampleKey), other(func(t *server.Token) { t.Teams = []string{"other"} })), 403)
-		a.want(a.get(path, other(func(*server.Token) {})), 200)
+		a.want(a.get(path, other(func(t *stored.Token) { t.Permissions = nil })), 403)
+		a.want(a.get(path, other(func(t *stored.Token) { t.Projects = []string{"other"} })), 403)
+		a.want(a.get(path, other(func(t *stored.Token) { t.Teams = []string{"other"} })), 404)
+		a.want(a.get(path, other(func(t *stored.Token) { t.Teams = append(t.Teams, "other") })), 400)
+		a.want(a.get(teamRunPath(t, exampleKey), other(func(t *stored.Token) { t.Teams = []string{"other"} })), 403)
+		a.want(a.get(path, other(func(*stored.Token) {})), 200)
 		for _, parameter := range []string{"projectId", "jobId", "runId"} {
-			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "other")), other(func(*server.Token) {})), 404)
-			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "-")), other(func(*server.Token) {})), 400)
+			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "other")), other(func(*stored.Token) {})), 404)
+			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "-")), other(func(*stored.Token) {})), 400)
 		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // observe gives the api a registry, and a recorder of spans.
@@ -146,7 +147,7 @@ func TestCallerWhoLeavesIsNoFailure(t *testing.T) {
 				if prefer == nil { // as a database answers that is told to stop
 					a.store.onRun = func() error {
 						time.Sleep(time.Second)
-						return server.ErrUnavailable
+						return stored.ErrUnavailable
 					}
 				}
 				s := a.serve()
@@ -176,7 +177,7 @@ func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
 		if asked++; asked == 1 {
 			return nil
 		}
-		return server.ErrUnavailable
+		return stored.ErrUnavailable
 	}
 	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
 	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1, "revision": 0, "run": 0, "token": 0})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/jobruns/jobruns/server/stored"
 	"github.com/labstack/echo/v4"
 )
 
@@ -76,7 +77,7 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 			if err := o.authenticate(call); err != nil {
 				return err
 			}
-			if err := call.token.authorize(o.permission); err != nil {
+			if err := authorize(call.token, o.permission); err != nil {
 				return err
 			}
 		}
@@ -103,13 +104,13 @@ func (o *operation) team(c *call, path pathValues) (string, error) {
 	if team == "" && project == "" {
 		return "", nil
 	}
-	return c.token.team(o.permission, team, project)
+	return teamOf(c.token, o.permission, team, project)
 }
 
 // writeKept answers with a run if that answer is kept, and returns false if not. What is kept has a path within the
 // contract, for it was answered before.
 func (o *operation) writeKept(c *call, path pathValues) (bool, error) {
-	key := RunKey{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
+	key := stored.RunKey{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
 	if key.Run == "" || c.revision == nil || !o.parameters.acceptHeaders(c.Request().Header) {
 		return false, nil
 	}

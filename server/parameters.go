@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // parameters are those of an operation, prepared.
@@ -124,7 +125,7 @@ func newPathValues(c echo.Context) (pathValues, error) {
 	for i := range p.names {
 		var err error
 		if p.values[i], err = url.PathUnescape(p.values[i]); err != nil {
-			return pathValues{}, ErrNotFound
+			return pathValues{}, stored.ErrNotFound
 		}
 	}
 	return p, nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // forEachParameter runs the test once for every path parameter of every operation of the document.
@@ -147,7 +147,7 @@ func TestWellFormedParameter(t *testing.T) {
 }
 
 // keyWith returns the key with one part replaced, which a path parameter names.
-func keyWith(key server.RunKey, parameter, value string) server.RunKey {
+func keyWith(key stored.RunKey, parameter, value string) stored.RunKey {
 	part := map[string]*string{
 		"teamId": &key.Team, "projectId": &key.Project, "jobId": &key.Job, "runId": &key.Run,
 	}[parameter]

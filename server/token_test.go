@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 func TestNewSecret(t *testing.T) {
@@ -15,7 +15,7 @@ func TestNewSecret(t *testing.T) {
 	var zeros, ones [32]byte
 	seen := map[string]bool{}
 	for range 100 {
-		secret, hash := server.NewSecret()
+		secret, hash := stored.NewSecret()
 		if hash != sha256.Sum256([]byte(secret)) {
 			t.Fatal("the hash is not that of the secret")
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // newRunningAPI returns an api whose example run has not concluded, and the secret of a token that may see it.
@@ -151,7 +151,7 @@ func TestWhatDoesNotExistIsNotWaitedFor(t *testing.T) {
 // The store is asked when the request comes, and again to wait.
 func TestTroubleWhileTheAnswerIsHeld(t *testing.T) {
 	for status, trouble := range map[int]func() error{
-		http.StatusServiceUnavailable:  func() error { return server.ErrUnavailable },
+		http.StatusServiceUnavailable:  func() error { return stored.ErrUnavailable },
 		http.StatusInternalServerError: func() error { panic("at the disco") },
 	} {
 		a, secret := newRunningAPI(t)

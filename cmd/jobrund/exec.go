@@ -14,6 +14,7 @@ import (
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/record/command"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 func newExec() *cobra.Command {
@@ -49,7 +50,7 @@ asked to end.`,
 	flags.SetInterspersed(false) // what follows the command is the command's
 	flags.StringVar(&c.Project, "project", "", "project that the job belongs to (required)")
 	flags.StringVar(&c.Job, "job", "", "job that this is a run of (required)")
-	flags.StringVar(&c.Team, "team", server.DefaultTeam, "team that the project belongs to")
+	flags.StringVar(&c.Team, "team", stored.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
 	flags.DurationVar(&c.Backoff, "backoff", 10*time.Second, "delay before the second attempt; doubles each time, up to 6m")
 	require(cmd, "project", "job")
@@ -79,7 +80,7 @@ func checkID(schema *openapi3.Schema, flag, value string) error {
 
 // runCommand returns the command's exit status as an error.
 func runCommand(cmd *cobra.Command, c *command.Command) error {
-	var recorded server.Record // the latest state
+	var recorded stored.Record // the latest state
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrund: %v\n", err) }
 	recorder := command.NewRecorder(
@@ -87,7 +88,7 @@ func runCommand(cmd *cobra.Command, c *command.Command) error {
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrund: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})
-	c.Record = func(r server.Record) {
+	c.Record = func(r stored.Record) {
 		announce.Do(func() { fmt.Fprintf(os.Stderr, "jobrund: run %s\n", r.Run.ID) })
 		recorded = r
 		recorder.Record(r)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 func newImport() *cobra.Command {
@@ -62,9 +63,9 @@ all are imported or none. A run that is in the store already is replaced.`,
 }
 
 // counted counts what the sequence yields, and shows the number on a terminal.
-func counted(records iter.Seq2[server.Record, error], count *int) iter.Seq2[server.Record, error] {
+func counted(records iter.Seq2[stored.Record, error], count *int) iter.Seq2[stored.Record, error] {
 	visible := term.IsTerminal(int(os.Stderr.Fd()))
-	return func(yield func(server.Record, error) bool) {
+	return func(yield func(stored.Record, error) bool) {
 		for record, err := range records {
 			if err == nil {
 				*count++

@@ -11,17 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // running returns a record of a run that has not concluded, with the changes.
-func running(change ...func(*server.Record)) server.Record {
-	return record(append([]func(*server.Record){func(r *server.Record) {
+func running(change ...func(*stored.Record)) stored.Record {
+	return record(append([]func(*stored.Record){func(r *stored.Record) {
 		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: r.Run.RunName, Status: model.Running, StartedAt: started}
 	}}, change...)...)
 }
 
-func put(t *testing.T, s *Store, r server.Record) {
+func put(t *testing.T, s *Store, r stored.Record) {
 	t.Helper()
 	if err := s.PutRun(t.Context(), r); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ type awaited struct {
 }
 
 // await begins to wait, and returns when the store knows of it.
-func await(ctx context.Context, t *testing.T, s *Store, r server.Record, enough <-chan struct{}) <-chan awaited {
+func await(ctx context.Context, t *testing.T, s *Store, r stored.Record, enough <-chan struct{}) <-chan awaited {
 	t.Helper()
 	done := make(chan awaited, 1)
 	before := s.waiters()
@@ -59,7 +59,7 @@ func (s *Store) waiters() int {
 	return n
 }
 
-func wantAwaited(t *testing.T, done <-chan awaited, want server.Record) {
+func wantAwaited(t *testing.T, done <-chan awaited, want stored.Record) {
 	t.Helper()
 	got := <-done
 	if diff := cmp.Diff(&want.Run, got.run); got.err != nil || diff != "" {
@@ -71,7 +71,7 @@ func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTes
 	for name, conclude := range map[string]func(*testing.T, *Store){
 		"recorded": func(t *testing.T, s *Store) { put(t, s, record()) },
 		"imported": func(t *testing.T, s *Store) {
-			err := s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) { yield(record(), nil) })
+			err := s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) { yield(record(), nil) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTes
 // TestAwaitWithANoteThatIsGone is about what happens when more have concluded at once than are kept: those who wait have
 // to look for themselves.
 func TestAwaitWithANoteThatIsGone(t *testing.T) {
-	other := func(r *server.Record) { r.Job = "other" }
+	other := func(r *stored.Record) { r.Job = "other" }
 	s, url := sqliteUnderTest.open(t)
 	put(t, s, running())
 	put(t, s, running(other))
@@ -106,7 +106,7 @@ func TestAwaitWithANoteThatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []server.Record{record(), record(other)} {
+	for _, r := range []stored.Record{record(), record(other)} {
 		if _, err := tx.Exec("INSERT INTO runs ("+runColumns+") VALUES ("+placeholders(1, runColumnCount)+") "+s.replaceRun(), values(r)...); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func testAwaitReturnsAtOnceWhatCannotChange(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	put(t, s, record())
 	wantAwaited(t, await(t.Context(), t, s, record(), nil), record())
-	if got := <-await(t.Context(), t, s, record(func(r *server.Record) { r.Job = "other" }), nil); !errors.Is(got.err, server.ErrNotFound) {
+	if got := <-await(t.Context(), t, s, record(func(r *stored.Record) { r.Job = "other" }), nil); !errors.Is(got.err, stored.ErrNotFound) {
 		t.Errorf("no such run: %v, want ErrNotFound", got.err)
 	}
 }
@@ -148,7 +148,7 @@ func testAwaitEnds(t *testing.T, on engineUnderTest) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-done; !errors.Is(got.err, server.ErrUnavailable) {
+	if got := <-done; !errors.Is(got.err, stored.ErrUnavailable) {
 		t.Errorf("after the store was closed: %v, want ErrUnavailable", got.err)
 	}
 	s.watcher.mu.Lock()
@@ -162,8 +162,8 @@ func testAwaitEnds(t *testing.T, on engineUnderTest) {
 func testManyAwait(t *testing.T, on engineUnderTest) {
 	const runs = 50
 	s, url := on.open(t)
-	id := func(i int) func(*server.Record) {
-		return func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) }
+	id := func(i int) func(*stored.Record) {
+		return func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) }
 	}
 	for i := range runs {
 		put(t, s, running(id(i)))
@@ -199,7 +199,7 @@ func age(t *testing.T, s *Store, by time.Duration) {
 	}
 }
 
-func leased(r server.Record) server.Record {
+func leased(r stored.Record) stored.Record {
 	r.Leased = true
 	return r
 }
@@ -242,7 +242,7 @@ func testLease(t *testing.T, on engineUnderTest) {
 
 	// Nobody vouches for what is imported.
 	put(t, s, leased(running()))
-	err = s.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) { yield(running(), nil) })
+	err = s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) { yield(running(), nil) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // watchInterval is how often a watch asks SQLite what others have written: SQLite tells nobody by itself.
@@ -73,7 +73,7 @@ func (f *conclusions) tell(rows *sql.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		var seq int64
-		var key server.RunKey
+		var key stored.RunKey
 		run, _, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
 		if err != nil {
 			return err

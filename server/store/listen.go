@@ -9,8 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // followPostgres listens to what a trigger notifies of, on one of the connections.
@@ -45,7 +44,7 @@ func (s *Store) listen(ctx context.Context, conn *pgx.Conn, begun func()) error 
 			if err := json.Unmarshal([]byte(notification.Payload), &key); err != nil {
 				return err
 			}
-			s.watcher.tell(server.RunKey{Team: key[0], Project: key[1], Job: key[2], Run: key[3]}, nil)
+			s.watcher.tell(stored.RunKey{Team: key[0], Project: key[1], Job: key[2], Run: key[3]}, nil)
 		case !pgconn.Timeout(err) || ctx.Err() != nil:
 			return err
 		default:

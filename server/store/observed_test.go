@@ -12,23 +12,23 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // observed returns what was observed in a cluster.
-func observed(version int64, r server.Record) server.Record {
+func observed(version int64, r stored.Record) stored.Record {
 	r.Source, r.Version = "cluster", version
 	return r
 }
 
 // testAnOlderObservationDoesNotReplaceANewerOne stores two records of a run, one after the other.
 func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderTest) {
-	named := func(name string, r server.Record) server.Record {
+	named := func(name string, r stored.Record) stored.Record {
 		r.Run.RunName = name
 		return r
 	}
 	for name, test := range map[string]struct {
-		first, second server.Record
+		first, second stored.Record
 		want          string
 	}{
 		"newer":                               {observed(7, named("first", running())), observed(8, named("second", running())), "second"},
@@ -56,9 +56,9 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 
 func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	var records []server.Record
+	var records []stored.Record
 	for i := range 2*batch + 1 {
-		records = append(records, observed(int64(i), running(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		records = append(records, observed(int64(i), running(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 	}
 	records[0].Leased = true
 	if err := s.PutRuns(t.Context(), nil); err != nil {
@@ -91,9 +91,9 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 		writer := reopen(t, url)
 		all.Go(func() {
 			for version := range versions {
-				var records []server.Record
+				var records []stored.Record
 				for i := range runs {
-					r := running(func(r *server.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
+					r := running(func(r *stored.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
 					if version == versions-1 {
 						r.Run.Status, r.Run.Concluded, r.Run.ConcludedAt = model.Success, true, &concludedAt
 					}
@@ -108,7 +108,7 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 	}
 	all.Wait()
 	for i := range runs {
-		run, _, err := s.Run(t.Context(), key(record(func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		run, _, err := s.Run(t.Context(), key(record(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 		if err != nil || run.Completions != versions-1 || !run.Concluded {
 			t.Errorf("%+v, %v", run, err)
 		}
@@ -117,18 +117,18 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 
 func testUnconcluded(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	id := func(id string) func(*server.Record) {
-		return func(r *server.Record) { r.Run.ID = id }
+	id := func(id string) func(*stored.Record) {
+		return func(r *stored.Record) { r.Run.ID = id }
 	}
 	elsewhere := observed(3, running(id("elsewhere")))
 	elsewhere.Source = "another cluster"
-	want := []server.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
+	want := []stored.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
 	for _, r := range append(want, elsewhere, running(id("not observed")), observed(4, record(id("concluded")))) {
 		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
 		put(t, s, r)
 	}
 	got, err := s.Unconcluded(t.Context(), "cluster")
-	slices.SortFunc(got, func(a, b server.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
+	slices.SortFunc(got, func(a, b stored.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, unconcluded (-want +got):\n%s", err, diff)
 	}

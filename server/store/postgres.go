@@ -15,9 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jobruns/jobruns/server/stored"
 	"github.com/pressly/goose/v3"
-
-	"github.com/jobruns/jobruns/server"
 )
 
 // A lease counts on the database's clock, which is the same for all machines.
@@ -150,7 +149,7 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 }
 
 // importPostgres first collects the runs in a temporary table, so that nobody waits until the last run has been read.
-func importPostgres(ctx context.Context, s *Store, records iter.Seq2[server.Record, error]) error {
+func importPostgres(ctx context.Context, s *Store, records iter.Seq2[stored.Record, error]) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/e2e/postgres"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 func TestPostgreSQL(t *testing.T) {
@@ -88,7 +88,7 @@ func testPrivileges(t *testing.T, pg *postgres.Server) {
 	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
 	reader := reopen(t, as(t, owner, "reader", "x"))
 	wantRun(t, reader, running())
-	if _, err := reader.Token(t.Context(), server.TokenHash{}); !errors.Is(err, server.ErrNotFound) {
+	if _, err := reader.Token(t.Context(), stored.TokenHash{}); !errors.Is(err, stored.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 	if err := reader.PutRun(t.Context(), record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
@@ -135,15 +135,15 @@ func testServerIsStartedAgain(t *testing.T, pg *postgres.Server) {
 	put(t, s, running())
 	interrupted := await(t.Context(), t, s, running(), nil)
 	pg.Stop(t)
-	if got := <-interrupted; !errors.Is(got.err, server.ErrUnavailable) {
+	if got := <-interrupted; !errors.Is(got.err, stored.ErrUnavailable) {
 		t.Errorf("%+v, %v, want ErrUnavailable", got.run, got.err)
 	}
 	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), record())} {
-		if !errors.Is(err, server.ErrUnavailable) {
+		if !errors.Is(err, stored.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
 	}
-	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, server.ErrUnavailable) {
+	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, stored.ErrUnavailable) {
 		t.Errorf("Await: %v, want ErrUnavailable", err)
 	}
 	pg.Restart(t)
@@ -159,7 +159,7 @@ func TestListeningStartsAgain(t *testing.T) {
 	url := pg.NewDatabase(t)
 	s, other := reopen(t, url), reopen(t, url)
 	for i := range 20 {
-		id := func(r *server.Record) { r.Run.ID = fmt.Sprint("run", i) }
+		id := func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) }
 		put(t, s, running(id))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := await(ctx, t, s, running(id), nil)

@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
-func withID(id string) func(*server.Record) {
-	return func(r *server.Record) { r.Run.ID = id }
+func withID(id string) func(*stored.Record) {
+	return func(r *stored.Record) { r.Run.ID = id }
 }
 
-func concluding(at time.Time) func(*server.Record) {
-	return func(r *server.Record) { r.Run.ConcludedAt = &at }
+func concluding(at time.Time) func(*stored.Record) {
+	return func(r *stored.Record) { r.Run.ConcludedAt = &at }
 }
 
 func wantPruned(t *testing.T, s *Store, before time.Time, want int) {
@@ -54,13 +54,13 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	wantPruned(t, s, time.Now(), 0)
 	limit := concludedAt
-	failed := func(r *server.Record) {
+	failed := func(r *stored.Record) {
 		r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.Failed, model.Yes, model.No
 	}
-	for _, r := range []server.Record{
+	for _, r := range []stored.Record{
 		record(withID("before"), concluding(limit.Add(-time.Second))),
 		record(withID("before-failed"), concluding(limit.Add(-time.Hour)), failed),
-		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *server.Record) { r.Team = "zzz" }),
+		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *stored.Record) { r.Team = "zzz" }),
 		observed(1, record(withID("before-observed"), concluding(limit.Add(-time.Second)))),
 		record(withID("then"), concluding(limit)),
 		record(withID("after"), concluding(limit.Add(time.Second))),
@@ -89,7 +89,7 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
 	put(t, s, leased(running(withID("a"))))
-	put(t, s, leased(running(withID("starts-later"), func(r *server.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
+	put(t, s, leased(running(withID("starts-later"), func(r *stored.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
 	age(t, s, leaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
 	age(t, s, 10*leaseTime)
@@ -110,8 +110,8 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 }
 
 // old yields runs that concluded one second after another.
-func old(runs int) iter.Seq2[server.Record, error] {
-	return func(yield func(server.Record, error) bool) {
+func old(runs int) iter.Seq2[stored.Record, error] {
+	return func(yield func(stored.Record, error) bool) {
 		for i := range runs {
 			if !yield(record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
 				return
@@ -154,7 +154,7 @@ func testManyPrune(t *testing.T, on engineUnderTest) {
 		})
 		all.Go(func() {
 			for j := range rounds {
-				some := []server.Record{running(withID(fmt.Sprint(i, "-", j)))}
+				some := []stored.Record{running(withID(fmt.Sprint(i, "-", j)))}
 				for k := range again { // runs that the others remove
 					some = append(some, record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
 				}
@@ -192,7 +192,7 @@ func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-done; !errors.Is(got.err, server.ErrNotFound) {
+	if got := <-done; !errors.Is(got.err, stored.ErrNotFound) {
 		t.Errorf("%+v, %v; want ErrNotFound", got.run, got.err)
 	}
 }

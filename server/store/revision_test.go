@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 func revisionOf(t *testing.T, s *Store) int64 {
@@ -25,20 +25,20 @@ func testRevision(t *testing.T, on engineUnderTest) {
 	exec := func(statement string) func() error {
 		return func() error { _, err := other.db.ExecContext(t.Context(), statement); return err }
 	}
-	put := func(change ...func(*server.Record)) func() error {
+	put := func(change ...func(*stored.Record)) func() error {
 		return func() error { return other.PutRun(t.Context(), record(change...)) }
 	}
-	goesOn := func(r *server.Record) {
+	goesOn := func(r *stored.Record) {
 		r.Leased = true
 		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
 	}
-	another := func(r *server.Record) { r.Run.ID = "another" }
-	secondAttempt := func(r *server.Record) { r.Run.Completions = 2 }
+	another := func(r *stored.Record) { r.Run.ID = "another" }
+	secondAttempt := func(r *stored.Record) { r.Run.Completions = 2 }
 	token := func() error {
-		return other.CreateToken(t.Context(), server.TokenHash{1}, server.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
+		return other.CreateToken(t.Context(), stored.TokenHash{1}, stored.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
 	}
 	imports := func() error {
-		return other.ImportRuns(t.Context(), func(yield func(server.Record, error) bool) {
+		return other.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) {
 			_ = yield(record(), nil) && yield(record(another, secondAttempt), nil)
 		})
 	}
@@ -59,7 +59,7 @@ func testRevision(t *testing.T, on engineUnderTest) {
 		{"both are imported again, one otherwise", imports, true},
 		{"both are imported again as they are", imports, false},
 		{"a run that goes on is removed", func() error {
-			return errors.Join(put(goesOn, func(r *server.Record) { r.Run.ID = "third" })(), exec("DELETE FROM runs WHERE concluded = 0")())
+			return errors.Join(put(goesOn, func(r *stored.Record) { r.Run.ID = "third" })(), exec("DELETE FROM runs WHERE concluded = 0")())
 		}, false},
 		{"a run changes by plain SQL", exec("UPDATE runs SET run_name = 'changed' WHERE id = 'another'"), true},
 		{"a run gets another id", exec("UPDATE runs SET id = 'renamed' WHERE id = 'another'"), true},
@@ -84,7 +84,7 @@ func testRevision(t *testing.T, on engineUnderTest) {
 func testFinal(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {
-		r := record(func(r *server.Record) { r.Run.ID = name })
+		r := record(func(r *stored.Record) { r.Run.ID = name })
 		if name != "concluded" {
 			r.Leased = name == "lapsed"
 			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.Running, model.Yes, model.No

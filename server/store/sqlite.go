@@ -13,11 +13,10 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/jobruns/jobruns/server/stored"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
-
-	"github.com/jobruns/jobruns/server"
 )
 
 // A lease counts on the machine's clock that does not jump when the time of day is set, and stands still while the
@@ -148,7 +147,7 @@ func claim(ctx context.Context, db *sql.DB) error {
 
 // importSQLite first collects the runs in a temporary table, which lies in a file of its own that nobody else waits for,
 // so that others can write until the last run has been read.
-func importSQLite(ctx context.Context, s *Store, records iter.Seq2[server.Record, error]) error {
+func importSQLite(ctx context.Context, s *Store, records iter.Seq2[stored.Record, error]) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return err

@@ -14,10 +14,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
-
-var _ server.Store = (*Store)(nil)
 
 // ErrExists means that what was to be created is there already.
 var ErrExists = errors.New("exists already")
@@ -30,7 +28,7 @@ var migrations embed.FS
 
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
-// Every method returns an error that wraps server.ErrUnavailable when the database cannot be reached.
+// Every method returns an error that wraps stored.ErrUnavailable when the database cannot be reached.
 type Store struct {
 	engine
 	db      *sql.DB
@@ -45,7 +43,7 @@ type engine struct {
 	// skipLocked ends a query for rows that are to be removed, so that it passes over those that another is writing.
 	skipLocked string
 	// importAll stores what Store.ImportRuns is to store.
-	importAll func(ctx context.Context, s *Store, records iter.Seq2[server.Record, error]) error
+	importAll func(ctx context.Context, s *Store, records iter.Seq2[stored.Record, error]) error
 	// follow tells those who wait of what they wait for, until something is in the way. It calls begun as soon as nothing
 	// escapes it any more.
 	follow func(ctx context.Context, s *Store, begun func()) error
@@ -78,12 +76,12 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", url, err)
 	}
-	s := &Store{engine: engine, db: db, watcher: watcher{waiting: map[server.RunKey]map[*waiter]struct{}{}}}
+	s := &Store{engine: engine, db: db, watcher: watcher{waiting: map[stored.RunKey]map[*waiter]struct{}{}}}
 	s.open, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// Close gives the database up. Every later call fails with server.ErrUnavailable, and so does a call of Await that has
+// Close gives the database up. Every later call fails with stored.ErrUnavailable, and so does a call of Await that has
 // not returned yet.
 func (s *Store) Close() error {
 	defer s.end() // after the database, so that those who wait find it closed
@@ -97,18 +95,18 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // classify marks an error of the database as what it is for a caller.
-// Returns nil for nil, server.ErrNotFound for sql.ErrNoRows, an error that names the broken rule if a constraint of the
-// schema refused a value, and an error that wraps server.ErrUnavailable for anything else.
+// Returns nil for nil, stored.ErrNotFound for sql.ErrNoRows, an error that names the broken rule if a constraint of the
+// schema refused a value, and an error that wraps stored.ErrUnavailable for anything else.
 func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
-		return server.ErrNotFound
+		return stored.ErrNotFound
 	case isSQLiteConstraint(err) || isPostgresConstraint(err):
 		return fmt.Errorf("the contract does not allow this value: %w", err)
 	}
-	return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", stored.ErrUnavailable, err)
 }
 
 // isDuplicate reports whether the schema refused a value because there is the same already.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // leaseInterval is how often a watch looks for leases that have run out, and how long it rests when something is in the
@@ -77,7 +77,7 @@ func (l *lapses) look(ctx context.Context) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key server.RunKey
+		var key stored.RunKey
 		if err := rows.Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // maxBackoff bounds the delay between two attempts, as Kubernetes does
@@ -43,7 +43,7 @@ type Command struct {
 	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6 minutes.
 	Backoff time.Duration
 	// Record is told the state of the run: when it starts, after each attempt, and when it ends. It must not block.
-	Record func(server.Record)
+	Record func(stored.Record)
 	// Warn is told why an attempt could not start. It must not block.
 	Warn func(error)
 }
@@ -66,7 +66,7 @@ func (c *Command) Run() int {
 		StartedAt:    now(),
 	}
 	report := func() {
-		c.Record(server.Record{Team: c.Team, Project: c.Project, Job: c.Job, Run: run, Leased: true})
+		c.Record(stored.Record{Team: c.Team, Project: c.Project, Job: c.Job, Run: run, Leased: true})
 	}
 	report()
 	status := 0

@@ -13,15 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // runShell runs a shell script as a command and returns what was recorded and warned of.
-func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recorded []server.Record, warnings []error) {
+func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recorded []stored.Record, warnings []error) {
 	t.Helper()
 	c := Command{
 		Args: args, Team: "t", Project: "p", Job: "j", BackoffLimit: backoffLimit,
-		Record: func(r server.Record) { recorded = append(recorded, r) },
+		Record: func(r stored.Record) { recorded = append(recorded, r) },
 		Warn:   func(err error) { warnings = append(warnings, err) },
 	}
 	status = c.Run()
@@ -73,8 +73,8 @@ func TestStates(t *testing.T) {
 		t.Fatalf("status %d, %v", status, warnings)
 	}
 	first, end := recorded[0].Run, recorded[len(recorded)-1].Run.ConcludedAt
-	running := func(completions int) server.Record {
-		return server.Record{Team: "t", Project: "p", Job: "j", Leased: true, Run: model.JobRun{
+	running := func(completions int) stored.Record {
+		return stored.Record{Team: "t", Project: "p", Job: "j", Leased: true, Run: model.JobRun{
 			ID: first.ID, RunName: first.RunName, Active: model.Yes, BackoffLimit: 5, Completions: completions,
 			Status: model.Running, StartedAt: first.StartedAt,
 		}}
@@ -82,7 +82,7 @@ func TestStates(t *testing.T) {
 	succeeded := running(3)
 	succeeded.Run.Active, succeeded.Run.Succeeded, succeeded.Run.Status = model.No, model.Yes, model.Success
 	succeeded.Run.Concluded, succeeded.Run.ConcludedAt = true, end
-	if diff := cmp.Diff([]server.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
+	if diff := cmp.Diff([]stored.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(first.ID) {

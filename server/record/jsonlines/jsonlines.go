@@ -14,14 +14,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB.
 const maxLine = 64 << 10
 
-// line is the form of a line. The team is server.DefaultTeam where there is none.
+// line is the form of a line. The team is stored.DefaultTeam where there is none.
 type line struct {
 	TeamID    string       `json:"teamId"`
 	ProjectID string       `json:"projectId"`
@@ -30,7 +30,7 @@ type line struct {
 }
 
 // Marshal returns the line, without its end, from which Read reads the record.
-func Marshal(r server.Record) ([]byte, error) {
+func Marshal(r stored.Record) ([]byte, error) {
 	return json.Marshal(line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
 }
 
@@ -69,8 +69,8 @@ func exactly(schema openapi3.Schema) *openapi3.Schema {
 
 // Read yields the run of each line that is not blank, and stops after the first error, which names the line and the
 // rule that it breaks. It reads ahead, on all processors, while earlier runs are being dealt with.
-func (r *Reader) Read(from io.Reader) iter.Seq2[server.Record, error] {
-	return func(yield func(server.Record, error) bool) {
+func (r *Reader) Read(from io.Reader) iter.Seq2[stored.Record, error] {
+	return func(yield func(stored.Record, error) bool) {
 		done := make(chan struct{})
 		defer close(done)
 		for chunk := range r.chunks(from, done) {
@@ -88,24 +88,24 @@ var patterns = openapi3.SetSchemaRegexCompiler(func(expression string) (openapi3
 	return contract.CompilePattern(expression)
 })
 
-func (r *Reader) parse(text []byte) (server.Record, error) {
+func (r *Reader) parse(text []byte) (stored.Record, error) {
 	var value any
 	if err := json.Unmarshal(text, &value); err != nil {
-		return server.Record{}, fmt.Errorf("not JSON: %w", err)
+		return stored.Record{}, fmt.Errorf("not JSON: %w", err)
 	}
 	if err := r.schema.VisitJSON(value, patterns); err != nil {
-		return server.Record{}, explain(err)
+		return stored.Record{}, explain(err)
 	}
 	var l line
 	// What the schema lets through and the model does not: a day or a number that does not exist.
 	if err := json.Unmarshal(text, &l); err != nil {
-		return server.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		return stored.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if l.Run.Concluded != (l.Run.ConcludedAt != nil) {
-		return server.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
+		return stored.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
 	}
-	team := cmp.Or(l.TeamID, server.DefaultTeam)
-	return server.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
+	team := cmp.Or(l.TeamID, stored.DefaultTeam)
+	return stored.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
 }
 
 // explain names the field, and the rule by its keyword in the document.

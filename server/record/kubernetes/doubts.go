@@ -7,10 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jobruns/jobruns/server/stored"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-
-	"github.com/jobruns/jobruns/server"
 )
 
 const (
@@ -23,7 +22,7 @@ const (
 
 // doubt is a run that has not concluded, of which it is not certain that its Job is gone.
 type doubt struct {
-	record server.Record // as it was last known
+	record stored.Record // as it was last known
 	at     time.Time     // when the Job was deleted, if it is gone; zero if that is not known
 }
 
@@ -31,8 +30,8 @@ type doubt struct {
 type doubts struct {
 	mapping    mapping
 	connection *connection
-	put        func(server.Record)
-	followed   func(server.Record) bool // whether an informer has the run's Job
+	put        func(stored.Record)
+	followed   func(stored.Record) bool // whether an informer has the run's Job
 	log        *slog.Logger
 
 	mu   sync.Mutex
@@ -116,7 +115,7 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 // find returns the runs of those Jobs that exist, by their uid, as the API server knows them right now, and not as one of its
 // caches does (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list: no
 // resourceVersion). It takes no permission to read a single one.
-func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]server.Record, error) {
+func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]stored.Record, error) {
 	wanted := map[string]bool{}
 	selectors := map[string]bool{}
 	for _, one := range some {
@@ -126,7 +125,7 @@ func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[
 	if len(selectors) > findByName {
 		selectors = map[string]bool{"": true}
 	}
-	found := map[string]server.Record{}
+	found := map[string]stored.Record{}
 	for selector := range selectors {
 		options := metav1.ListOptions{FieldSelector: selector, Limit: pageSize}
 		for more := true; more; more = options.Continue != "" {

@@ -15,12 +15,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jobruns/jobruns/server/stored"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/jobruns/jobruns/server"
 )
 
 // event is a change of a Job; before is nil for a new one, and after for one that is gone.
@@ -222,19 +221,19 @@ func write(w http.ResponseWriter, value any) {
 	_, _ = w.Write(append(text, '\n')) // else the client has gone
 }
 
-// fakeStore keeps runs by the rules of server.Record.
+// fakeStore keeps runs by the rules of stored.Record.
 type fakeStore struct {
 	mu      sync.Mutex
 	changed *sync.Cond
-	runs    map[server.RunKey]server.Record
+	runs    map[stored.RunKey]stored.Record
 	failure error                       // of every call
-	refuse  func(server.Record) error   // of a single run
-	puts    [][]server.Record           // all that was asked for while it could be reached
+	refuse  func(stored.Record) error   // of a single run
+	puts    [][]stored.Record           // all that was asked for while it could be reached
 	hang    func(context.Context) error // of PutRuns
 }
 
-func newFakeStore(records ...server.Record) *fakeStore {
-	f := &fakeStore{runs: map[server.RunKey]server.Record{}}
+func newFakeStore(records ...stored.Record) *fakeStore {
+	f := &fakeStore{runs: map[stored.RunKey]stored.Record{}}
 	f.changed = sync.NewCond(&f.mu)
 	for _, r := range records {
 		f.runs[key(r)] = r
@@ -248,7 +247,7 @@ func (f *fakeStore) fail(err error) {
 	f.failure = err
 }
 
-func (f *fakeStore) PutRuns(ctx context.Context, records []server.Record) error {
+func (f *fakeStore) PutRuns(ctx context.Context, records []stored.Record) error {
 	if f.hang != nil {
 		if err := f.hang(ctx); err != nil {
 			return err
@@ -260,7 +259,7 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []server.Record) error 
 		return f.failure
 	}
 	f.puts = append(f.puts, records)
-	keys := map[server.RunKey]bool{}
+	keys := map[stored.RunKey]bool{}
 	for _, r := range records {
 		if keys[key(r)] {
 			panic(fmt.Sprintf("put twice at once: %+v", r))
@@ -281,10 +280,10 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []server.Record) error 
 	return nil
 }
 
-func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]server.Record, error) {
+func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]stored.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var records []server.Record
+	var records []stored.Record
 	for _, r := range f.runs {
 		if r.Source == source && !r.Run.Concluded {
 			records = append(records, r)
@@ -294,7 +293,7 @@ func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]server.Reco
 }
 
 // await waits until the run is as it should be, and returns it.
-func (f *fakeStore) await(k server.RunKey, ok func(server.Record) bool) server.Record {
+func (f *fakeStore) await(k stored.RunKey, ok func(stored.Record) bool) stored.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {

@@ -14,12 +14,11 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/jobruns/jobruns/server/stored"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/jobruns/jobruns/server"
 )
 
 // Options say which Jobs to record, and how.
@@ -158,7 +157,7 @@ func (w *Watcher) updated(before, after any) {
 }
 
 // same reports whether two states of a run differ in nothing but their version.
-func same(a, b server.Record) bool {
+func same(a, b stored.Record) bool {
 	aEnd, bEnd := a.Run.ConcludedAt, b.Run.ConcludedAt
 	a.Run.ConcludedAt, b.Run.ConcludedAt, a.Version, b.Version = nil, nil, 0, 0
 	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
@@ -191,7 +190,7 @@ func (w *Watcher) lost(last *observation) {
 
 // catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted while nobody watched.
 func (w *Watcher) catchUp(ctx context.Context) {
-	known, listed := map[server.RunKey]bool{}, map[string]int64{}
+	known, listed := map[stored.RunKey]bool{}, map[string]int64{}
 	for namespace, informer := range w.informers {
 		again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
 			listed[namespace] = version(informer.LastSyncResourceVersion())
@@ -208,7 +207,7 @@ func (w *Watcher) catchUp(ctx context.Context) {
 	}
 	w.synced.Store(true)
 	w.log.Info("synced", "jobs", len(known))
-	var records []server.Record
+	var records []stored.Record
 	failed := false
 	again(ctx, func(ctx context.Context) bool {
 		limited, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -220,7 +219,7 @@ func (w *Watcher) catchUp(ctx context.Context) {
 		}
 		return err == nil
 	})
-	records = slices.DeleteFunc(records, func(r server.Record) bool {
+	records = slices.DeleteFunc(records, func(r stored.Record) bool {
 		namespace, watched := w.watched(r.Project)
 		// The informer tells what becomes of a Job that was listed, and of one that is newer than the list, whose run
 		// another watcher has stored.
@@ -242,7 +241,7 @@ func (w *Watcher) watched(namespace string) (informer string, ok bool) {
 }
 
 // followed reports whether an informer has the run's Job.
-func (w *Watcher) followed(record server.Record) bool {
+func (w *Watcher) followed(record stored.Record) bool {
 	namespace, watched := w.watched(record.Project)
 	if !watched {
 		return false

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // defaultBackoffLimit is what an unset backoffLimit means
@@ -26,7 +26,7 @@ type mapping struct {
 }
 
 // record returns the run that the Job is.
-func (m mapping) record(job *batchv1.Job) server.Record {
+func (m mapping) record(job *batchv1.Job) stored.Record {
 	run := model.JobRun{
 		ID:           string(job.UID),
 		BackoffLimit: defaultBackoffLimit,
@@ -55,7 +55,7 @@ func (m mapping) record(job *batchv1.Job) server.Record {
 	} else if failed := condition(job, batchv1.JobFailed); failed != nil {
 		run = conclude(run, model.Failed, failed.LastTransitionTime.Time)
 	}
-	return server.Record{
+	return stored.Record{
 		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job.ResourceVersion),
 	}
 }
@@ -75,7 +75,7 @@ func (m mapping) job(job *batchv1.Job) string {
 
 // gone returns the run as it is after its Job has gone without a conclusion: failed, at that time, or right now if it is
 // the zero time, and at the earliest when it started.
-func gone(record server.Record, at time.Time) server.Record {
+func gone(record stored.Record, at time.Time) stored.Record {
 	if at.IsZero() {
 		at = time.Now()
 	}
@@ -124,7 +124,7 @@ func instant(t metav1.Time) time.Time {
 // observation is a state of a Job: the run that it is, and no more, for the Job itself takes ten times the memory. It is
 // what an informer keeps.
 type observation struct {
-	record          server.Record
+	record          stored.Record
 	resourceVersion string
 	deletedAt       time.Time // zero for a Job that nobody has deleted, and for one that does not say when
 }

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 // load reads a Job that was recorded from a cluster.
@@ -93,7 +93,7 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 			case model.Failed:
 				run.Failed = model.Yes
 			}
-			record := server.Record{
+			record := stored.Record{
 				Team: "platform", Project: "recorded", Job: job.Name, Run: run, Source: "kubernetes:test", Version: version(job.ResourceVersion),
 			}
 			if name == "cronjob-success" {
@@ -180,36 +180,36 @@ func TestMappingOfChangedJobs(t *testing.T) {
 	for name, test := range map[string]struct {
 		of     string
 		change func(*batchv1.Job)
-		check  func(server.Record) bool
+		check  func(stored.Record) bool
 	}{
 		"a backoff limit that is not set": {"running", func(j *batchv1.Job) { j.Spec.BackoffLimit = nil },
-			func(r server.Record) bool { return r.Run.BackoffLimit == 6 }},
+			func(r stored.Record) bool { return r.Run.BackoffLimit == 6 }},
 		"suspended, while pods are ending": {"running", func(j *batchv1.Job) { yes := true; j.Spec.Suspend = &yes },
-			func(r server.Record) bool { return r.Run.Active == model.No && r.Run.Status == model.Running }},
+			func(r stored.Record) bool { return r.Run.Active == model.No && r.Run.Status == model.Running }},
 		"complete without a completion time": {"success", func(j *batchv1.Job) { j.Status.CompletionTime = nil },
-			func(r server.Record) bool { return r.Run.ConcludedAt.Equal(at(t, "00:08:02")) }},
+			func(r stored.Record) bool { return r.Run.ConcludedAt.Equal(at(t, "00:08:02")) }},
 		"concluded with pods that are still active": {"success", func(j *batchv1.Job) { j.Status.Active = 2 },
-			func(r server.Record) bool { return r.Run.Active == model.No && r.Run.Succeeded == model.Yes }},
+			func(r stored.Record) bool { return r.Run.Active == model.No && r.Run.Succeeded == model.Yes }},
 		"a condition that is not true": {"success", func(j *batchv1.Job) {
 			for i := range j.Status.Conditions {
 				j.Status.Conditions[i].Status = "Unknown"
 			}
-		}, func(r server.Record) bool { return !r.Run.Concluded && r.Run.ConcludedAt == nil }},
+		}, func(r stored.Record) bool { return !r.Run.Concluded && r.Run.ConcludedAt == nil }},
 		"over before it started, by another clock": {"failed-deadline", func(j *batchv1.Job) {
 			j.Status.StartTime = &metav1.Time{Time: at(t, "00:10:00")}
-		}, func(r server.Record) bool { return r.Run.ConcludedAt.Equal(r.Run.StartedAt) }},
+		}, func(r stored.Record) bool { return r.Run.ConcludedAt.Equal(r.Run.StartedAt) }},
 		"fractions and zones": {"success", func(j *batchv1.Job) {
 			zone := time.FixedZone("", 3600)
 			j.Status.StartTime = &metav1.Time{Time: at(t, "00:08:01").Add(time.Second / 2).In(zone)}
 			j.Status.CompletionTime = &metav1.Time{Time: at(t, "00:08:03").Add(time.Second / 2).In(zone)}
-		}, func(r server.Record) bool {
+		}, func(r stored.Record) bool {
 			utc := r.Run.StartedAt.Location() == time.UTC && r.Run.ConcludedAt.Location() == time.UTC
 			return utc && r.Run.StartedAt.Equal(at(t, "00:08:01")) && r.Run.ConcludedAt.Equal(at(t, "00:08:03"))
 		}},
 		"a resource version that is no number": {"running", func(j *batchv1.Job) { j.ResourceVersion = "a7" },
-			func(r server.Record) bool { return r.Version == 0 }},
+			func(r stored.Record) bool { return r.Version == 0 }},
 		"a resource version of more than 64 bits": {"running", func(j *batchv1.Job) { j.ResourceVersion = strings.Repeat("9", 20) },
-			func(r server.Record) bool { return r.Version == 0 }},
+			func(r stored.Record) bool { return r.Version == 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := load(t, test.of)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/stored"
 )
 
 const (
@@ -25,17 +25,17 @@ const (
 // Store is where a watcher writes runs.
 type Store interface {
 	// PutRuns stores all the runs, of which no two have the same key, or none.
-	// Returns an error that wraps server.ErrUnavailable if the store cannot be reached, or another if a run breaks the
+	// Returns an error that wraps stored.ErrUnavailable if the store cannot be reached, or another if a run breaks the
 	// contract.
-	PutRuns(ctx context.Context, records []server.Record) error
+	PutRuns(ctx context.Context, records []stored.Record) error
 	// Unconcluded returns the runs last observed at the source that have not concluded.
-	// Returns an error that wraps server.ErrUnavailable if the store cannot be reached.
-	Unconcluded(ctx context.Context, source string) ([]server.Record, error)
+	// Returns an error that wraps stored.ErrUnavailable if the store cannot be reached.
+	Unconcluded(ctx context.Context, source string) ([]stored.Record, error)
 }
 
 // change is a state of a run that is to be stored.
 type change struct {
-	record server.Record
+	record stored.Record
 	since  time.Time // when the first state was observed that is not stored
 }
 
@@ -45,30 +45,30 @@ type writer struct {
 	log     *slog.Logger
 	metrics *metrics
 	more    chan struct{}          // full when there is something to write
-	refused map[server.RunKey]bool // the runs that go on whose refusal was logged
+	refused map[stored.RunKey]bool // the runs that go on whose refusal was logged
 	failure error                  // why the store cannot be reached; nil if it can
 
 	mu      sync.Mutex
-	pending map[server.RunKey]change
+	pending map[stored.RunKey]change
 	taken   int             // how many are being written
-	stored  []chan struct{} // to be closed when what is pending is stored
+	waiting []chan struct{} // to be closed when what is pending is stored
 }
 
 func newWriter(store Store, log *slog.Logger) *writer {
 	return &writer{
 		store: store, log: log,
 		more:    make(chan struct{}, 1),
-		refused: map[server.RunKey]bool{},
-		pending: map[server.RunKey]change{},
+		refused: map[stored.RunKey]bool{},
+		pending: map[stored.RunKey]change{},
 	}
 }
 
-func key(r server.Record) server.RunKey {
-	return server.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
+func key(r stored.Record) stored.RunKey {
+	return stored.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
 // put has the state written, unless a later one is to be written already. It does not wait.
-func (w *writer) put(record server.Record) {
+func (w *writer) put(record stored.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next := change{record, time.Now()}
@@ -79,7 +79,7 @@ func (w *writer) put(record server.Record) {
 	w.wake()
 }
 
-// merge returns what is to be stored of two changes of a run, by the rule of the store: see server.Record.
+// merge returns what is to be stored of two changes of a run, by the rule of the store: see stored.Record.
 func merge(before, next change) change {
 	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
 		return before
@@ -91,10 +91,10 @@ func merge(before, next change) change {
 func (w *writer) flushed() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	stored := make(chan struct{})
-	w.stored = append(w.stored, stored)
+	done := make(chan struct{})
+	w.waiting = append(w.waiting, done)
 	w.wake()
-	return stored
+	return done
 }
 
 func (w *writer) wake() {
@@ -142,18 +142,18 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // flush writes all that is pending. Returns false, and keeps what is not written, if the store cannot be reached.
 func (w *writer) flush(ctx context.Context) bool {
-	changes, stored := w.take()
+	changes, waiting := w.take()
 	for len(changes) > 0 {
 		chunk := changes[:min(chunkSize, len(changes))]
 		if err := w.write(ctx, chunk); err != nil {
-			w.giveBack(changes, stored)
+			w.giveBack(changes, waiting)
 			w.failed(ctx, err)
 			return false
 		}
 		changes = changes[len(chunk):]
 		w.written(chunk)
 	}
-	for _, done := range stored {
+	for _, done := range waiting {
 		close(done)
 	}
 	return true
@@ -166,13 +166,13 @@ func (w *writer) take() ([]change, []chan struct{}) {
 	for _, c := range w.pending {
 		changes = append(changes, c)
 	}
-	stored := w.stored
-	w.pending, w.stored, w.taken = map[server.RunKey]change{}, nil, len(changes) // the old map may be large
-	return changes, stored
+	waiting := w.waiting
+	w.pending, w.waiting, w.taken = map[stored.RunKey]change{}, nil, len(changes) // the old map may be large
+	return changes, waiting
 }
 
 // giveBack makes pending again what was taken and is not written, but for what has been overtaken.
-func (w *writer) giveBack(changes []change, stored []chan struct{}) {
+func (w *writer) giveBack(changes []change, waiting []chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range changes {
@@ -181,7 +181,7 @@ func (w *writer) giveBack(changes []change, stored []chan struct{}) {
 		}
 		w.pending[key(c.record)] = c
 	}
-	w.stored, w.taken = append(w.stored, stored...), 0
+	w.waiting, w.taken = append(w.waiting, waiting...), 0
 }
 
 func (w *writer) written(chunk []change) {
@@ -196,7 +196,7 @@ func (w *writer) written(chunk []change) {
 
 // write writes a chunk. Runs that the store refuses are left out. Returns an error if the store cannot be reached.
 func (w *writer) write(ctx context.Context, chunk []change) error {
-	records := make([]server.Record, len(chunk))
+	records := make([]stored.Record, len(chunk))
 	for i, c := range chunk {
 		records[i] = c.record
 	}
@@ -217,7 +217,7 @@ func (w *writer) write(ctx context.Context, chunk []change) error {
 }
 
 // putRuns returns why the store refuses the runs, or an error if it cannot be reached.
-func (w *writer) putRuns(ctx context.Context, records []server.Record) (refusal, err error) {
+func (w *writer) putRuns(ctx context.Context, records []stored.Record) (refusal, err error) {
 	limited, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	err = w.store.PutRuns(limited, records)
@@ -226,14 +226,14 @@ func (w *writer) putRuns(ctx context.Context, records []server.Record) (refusal,
 		w.metrics.written.Add(float64(len(records)))
 		w.succeeded()
 		return nil, nil
-	case errors.Is(err, server.ErrUnavailable), limited.Err() != nil:
+	case errors.Is(err, stored.ErrUnavailable), limited.Err() != nil:
 		return nil, err
 	}
 	return err, nil
 }
 
 // refuse drops a run that the store will never take.
-func (w *writer) refuse(record server.Record, err error) {
+func (w *writer) refuse(record stored.Record, err error) {
 	w.metrics.refused.Inc()
 	if !w.refused[key(record)] {
 		w.log.Error("run refused by the store", append(name(record), "error", err)...)
@@ -264,6 +264,6 @@ func (w *writer) succeeded() {
 }
 
 // name returns what the log says of a run.
-func name(r server.Record) []any {
+func name(r stored.Record) []any {
 	return []any{"project", r.Project, "job", r.Job, "run", r.Run.ID, "name", r.Run.RunName}
 }
