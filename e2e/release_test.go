@@ -56,7 +56,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s is another the second time, %v", file.Name(), err)
 		}
 	}
-	want := []string{"SHA256SUMS", "jobrund" + platform + ".cdx.json", "jobruns" + platform + ".tar.gz", "northflank" + platform + ".cdx.json"}
+	want := []string{"SHA256SUMS", "jobrund-server" + platform + ".cdx.json", "jobrund" + platform + ".cdx.json", "jobruns" + platform + ".tar.gz", "northflank" + platform + ".cdx.json"}
 	if !slices.Equal(names, want) {
 		t.Errorf("dist/ has %q, want %q", names, want)
 	}

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -22,5 +25,51 @@ func TestVersion(t *testing.T) {
 	cmd.Env = append(cmd.Env, "JOBRUND_VERSION=1.2.3")
 	if got := outcomeOf(t, cmd); got.status != 2 || !strings.Contains(got.stderr, "Available Commands:") {
 		t.Errorf("with JOBRUND_VERSION: %+v", got)
+	}
+}
+
+// TestProgramsBelongTogether runs jobrund alone, and where jobrund-server is somewhere else.
+func TestProgramsBelongTogether(t *testing.T) {
+	alone := filepath.Join(t.TempDir(), "jobrund")
+	text, err := os.ReadFile(filepath.Join(programs, "jobrund"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(alone, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := func(path string, args ...string) outcome {
+		cmd := program(t, "jobrund", args...)
+		cmd.Path = alone
+		cmd.Env = []string{"PATH=" + path}
+		return outcomeOf(t, cmd)
+	}
+	const missing = "jobrund: only exec works without the program jobrund-server: install it beside this one"
+	if got := run("/nowhere", "version"); got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, missing) {
+		t.Errorf("alone: %+v", got)
+	}
+	if got := run(os.Getenv("PATH"), "exec", "--store", newStore(t), "--project", "p", "--job", "j", "--", "true"); got.status != 0 {
+		t.Errorf("exec alone: %+v", got)
+	}
+	if got := run(programs, "version"); got.status != 0 || !strings.HasPrefix(got.stdout, "jobrund version ") {
+		t.Errorf("in the PATH: %+v", got)
+	}
+}
+
+// TestExecLinksLittle keeps what only a server needs out of the program that runs commands.
+func TestExecLinksLittle(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../cmd/jobrund").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "github.com/jobruns/jobruns/server/store\n") {
+		t.Error("jobrund does not link the store")
+	}
+	for dep := range strings.Lines(string(out)) {
+		for _, heavy := range []string{"github.com/labstack/", "github.com/getkin/", "github.com/prometheus/", "k8s.io/", "go.opentelemetry.io/"} {
+			if strings.HasPrefix(dep, heavy) {
+				t.Errorf("jobrund links %s", dep)
+			}
+		}
 	}
 }

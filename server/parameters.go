@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -38,7 +39,7 @@ func prepareParameters(item *openapi3.PathItem, op *openapi3.Operation) paramete
 			p.whole = false
 			continue
 		}
-		text, ok := contract.PrepareText(declared.Schema.Value)
+		text, ok := prepareText(declared.Schema.Value)
 		switch prepared := (parameter{declared.Name, declared.Required, text}); declared.In {
 		case openapi3.ParameterInPath:
 			p.path = append(p.path, prepared)
@@ -145,4 +146,28 @@ func (p pathValues) all() map[string]string {
 		all[name] = p.values[i]
 	}
 	return all
+}
+
+// prepareText returns what the schema says of a string, and false if it says more than of length and pattern: that is for
+// openapi3filter to interpret.
+func prepareText(schema *openapi3.Schema) (contract.Text, bool) {
+	rest := *schema
+	// What makes no difference.
+	rest.Title, rest.Description, rest.Example, rest.Extensions, rest.Origin = "", "", nil, nil, nil
+	// What is prepared.
+	rest.Type, rest.MinLength, rest.MaxLength, rest.Pattern = nil, 0, nil, ""
+	if !schema.Type.Is(openapi3.TypeString) || !reflect.DeepEqual(rest, openapi3.Schema{}) {
+		return contract.Text{}, false
+	}
+	text := contract.Text{Description: schema.Description, MinLength: int(schema.MinLength), MaxLength: -1}
+	if schema.MaxLength != nil {
+		text.MaxLength = int(*schema.MaxLength)
+	}
+	if schema.Pattern != "" {
+		var err error
+		if text.Pattern, err = contract.CompilePattern(schema.Pattern); err != nil {
+			return contract.Text{}, false
+		}
+	}
+	return text, true
 }

@@ -41,7 +41,6 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,24 +74,6 @@ func Document() (*openapi3.T, error) {
 	// kin-openapi would check each request's Host header against them.
 	doc.Servers = nil
 	return doc, nil
-}
-
-// IDSchema returns the schema of the contract's IDs, which says what form they have. It takes a small part of the time
-// that Document takes.
-func IDSchema() (*openapi3.Schema, error) {
-	text, err := gen.GetSpecJSON()
-	if err != nil {
-		return nil, fmt.Errorf("the contract: %w", err)
-	}
-	var doc struct {
-		Components struct {
-			Schemas struct{ ID *openapi3.Schema }
-		}
-	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("the contract: %w", err)
-	}
-	return doc.Components.Schemas.ID, nil
 }
 
 // Options are what a server can be told. The zero value is good for a test.

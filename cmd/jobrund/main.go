@@ -1,164 +1,41 @@
 // Command jobrund records runs of jobs and answers for them over HTTP.
+//
+// It does exec by itself, and hands all else over to the program jobrund-server beside it: what that links would make each
+// command that is recorded start three times as slowly.
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"os/exec"
+	"path/filepath"
+	"syscall"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"github.com/jobruns/jobruns/cmd/internal/version"
-	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 )
-
-// The exit statuses, besides 0 and what exec passes on.
-const (
-	exitError = 1
-	exitUsage = 2
-)
-
-// exitStatus ends the program with a status of its own and without a message.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
-// usageError is what a person typed wrong.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		jobrund.Main(jobrund.NewExec())
+	}
+	err := handOver()
+	fmt.Fprintf(os.Stderr, "jobrund: only exec works without the program jobrund-server: install it beside this one (%v)\n", err)
+	os.Exit(1)
 }
 
-func run(args []string) int {
-	root := newRoot()
-	root.SetArgs(args)
-	command, err := root.ExecuteC()
-	var status exitStatus
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &status):
-		return int(status)
-	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "jobrund: %v\nSee %s --help\n", err, command.CommandPath())
-		return exitUsage
+// handOver becomes jobrund-server, with the same arguments. Returns only if that fails.
+func handOver() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(os.Stderr, "jobrund: %v\n", err)
-	return exitError
-}
-
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "jobrund",
-		Short: "Record runs of jobs and answer for them over HTTP",
-		Long: `jobrund records runs of jobs in a store and answers the "get run details"
-endpoint of the Northflank API from it.
-
-Every flag can also be given as an environment variable, which its help names.`,
-		Example: `  jobrund exec --project default-project --job nightly-backup -- ./backup.sh
-  jobrund token create --name ci
-  jobrund serve`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.PersistentFlags().String("store", "sqlite:jobruns.db", "where runs and tokens are kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
-	root.AddCommand(newServe(), newExec(), newWatch(), newImport(), newPrune(), newToken())
-	version.Add(root)
-	root.InitDefaultCompletionCmd() // here, and not when it runs, so that it is prepared too
-	prepare(root)
-	return root
-}
-
-// prepare makes a command and those below it take their flags from the environment too, and tells wrong usage, which
-// cobra finds before a command runs, from what goes wrong later.
-func prepare(cmd *cobra.Command) {
-	fromEnvironment := func(f *pflag.Flag) { f.Usage += fmt.Sprintf(" [$%s]", variable(f)) }
-	cmd.PersistentFlags().VisitAll(fromEnvironment)
-	cmd.LocalNonPersistentFlags().VisitAll(fromEnvironment)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{err}
-			}
-			return nil
-		}
-	}
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := setFromEnvironment(cmd); err != nil {
+	program := filepath.Join(filepath.Dir(self), "jobrund-server")
+	if _, err := os.Stat(program); err != nil {
+		found, lookErr := exec.LookPath("jobrund-server")
+		if lookErr != nil {
 			return err
 		}
-		if err := cmd.ValidateRequiredFlags(); err != nil {
-			return usageError{err}
-		}
-		return nil
+		program = found
 	}
-	if !cmd.Runnable() {
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-			cmd.SetOut(cmd.ErrOrStderr()) // nobody asked for help
-			return errors.Join(cmd.Help(), exitStatus(exitUsage))
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		prepare(sub)
-	}
-}
-
-// arguments allows some arguments, each with the name that the command's usage gives it. The last may come again if
-// it ends with "...".
-func arguments(required int, names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) < required {
-			return fmt.Errorf("%s is missing", names[len(args)])
-		}
-		more := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
-		if len(args) > len(names) && !more {
-			return fmt.Errorf("unexpected argument %q", args[len(names)])
-		}
-		return nil
-	}
-}
-
-// variable is the environment variable of a flag.
-func variable(f *pflag.Flag) string {
-	return "JOBRUND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-}
-
-func setFromEnvironment(cmd *cobra.Command) error {
-	var errs []error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		value, ok := os.LookupEnv(variable(f))
-		if !ok || f.Changed || f.Name == "help" || f.Name == "version" {
-			return
-		}
-		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			errs = append(errs, usagef("%s=%q: %w", variable(f), value, err))
-		}
-	})
-	return errors.Join(errs...)
-}
-
-// require marks flags of the command as required.
-func require(cmd *cobra.Command, flags ...string) {
-	for _, flag := range flags {
-		if err := cmd.MarkFlagRequired(flag); err != nil {
-			panic(err) // there is no such flag
-		}
-	}
-}
-
-// openStore opens the store that the command's flags name.
-func openStore(cmd *cobra.Command) (*store.Store, error) {
-	url, err := cmd.Flags().GetString("store")
-	if err != nil {
-		return nil, err
-	}
-	return store.Open(cmd.Context(), url)
+	return syscall.Exec(program, os.Args, os.Environ())
 }

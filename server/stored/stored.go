@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -40,6 +41,19 @@ type Record struct {
 	// on the place of a conclusion. Source is "" for a recorder that knows the run for certain, which is always stored.
 	Source  string
 	Version int64
+}
+
+// Line is the form of a line of JSON that jobrund import reads. The team is DefaultTeam where there is none.
+type Line struct {
+	TeamID    string       `json:"teamId"`
+	ProjectID string       `json:"projectId"`
+	JobID     string       `json:"jobId"`
+	Run       model.JobRun `json:"run"`
+}
+
+// MarshalLine returns the line, without its end, from which the record is read again.
+func (r Record) MarshalLine() ([]byte, error) {
+	return json.Marshal(Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
 }
 
 // tokenPrefix lets a person, or a scanner for leaked secrets, see what a token is for.

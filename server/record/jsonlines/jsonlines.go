@@ -13,26 +13,12 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
 // maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB.
 const maxLine = 64 << 10
-
-// line is the form of a line. The team is stored.DefaultTeam where there is none.
-type line struct {
-	TeamID    string       `json:"teamId"`
-	ProjectID string       `json:"projectId"`
-	JobID     string       `json:"jobId"`
-	Run       model.JobRun `json:"run"`
-}
-
-// Marshal returns the line, without its end, from which Read reads the record.
-func Marshal(r stored.Record) ([]byte, error) {
-	return json.Marshal(line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
-}
 
 // Reader reads runs and checks each against the contract.
 type Reader struct {
@@ -96,7 +82,7 @@ func (r *Reader) parse(text []byte) (stored.Record, error) {
 	if err := r.schema.VisitJSON(value, patterns); err != nil {
 		return stored.Record{}, explain(err)
 	}
-	var l line
+	var l stored.Line
 	// What the schema lets through and the model does not: a day or a number that does not exist.
 	if err := json.Unmarshal(text, &l); err != nil {
 		return stored.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))

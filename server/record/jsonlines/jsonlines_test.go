@@ -63,7 +63,7 @@ func TestReadReturnsWhatIsWritten(t *testing.T) {
 	if diff := cmp.Diff([]stored.Record{want, unnamed}, records); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if line, err := Marshal(want); err != nil || string(line) != valid {
+	if line, err := want.MarshalLine(); err != nil || string(line) != valid {
 		t.Errorf("written again: %v\n got %s\nwant %s", err, line, valid)
 	}
 }
@@ -169,7 +169,7 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("the error does not name the line: %v", err)
 		}
 		for _, record := range records {
-			line, err := Marshal(record)
+			line, err := record.MarshalLine()
 			if err != nil {
 				t.Fatal(err)
 			}

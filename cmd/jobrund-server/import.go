@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
 	"github.com/jobruns/jobruns/server/stored"
@@ -26,7 +27,7 @@ func newImport() *cobra.Command {
 with the eleven fields of a run. Each line is checked against the contract, and either
 all are imported or none. A run that is in the store already is replaced.`,
 		Example: "  jobrund import runs.jsonl",
-		Args:    arguments(0, "FILE"),
+		Args:    jobrund.Arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, name := io.Reader(os.Stdin), "standard input"
 			if len(args) == 1 && args[0] != "-" {
@@ -45,7 +46,7 @@ all are imported or none. A run that is in the store already is replaced.`,
 			if err != nil {
 				return err
 			}
-			store, err := openStore(cmd)
+			store, err := jobrund.OpenStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server"
 )
 
@@ -31,22 +32,22 @@ Several servers may do so in one store.
 
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
-		Args:    arguments(0),
+		Args:    jobrund.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (l.certificate == "") != (l.key == "") {
-				return usagef("--tls-cert and --tls-key go together")
+				return jobrund.Usagef("--tls-cert and --tls-key go together")
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
-				return usagef("--retain %s: must be positive", age)
+				return jobrund.Usagef("--retain %s: must be positive", age)
 			}
 			if delay < 0 {
-				return usagef("--shutdown-delay must not be negative")
+				return jobrund.Usagef("--shutdown-delay must not be negative")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := openStore(cmd)
+			store, err := jobrund.OpenStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -31,12 +32,12 @@ not get smaller, and needs no VACUUM to be used again.
 A Job that is still in its cluster is recorded again by jobrund watch, and removed by
 the next prune.`,
 		Example: "  jobrund prune --older-than 2160h",
-		Args:    arguments(0),
+		Args:    jobrund.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if age <= 0 {
-				return usagef("--older-than %s: must be positive", age)
+				return jobrund.Usagef("--older-than %s: must be positive", age)
 			}
-			s, err := openStore(cmd)
+			s, err := jobrund.OpenStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -50,7 +51,7 @@ the next prune.`,
 		},
 	}
 	cmd.Flags().DurationVar(&age, "older-than", 0, "how long ago they concluded at least, such as 2160h for 90 days (required)")
-	require(cmd, "older-than")
+	jobrund.Require(cmd, "older-than")
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-package main
+package jobrund
 
 import (
 	"context"
@@ -8,16 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/spf13/cobra"
 
-	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/record/command"
-	"github.com/jobruns/jobruns/server/record/jsonlines"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
-func newExec() *cobra.Command {
+// NewExec returns the command exec.
+func NewExec() *cobra.Command {
 	var c command.Command
 	cmd := &cobra.Command{
 		Use:   "exec --project P --job J [flags] [--] COMMAND [ARG...]",
@@ -34,14 +32,16 @@ A failed attempt is followed by another up to --backoff-limit times, unless a si
 asked to end.`,
 		Example: `  jobrund exec --project default-project --job nightly-backup -- ./backup.sh --full
   jobrund exec --project p --job sync --backoff-limit 3 --backoff 30s -- rsync -a a/ b/`,
-		Args: arguments(1, "COMMAND", "ARG..."),
+		Args: Arguments(1, "COMMAND", "ARG..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Args = args
-			if err := checkIDs(c); err != nil {
-				return err
+			for _, flag := range []struct{ name, value string }{{"team", c.Team}, {"project", c.Project}, {"job", c.Job}} {
+				if err := CheckID(flag.name, flag.value); err != nil {
+					return err
+				}
 			}
 			if c.BackoffLimit < 0 || c.Backoff < 0 {
-				return usagef("--backoff-limit and --backoff must not be negative")
+				return Usagef("--backoff-limit and --backoff must not be negative")
 			}
 			return runCommand(cmd, &c)
 		},
@@ -53,29 +53,8 @@ asked to end.`,
 	flags.StringVar(&c.Team, "team", stored.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
 	flags.DurationVar(&c.Backoff, "backoff", 10*time.Second, "delay before the second attempt; doubles each time, up to 6m")
-	require(cmd, "project", "job")
+	Require(cmd, "project", "job")
 	return cmd
-}
-
-// checkIDs checks what the person typed against the contract.
-func checkIDs(c command.Command) error {
-	schema, err := server.IDSchema()
-	if err != nil {
-		return err
-	}
-	for _, flag := range []struct{ name, value string }{{"team", c.Team}, {"project", c.Project}, {"job", c.Job}} {
-		if err := checkID(schema, flag.name, flag.value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkID(schema *openapi3.Schema, flag, value string) error {
-	if err := schema.VisitJSONString(value); err != nil {
-		return usagef("--%s %q: must have 1 to %d characters: %s", flag, value, *schema.MaxLength, schema.Description)
-	}
-	return nil
 }
 
 // runCommand returns the command's exit status as an error.
@@ -84,7 +63,7 @@ func runCommand(cmd *cobra.Command, c *command.Command) error {
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrund: %v\n", err) }
 	recorder := command.NewRecorder(
-		func(context.Context) (command.Runs, error) { return openStore(cmd) },
+		func(context.Context) (command.Runs, error) { return OpenStore(cmd) },
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrund: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})
@@ -95,7 +74,7 @@ func runCommand(cmd *cobra.Command, c *command.Command) error {
 	}
 	status := c.Run()
 	if err := recorder.Close(); err != nil {
-		line, lineErr := jsonlines.Marshal(recorded)
+		line, lineErr := recorded.MarshalLine()
 		fmt.Fprintf(os.Stderr, "jobrund: the run could not be recorded: %v\njobrund: keep this line for \"jobrund import\":\n%s\n",
 			errors.Join(err, lineErr), line)
 	}
