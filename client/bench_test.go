@@ -68,14 +68,14 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	}
 }
 
-// BenchmarkGetJobRun measures a request, beside one written by hand with http.Client and json.Unmarshal.
-func BenchmarkGetJobRun(b *testing.B) {
+// BenchmarkClient measures a request, beside one written by hand with http.Client and json.Unmarshal.
+func BenchmarkClient(b *testing.B) {
 	url, _ := newCountingServer(b)
 	c, err := New(url, WithToken("token"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Run("client", func(b *testing.B) {
+	b.Run("GetJobRun", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			run, _, err := c.GetJobRun(b.Context(), RunRef{Project: "p", Job: "j", Run: "r"})

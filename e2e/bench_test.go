@@ -1,13 +1,12 @@
 package e2e
 
 import (
-	"bufio"
-	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,44 +26,78 @@ func median(durations []time.Duration) time.Duration {
 	return durations[len(durations)/2]
 }
 
-// BenchmarkExec measures what recording adds to a command that does nothing, in turn with the command alone.
-func BenchmarkExec(b *testing.B) {
-	store := newStore(b)
-	var with, without []time.Duration
-	for b.Loop() {
-		with = append(with, timed(b, program(b, "jobrund", "exec", "--store", store, "--project", "p", "--job", "j", "--", "true")))
-		without = append(without, timed(b, exec.Command("true")))
+// pairs is how often a process that takes milliseconds is started in a round, in turn with another.
+const pairs = 20
+
+// inTurn returns how long each of two commands takes, the median of many, in milliseconds.
+func inTurn(b *testing.B, one, other func() *exec.Cmd) (first, second float64) {
+	b.Helper()
+	var a, z []time.Duration
+	for range pairs {
+		a, z = append(a, timed(b, one())), append(z, timed(b, other()))
 	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(median(with)-median(without))/1e6, "ms-added")
-	b.ReportMetric(float64(median(with))/float64(median(without)), "x-true")
+	return milliseconds(median(a)), milliseconds(median(z))
 }
 
-// BenchmarkImport measures an import of 100,000 lines, beside gzip reading the same.
-func BenchmarkImport(b *testing.B) {
-	const lines = 100_000
-	feed := func(cmd *exec.Cmd) *exec.Cmd {
-		reader, writer := io.Pipe()
-		cmd.Stdin = reader
-		go func() {
-			buffer := bufio.NewWriter(writer)
-			for i := range lines {
-				fmt.Fprintf(buffer, `{"projectId":"p","jobId":"j","run":{"id":"run%d","active":0,"backoffLimit":0,"completions":1,`+
-					`"concluded":true,"failed":0,"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":1,`+
-					`"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}`+"\n", i)
-			}
-			writer.CloseWithError(buffer.Flush())
-		}()
-		return cmd
-	}
-	var imports, gzips []time.Duration
+// BenchmarkExec measures recording a command that does nothing, in turn with the command alone.
+func BenchmarkExec(b *testing.B) {
+	store := newStore(b)
+	c := comparison{what: "jobrund exec -- true", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
-		imports = append(imports, timed(b, feed(program(b, "jobrund", "import", "--store", newStore(b)))))
-		gzips = append(gzips, timed(b, feed(exec.Command("sh", "-c", "gzip -9 > /dev/null"))))
+		c.add(inTurn(b, func() *exec.Cmd {
+			return program(b, "jobrund", "exec", "--store", store, "--project", "p", "--job", "j", "--", "true")
+		}, func() *exec.Cmd { return exec.Command("true") }))
 	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(median(imports).Microseconds())/lines, "us/line")
-	b.ReportMetric(float64(median(imports))/float64(median(gzips)), "x-gzip")
+	c.report(b)
+}
+
+// BenchmarkNorthflank measures the command line as a whole process.
+func BenchmarkNorthflank(b *testing.B) {
+	store, token := documentedStore(b)
+	s := serve(b, store)
+	took := comparison{what: "northflank get job run", unit: "ms", digits: 1, besideWhat: "true"}
+	memory := comparison{what: "its memory at the most", unit: "MiB", digits: 1, besideWhat: "true"}
+	peak := func(cmd *exec.Cmd) float64 {
+		return float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
+	}
+	for b.Loop() {
+		var get, nothing *exec.Cmd
+		took.add(inTurn(b, func() *exec.Cmd {
+			get = program(b, "northflank", "get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "--runId", documented.Run)
+			get.Env = append(get.Env, "NORTHFLANK_HOST="+s.url, "NORTHFLANK_API_TOKEN="+token)
+			return get
+		}, func() *exec.Cmd { nothing = exec.Command("true"); return nothing }))
+		memory.add(peak(get), peak(nothing))
+	}
+	took.report(b)
+	memory.report(b)
+}
+
+// BenchmarkImport measures an import of a million lines, beside gzip reading the same.
+func BenchmarkImport(b *testing.B) {
+	const runs = 1_000_000
+	lines := numberedFile(b, runs)
+	c := comparison{what: "importing 1,000,000 runs", unit: "s", digits: 1, besideWhat: "gzip -9"}
+	for b.Loop() {
+		cmd := program(b, "jobrund", "import", "--store", newStore(b), lines)
+		c.add(timed(b, cmd).Seconds(), timed(b, exec.Command("sh", "-c", "gzip -9 > /dev/null < "+lines)).Seconds())
+	}
+	c.report(b)
+}
+
+// BenchmarkGenerate measures go generate when all is built, beside a go command that does nothing.
+func BenchmarkGenerate(b *testing.B) {
+	generate := func(command string) float64 {
+		cmd := exec.Command("go", command, "./...")
+		cmd.Dir = ".."
+		return timed(b, cmd).Seconds()
+	}
+	c := comparison{what: "go generate ./...", unit: "s", digits: 1, besideWhat: "go list ./..."}
+	generate("generate")
+	for b.Loop() {
+		c.add(generate("generate"), generate("list"))
+	}
+	c.report(b)
 }
 
 // BenchmarkRun measures a request for a run, beside one for a path that does not exist: what HTTP alone costs.
@@ -98,3 +131,5 @@ func BenchmarkRun(b *testing.B) {
 	b.ReportMetric(float64(median(found).Microseconds()), "us-median")
 	b.ReportMetric(float64(median(found))/float64(median(nothing)), "x-404")
 }
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

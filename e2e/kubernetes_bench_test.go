@@ -63,8 +63,6 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
-
 // memory returns what /proc says of the watcher (proc_pid_status(5)), in MiB.
 func memory(b *testing.B, w *daemon, field string) float64 {
 	b.Helper()

@@ -30,14 +30,19 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(folder)
-	build := exec.Command("go", "build", "-o", folder, "../cmd/...")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", folder, "../cmd/...")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "go build:", err)
 		return 1
 	}
 	programs = folder
-	return m.Run()
+	status := m.Run()
+	if err := writeComparisons(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // program returns a command that runs one of the programs with an environment of its own: no home, and nothing of

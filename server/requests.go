@@ -108,7 +108,7 @@ func (r *requests) answer(c *call, next echo.HandlerFunc) (err error) {
 
 // panicked tells the log where a panic came from.
 func (r *requests) panicked(c *call, p any) error {
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p) // net/http ends the connection
 	}
 	r.log.Error("panic", "id", c.id, "error", fmt.Sprint(p), "stack", string(debug.Stack()))

@@ -1,17 +1,18 @@
 // Package server answers the contract, openapi.yaml, over HTTP with Echo.
 //
-// A request passes, in this order: the trace, the metrics, the log, the recovery from panics, the route, and then what
+// A request passes, in this order: the trace, what every request has in common (see requests), the route, and then what
 // the document says of its operation (see operation): security, permission, parameters, team and project. How many
-// requests a token may make is part of its security (see authentication). Only then does the handler look the run up. An
-// answer that is to wait for the run's conclusion goes back to holdAnswers, which waits. Whatever goes wrong on the way
-// becomes an answer in one place, writeError.
+// requests a token may make is part of its security (see authentication). An answer with a run that cannot change any
+// more is kept in memory and given from there (see finalAnswers). Only then does the handler look the run up. An answer
+// that is to wait for the run's conclusion goes back to requests, which waits. Whatever goes wrong on the way becomes an
+// answer in one place, writeError.
 //
 // # Who may do what
 //
 // Whoever reaches the port can read the contract, and learns nothing else without a token: not even what exists, for
 // that is looked up only after authorization. A token may read the runs of its teams and projects, as far as its
 // permissions go, and can change nothing: the API only reads. It is valid until it expires or is revoked, which counts
-// from the next request on. Without TLS, it can be read on its way.
+// within a second. Without TLS, it can be read on its way.
 //
 // Whoever can write the store can do everything: record, replace and remove the runs of all teams, and create tokens. A
 // server needs no more than to read it, except to bring the schema up to date and to remove old runs. Recorders are
@@ -34,8 +35,8 @@
 // on working, so that nobody else is locked out.
 //
 // With a token: as many look-ups of one run by its key as the rate limit allows, and as many held answers, each up to a
-// minute long and a few kilobytes of memory. However many wait, one watch looks at the database. Counting requests takes
-// a fixed amount of memory. The limits hold for each server process.
+// minute long and a few kilobytes of memory. However many wait, one watch looks at the database. Counting requests and
+// keeping answers take fixed amounts of memory. The limits hold for each server process.
 //
 // What is left is the sheer number of connections: where that matters, put a proxy in front that limits them.
 package server

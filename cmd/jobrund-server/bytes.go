@@ -10,8 +10,10 @@ import (
 // size is a flag's value: a number of bytes.
 type size int
 
-func (s *size) String() string { return humanize.IBytes(uint64(*s)) }
+// String implements pflag.Value.
+func (s size) String() string { return humanize.IBytes(uint64(s)) }
 
+// Set implements pflag.Value.
 func (s *size) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt {
@@ -21,4 +23,5 @@ func (s *size) Set(text string) error {
 	return nil
 }
 
-func (s *size) Type() string { return "bytes" }
+// Type implements pflag.Value.
+func (s size) Type() string { return "bytes" }

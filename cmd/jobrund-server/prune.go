@@ -26,7 +26,8 @@ func newPrune() *cobra.Command {
 error how many those were. A run that has not concluded stays, however long it has
 been running. A run whose recorder died concluded when that was last heard of.
 
-Servers and recorders go on meanwhile. Later runs take the space: a SQLite file does
+Servers and recorders go on meanwhile, and servers forget within a second what they
+keep in memory of a run. Later runs take the space: a SQLite file does
 not get smaller, and needs no VACUUM to be used again.
 
 A Job that is still in its cluster is recorded again by jobrund watch, and removed by

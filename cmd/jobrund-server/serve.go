@@ -13,6 +13,9 @@ import (
 	"github.com/jobruns/jobruns/server"
 )
 
+// leastCache is the least memory in which answers can be kept.
+const leastCache size = 32 << 20
+
 func newServe() *cobra.Command {
 	var admin string
 	var age time.Duration
@@ -27,6 +30,10 @@ func newServe() *cobra.Command {
 finished, up to 10 seconds. /readyz says at once that this is no place for requests any
 more; with --shutdown-delay, they are answered still while whoever asks it finds out.
 
+Answers with runs that have concluded are kept in memory, up to --cache-size, and the
+tokens that were seen lately. A run that is removed or recorded anew, and a token that
+is revoked, is forgotten within a second.
+
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
 
@@ -39,6 +46,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
 				return jobrund.Usagef("--retain %s: must be positive", age)
+			}
+			if cache != 0 && cache < leastCache {
+				return jobrund.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
 			}
 			if delay < 0 {
 				return jobrund.Usagef("--shutdown-delay must not be negative")
@@ -89,7 +99,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.StringVar(&l.key, "tls-key", "", "file with the key of the certificate, in PEM")
 	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
 	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
-	flags.Var(&cache, "cache-size", "how much memory keeps answers with runs that have concluded, such as 64MiB; with 0, tokens are not kept either")
+	flags.Var(&cache, "cache-size", "how much memory keeps answers with runs that have concluded, at least 32MiB; with 0, neither they nor tokens are kept")
 	flags.DurationVar(&age, "retain", 0, "remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)")
 	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
 	adminFlag(cmd, &admin)

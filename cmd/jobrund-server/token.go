@@ -149,7 +149,7 @@ func newTokenList() *cobra.Command {
 func newTokenRevoke() *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoke NAME",
-		Short:   "Make a token invalid, at once",
+		Short:   "Make a token invalid, within a second",
 		Example: "  jobrund token revoke ci",
 		Args:    jobrund.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
