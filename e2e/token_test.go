@@ -158,6 +158,22 @@ func tellsNothing(t *testing.T, store, list string, secrets []string) {
 	}
 }
 
+// refusedSoon waits until the server refuses a token that has been revoked.
+func refusedSoon(t testing.TB, s *apiServer, token, path string) {
+	t.Helper()
+	soon(t, func() error {
+		response, err := http.DefaultClient.Do(newRequest(t, s, token, path))
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusUnauthorized {
+			return fmt.Errorf("a revoked token gets %s", response.Status)
+		}
+		return nil
+	})
+}
+
 func TestTokenRevoke(t *testing.T) {
 	store, token := documentedStore(t)
 	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
@@ -169,17 +185,7 @@ func TestTokenRevoke(t *testing.T) {
 	if got := jobrund(t, "token", "revoke", "test", "--store", store); got != (outcome{}) {
 		t.Errorf("%+v", got)
 	}
-	soon(t, func() error {
-		response, err := http.DefaultClient.Do(newRequest(t, s, token, runPath))
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusUnauthorized {
-			return fmt.Errorf("a revoked token gets %s", response.Status)
-		}
-		return nil
-	})
+	refusedSoon(t, s, token, runPath)
 	ask(t, s, token, runPath, http.StatusUnauthorized)
 	ask(t, s, other, runPath, http.StatusOK)
 	for _, name := range []string{"test", "nothing", "' OR 1=1 --"} {

@@ -53,6 +53,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	for _, query := range []string{"run", "token", "revision", "await"} {
 		m.queryErrors.WithLabelValues(query) // 0 from the start, or the first failure would be no increase
 	}
+	m.query.WithLabelValues("revision") // which is asked for in the background: nobody can tell when
 	if registry != nil {
 		registry.MustRegister(m.requests, m.duration, m.waiters, m.query, m.queryErrors)
 	}

@@ -98,7 +98,7 @@ func TestMetrics(t *testing.T) {
 	wantMetric(t, registry, "jobruns_http_request_duration_seconds", map[string]float64{
 		"getJobRun": 23, "login": 2, "none": 40, "getTeamJobRun": 0, "getSwaggerHtml": 0, "getSwaggerJson": 0,
 	})
-	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"run": 22, "token": 24})
+	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"revision": 0, "run": 22, "token": 24})
 	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 0, "revision": 0, "run": 0, "token": 1})
 	wantMetric(t, registry, "jobruns_waiters", map[string]float64{"": 0})
 	problems, err := testutil.GatherAndLint(registry)
@@ -181,7 +181,7 @@ func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
 	}
 	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
 	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1, "revision": 0, "run": 0, "token": 0})
-	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"run": 1, "token": 1})
+	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"revision": 0, "run": 1, "token": 1})
 }
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -60,7 +60,7 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *postgres.Server) {
 		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     "does not exist",
 		strings.Replace(foreign, "foreign_tables", "latin", 1): "encoding LATIN1: create one with UTF8",
 		foreign:                              "already exists",
-		newer:                                "has schema 99, this program knows 1: use a newer version",
+		newer:                                "has schema 99, this program knows 2: use a newer version",
 		"postgres://u:hush@host:port/d":      "invalid port",
 		as(t, here, "nobody_much", "secret"): "permission denied for database",
 	} {
