@@ -142,7 +142,7 @@ func load(b *testing.B, url, token string, first, count int, d time.Duration) fl
 	b.Helper()
 	wrk, err := exec.LookPath("wrk")
 	if err != nil {
-		b.Skip("wrk is missing: make bench installs it")
+		b.Fatal("wrk is missing: make bench installs it")
 	}
 	script, err := filepath.Abs("testdata/load.lua")
 	if err != nil {

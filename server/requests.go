@@ -40,7 +40,7 @@ type call struct {
 	team      string        // "" for an operation that is about no team's data
 	revision  *seenRevision // of the store; nil if nobody knows
 	held      time.Duration // for how long the answer was
-	headers   [5][1]string  // the values of those that are different for each answer
+	headers   [4][1]string  // the values of those that are different for each answer
 }
 
 type callKey struct{}
@@ -53,7 +53,6 @@ const (
 	placeRequestID = iota
 	placeRemaining
 	placeReset
-	placeRetryAfter
 	placeApplied
 )
 
