@@ -25,9 +25,10 @@ test:
 generate:
 	go generate ./...
 
-## check: generated code, format, vet, lint, modules, vulnerabilities
+## check: generated code, contract, format, vet, lint, modules, vulnerabilities
 check:
 	.ci/check-generated
+	.ci/check-contract
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "check: not formatted, run gofmt -w: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	go vet -tags e2e ./...

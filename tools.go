@@ -2,4 +2,7 @@
 
 package jobruns
 
-import _ "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"
+import (
+	_ "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"
+	_ "github.com/oasdiff/oasdiff"
+)

@@ -99,8 +99,8 @@ type ClientInterface interface {
 
 	// GetJobRun Get run details
 	//
-	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
-	// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
+	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A
+	// token of several teams has to name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
 	GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -132,8 +132,8 @@ func (c *Client) Login(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 
 // GetJobRun Get run details
 //
-// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
-// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
+// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A
+// token of several teams has to name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId} (the `GetJobRun` operationId).
 func (c *Client) GetJobRun(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, params *GetJobRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -380,8 +380,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetJobRunWithResponse Get run details
 	//
-	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
-	// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
+	// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A
+	// token of several teams has to name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -961,8 +961,8 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, reqEditors 
 
 // GetJobRunWithResponse Get run details
 //
-// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A token of several teams has to
-// name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
+// Returns the state of one run of a job, of the team that the token belongs to, at once or when it has concluded. A
+// token of several teams has to name one, with `/v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -55,7 +55,9 @@ type Error struct {
 	Message string `json:"message"`
 
 	// ID The id of the request, which the server's log has too.
-	ID      string       `json:"id"`
+	ID string `json:"id"`
+
+	// Details What the error is about; absent where the message says it all.
 	Details ErrorDetails `json:"details,omitempty,omitzero"`
 }
 
@@ -118,7 +120,7 @@ type JobRun struct {
 	StartedAt Time `json:"startedAt"`
 
 	// ConcludedAt When the run was over; null until then.
-	ConcludedAt *Time `json:"concludedAt"`
+	ConcludedAt *time.Time `json:"concludedAt"`
 }
 
 // JobRunResult What a request for a run is answered with.
