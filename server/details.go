@@ -1,11 +1,17 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -30,15 +36,62 @@ func (d details) VisitGetJobRunResponse(http.ResponseWriter) error {
 	return writeDetails(d.call, d.body, d.wait, d.waits)
 }
 
+// checked: encode has done it.
+func (details) checked() {}
+
 // VisitGetTeamJobRunResponse writes the answer.
 func (d details) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
 	return d.VisitGetJobRunResponse(w)
 }
 
-// encodeDetails returns the body of an answer with a run.
-func encodeDetails(run *model.JobRun) ([]byte, error) {
-	body, err := json.Marshal(model.JobRunResult{Data: *run})
-	return append(body, '\n'), err
+// detailsEncoder encodes answers with runs, and lets none through that breaks the contract, whoever wrote the store.
+type detailsEncoder struct {
+	schema  *openapi3.Schema
+	accepts accepts // nil where the schema says more than is prepared
+}
+
+func newDetailsEncoder(doc *openapi3.T) *detailsEncoder {
+	schema := doc.Components.Schemas["JobRunResult"]
+	e := &detailsEncoder{schema: schema.Value}
+	if prepared, ok := prepareValue(schema, reflect.TypeFor[model.JobRunResult]()); ok {
+		e.accepts = prepared
+	}
+	return e
+}
+
+// encode returns the body of an answer with a run.
+// Returns an error that names the field and the rule if the contract does not allow such a run.
+func (e *detailsEncoder) encode(run *model.JobRun) ([]byte, error) {
+	result := model.JobRunResult{Data: *run}
+	body, err := json.Marshal(result)
+	if err != nil {
+		return nil, brokenContract(err)
+	}
+	if e.accepts == nil || !e.accepts(reflect.ValueOf(&result).Elem()) {
+		if err := e.check(body); err != nil {
+			return nil, brokenContract(err)
+		}
+	}
+	return append(body, '\n'), nil
+}
+
+// check holds a body against the schema, and says what is wrong.
+func (e *detailsEncoder) check(body []byte) error {
+	var value any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return err
+	}
+	return e.schema.VisitJSON(value, openapi3.VisitAsResponse())
+}
+
+// brokenContract says which part of an answer breaks which rule. What kin-openapi says of it has the schema in it, and no
+// more than "allOf" where the rule is in a part of that.
+func brokenContract(err error) error {
+	var words error
+	for broken := (*openapi3.SchemaError)(nil); errors.As(err, &broken); err = broken.Origin {
+		words = fmt.Errorf("%s: %s", strings.Join(broken.JSONPointer(), "."), broken.Reason)
+	}
+	return fmt.Errorf("the answer breaks the contract: %w", cmp.Or(words, err))
 }
 
 var jsonContent = []string{echo.MIMEApplicationJSON}

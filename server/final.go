@@ -30,7 +30,7 @@ func (f *finalAnswers) write(c *call, key stored.RunKey) (bool, error) {
 	defer bodies.Put(buffer)
 	var space [keySpace]byte
 	var found bool
-	*buffer, found = f.cache.HasGet((*buffer)[:0], appendKey(space[:0], c.revision.number, key))
+	*buffer, found = f.cache.HasGet((*buffer)[:0], appendKey(space[:0], c, key))
 	if !found {
 		return false, nil
 	}
@@ -45,20 +45,21 @@ func (f *finalAnswers) write(c *call, key stored.RunKey) (bool, error) {
 // bodies are buffers for answers while they are written.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
-// put keeps an answer, which must have been read after the store was asked for its revision.
-func (f *finalAnswers) put(revision *seenRevision, key stored.RunKey, body []byte) {
-	if f.cache != nil && revision != nil {
-		f.cache.Set(appendKey(nil, revision.number, key), body)
+// put keeps an answer to the call's operation, which must have been read after the store was asked for its revision.
+func (f *finalAnswers) put(c *call, key stored.RunKey, body []byte) {
+	if f.cache != nil && c.revision != nil {
+		f.cache.Set(appendKey(nil, c, key), body)
 	}
 }
 
 // keySpace is enough for most keys, and not for the longest.
 const keySpace = 256
 
-// appendKey appends what tells answers apart. Answers of an earlier revision are not found any more. No ID has a slash.
-func appendKey(buffer []byte, revision int64, key stored.RunKey) []byte {
-	buffer = binary.LittleEndian.AppendUint64(buffer, uint64(revision))
-	for _, part := range [...]string{key.Team, key.Project, key.Job, key.Run} {
+// appendKey appends what tells answers apart: the operation, for another may have another answer about the same run, and
+// the revision, so that answers of an earlier one are not found any more. No ID has a slash.
+func appendKey(buffer []byte, c *call, key stored.RunKey) []byte {
+	buffer = binary.LittleEndian.AppendUint64(buffer, uint64(c.revision.number))
+	for _, part := range [...]string{c.operation.route.Operation.OperationID, key.Team, key.Project, key.Job, key.Run} {
 		buffer = append(append(buffer, part...), '/')
 	}
 	return buffer

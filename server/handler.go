@@ -8,13 +8,12 @@ import (
 	"github.com/jobruns/jobruns/server/stored"
 )
 
-var _ gen.StrictServerInterface = (*handler)(nil)
-
 // handler implements the contract's operations. A request reaches it only when its operation's checks have let it
 // through.
 type handler struct {
-	runs  Runs
-	final *finalAnswers
+	runs    Runs
+	final   *finalAnswers
+	encoder *detailsEncoder
 }
 
 // GetJobRun implements getJobRun.
@@ -39,12 +38,12 @@ func (h *handler) details(ctx context.Context, project, job, run string, prefer 
 	if !found.Concluded && wait > 0 {
 		return details{}, &held{key, wait}
 	}
-	body, err := encodeDetails(found)
+	body, err := h.encoder.encode(found)
 	if err != nil {
 		return details{}, err
 	}
 	if final {
-		h.final.put(c.revision, key, body)
+		h.final.put(c, key, body)
 	}
 	return details{c, body, wait, waits}, nil
 }

@@ -45,7 +45,7 @@ func (r *requests) hold(c *call, h *held) error {
 	if err != nil {
 		return err
 	}
-	return answerHeld(c, h, run)
+	return r.answerHeld(c, h, run)
 }
 
 func (h *held) await(ctx context.Context, runs Runs) (*model.JobRun, error) {
@@ -55,8 +55,8 @@ func (h *held) await(ctx context.Context, runs Runs) (*model.JobRun, error) {
 }
 
 // answerHeld is a function of its own so that what it takes of the stack is not taken while an answer is held.
-func answerHeld(c *call, h *held, run *model.JobRun) error {
-	body, err := encodeDetails(run)
+func (r *requests) answerHeld(c *call, h *held, run *model.JobRun) error {
+	body, err := r.encoder.encode(run)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -151,12 +150,7 @@ func (p pathValues) all() map[string]string {
 // prepareText returns what the schema says of a string, and false if it says more than of length and pattern: that is for
 // openapi3filter to interpret.
 func prepareText(schema *openapi3.Schema) (contract.Text, bool) {
-	rest := *schema
-	// What makes no difference.
-	rest.Title, rest.Description, rest.Example, rest.Extensions, rest.Origin = "", "", nil, nil, nil
-	// What is prepared.
-	rest.Type, rest.MinLength, rest.MaxLength, rest.Pattern = nil, 0, nil, ""
-	if !schema.Type.Is(openapi3.TypeString) || !reflect.DeepEqual(rest, openapi3.Schema{}) {
+	if !only(schema, openapi3.TypeString, openapi3.Schema{MinLength: schema.MinLength, MaxLength: schema.MaxLength, Pattern: schema.Pattern}) {
 		return contract.Text{}, false
 	}
 	text := contract.Text{Description: schema.Description, MinLength: int(schema.MinLength), MaxLength: -1}

@@ -20,6 +20,7 @@ import (
 // requests is what becomes of every request, whatever it asks for.
 type requests struct {
 	store   Runs
+	encoder *detailsEncoder
 	log     *slog.Logger
 	metrics *metrics
 	others  observer // of requests that no operation takes
@@ -41,6 +42,7 @@ type call struct {
 	revision  *seenRevision // of the store; nil if nobody knows
 	held      time.Duration // for how long the answer was
 	headers   [4][1]string  // the values of those that are different for each answer
+	pending   *pendingAnswer
 }
 
 type callKey struct{}
@@ -94,6 +96,7 @@ func (r *requests) answer(c *call, next echo.HandlerFunc) (err error) {
 		if p := recover(); p != nil {
 			err = r.panicked(c, p)
 		}
+		err = c.release(err)
 	}()
 	err = next(c)
 	if err == nil {

@@ -117,7 +117,8 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 		e.Use(traceRequests(options.Traces))
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
 	}
-	all := &requests{store: store, log: log, metrics: metrics, others: metrics.observer(log, noOperation), traced: options.Traces != nil}
+	encoder := newDetailsEncoder(doc)
+	all := &requests{store: store, encoder: encoder, log: log, metrics: metrics, others: metrics.observer(log, noOperation), traced: options.Traces != nil}
 	e.Use(all.middleware)
 
 	revision := newRevision(nil)
@@ -157,8 +158,8 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.OnAddRouteHandler = func(_ string, route echo.Route, h echo.HandlerFunc, m []echo.MiddlewareFunc) {
 		routes = append(routes, registration{route.Method, route.Path, h, m})
 	}
-	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(&handler{runs: observed, final: final}, nil),
-		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
+	strict := gen.NewStrictHandler(&handler{observed, final, encoder}, []gen.StrictMiddlewareFunc{holdBack})
+	gen.RegisterHandlersWithOptions(e, strict, gen.RegisterHandlersOptions{OperationMiddlewares: checks})
 	e.OnAddRouteHandler = nil
 
 	var problems []error
