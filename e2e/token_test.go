@@ -41,7 +41,8 @@ func newRequest(t testing.TB, s *apiServer, token, path string) *http.Request {
 	return request
 }
 
-func answered(t testing.TB, request *http.Request, status int) string {
+// exchange sends the request, checks the status of its answer, and returns the answer with its body.
+func exchange(t testing.TB, request *http.Request, status int) (*http.Response, []byte) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -52,6 +53,12 @@ func answered(t testing.TB, request *http.Request, status int) string {
 	if err != nil || response.StatusCode != status {
 		t.Errorf("%s %s: %s, want %d: %s %v", request.Method, request.URL, response.Status, status, body, err)
 	}
+	return response, body
+}
+
+func answered(t testing.TB, request *http.Request, status int) string {
+	t.Helper()
+	response, body := exchange(t, request, status)
 	if request.Method == http.MethodHead {
 		return ""
 	}

@@ -1,0 +1,388 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// checkout is a copy of the repository, in which a test changes the contract as someone would.
+type checkout struct {
+	testing.TB
+	folder string
+}
+
+// newCheckout copies the files that are the repository's, as they are now, and commits them as the version v1.0.0.
+func newCheckout(t testing.TB) checkout {
+	t.Helper()
+	c := checkout{t, t.TempDir()}
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = ".."
+	files, err := list.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	for _, name := range strings.Split(strings.TrimSuffix(string(files), "\x00"), "\x00") {
+		from, to := filepath.Join("..", name), filepath.Join(c.folder, name)
+		info, err := os.Stat(from)
+		if os.IsNotExist(err) {
+			continue // removed, and that is not committed yet
+		}
+		content, readErr := os.ReadFile(from)
+		if err != nil || readErr != nil {
+			t.Fatal(err, readErr)
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, content, info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.run("git", "init", "--quiet")
+	c.run("git", "add", ".")
+	c.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "As it was")
+	c.run("git", "tag", "v1.0.0")
+	return c
+}
+
+// try runs a command in the checkout, without a network.
+func (c checkout) try(name string, args ...string) (string, error) {
+	c.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = c.folder
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (c checkout) run(name string, args ...string) string {
+	c.Helper()
+	out, err := c.try(name, args...)
+	if err != nil {
+		c.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// edit replaces a text that is in a file once.
+func (c checkout) edit(file, old, new string) {
+	c.Helper()
+	path := filepath.Join(c.folder, file)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		c.Fatal(err)
+	}
+	if n := strings.Count(string(text), old); n != 1 {
+		c.Fatalf("%s has %d times, want once: %q", file, n, old)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// generate regenerates, which leaves no other file changed than those of the contract.
+func (c checkout) generate() {
+	c.Helper()
+	c.run("go", "generate", "./...")
+	for line := range strings.Lines(c.run("git", "status", "--porcelain")) {
+		if name := strings.TrimSpace(line[3:]); name != "openapi.yaml" && !strings.HasPrefix(name, "gen/") {
+			c.Errorf("changed: %s", line)
+		}
+	}
+}
+
+// build builds what the tests of a change need.
+func (c checkout) build() {
+	c.Helper()
+	c.run("go", "build", "-ldflags=-s -w", "-o", "bin/", "./cmd/...")
+}
+
+// program is that of the checkout.
+func (c checkout) program(name string, args ...string) *exec.Cmd {
+	c.Helper()
+	cmd := program(c, name, args...)
+	cmd.Path = filepath.Join(c.folder, "bin", name)
+	return cmd
+}
+
+// serve serves the store with the program of the checkout.
+func (c checkout) serve(store string) *apiServer {
+	c.Helper()
+	return startServer(c, c.program("jobrund-server", "serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"))
+}
+
+// asks gets the path from the server with headers, and returns the answer's body.
+func (c checkout) asks(s *apiServer, token, path string, status int, headers ...string) string {
+	c.Helper()
+	request := newRequest(c, s, token, path)
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	_, body := exchange(c, request, status)
+	return string(body)
+}
+
+// breaks asks what the contract does not allow, and checks which parameter and rule the answer names.
+func (c checkout) breaks(s *apiServer, token, path, parameter, rule string, headers ...string) {
+	c.Helper()
+	var result model.ErrorResult
+	if err := json.Unmarshal([]byte(c.asks(s, token, path, http.StatusBadRequest, headers...)), &result); err != nil {
+		c.Fatal(err)
+	}
+	if got, want := result.Error.Details, (model.ErrorDetails{Parameter: parameter, Rule: rule}); got != want {
+		c.Errorf("the answer names %+v, want %+v", got, want)
+	}
+}
+
+// shows checks that the documentation has the text: the page shows the document that the server has.
+func (c checkout) shows(s *apiServer, text string) {
+	c.Helper()
+	if document := c.asks(s, "", "/v1/swagger-json", http.StatusOK); !strings.Contains(document, text) {
+		c.Errorf("the document does not have %q", text)
+	}
+}
+
+// answering answers every request with the status and the body, and returns what northflank says of it.
+func (c checkout) answering(status int, body string) (string, error) {
+	c.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	defer server.Close()
+	out, err := c.program("northflank", "get", "job", "run", "--host", server.URL, "--token", "t", "--projectId", documented.Project,
+		"--jobId", documented.Job, "--runId", documented.Run, "-o", "json").CombinedOutput()
+	return string(out), err
+}
+
+// TestContractChange changes the contract in the ways in which contracts change, and checks that what follows from it
+// follows without a line of Go.
+func TestContractChange(t *testing.T) {
+	store, token := documentedStore(t)
+	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+
+	t.Run("a required header", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", `  headers:
+    RateLimit:
+`, `    Reason:
+      name: X-Reason
+      in: header
+      required: true
+      description: Why the caller wants to know
+      schema: {type: string, minLength: 3}
+      example: audit
+  headers:
+    RateLimit:
+`)
+		c.edit("openapi.yaml", `        - $ref: '#/components/parameters/Prefer'
+      responses: &getRunResponses
+`, `        - $ref: '#/components/parameters/Prefer'
+        - $ref: '#/components/parameters/Reason'
+      responses: &getRunResponses
+`)
+		c.generate()
+		c.build()
+		s := c.serve(store)
+		for range 2 { // the second time, the run's answer is kept
+			c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
+			c.breaks(s, token, runPath, "X-Reason", "required")
+			c.breaks(s, token, runPath, "X-Reason", "minLength", "X-Reason", "no")
+			c.asks(s, token, teamPath, http.StatusOK)
+		}
+		c.shows(s, `"Why the caller wants to know"`)
+		if fields := c.run("go", "doc", "./gen/model", "GetJobRunParams"); !strings.Contains(fields, "XReason") {
+			t.Errorf("the client cannot send the header:\n%s", fields)
+		}
+	})
+
+	t.Run("a tighter pattern", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", "      pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$\n", "      pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\n")
+		c.generate()
+		c.build()
+		s := c.serve(store)
+		c.asks(s, token, runPath, http.StatusOK)
+		c.breaks(s, token, strings.Replace(runPath, "example-job", "Example-Job", 1), "jobId", "pattern")
+		c.shows(s, `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+		for _, name := range []string{"jobrund", "jobrund-server"} {
+			out, err := c.program(name, "exec", "--store", newStore(t), "--project", "p", "--job", "Example-Job", "true").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), `--job "Example-Job": must have`) {
+				t.Errorf("%s exec: %v\n%s", name, err, out)
+			}
+		}
+	})
+
+	t.Run("another error response", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", "        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
+			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams")
+		c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
+      description: The run has been removed.
+      headers: *rateLimit
+      content:
+        application/json:
+          schema: {$ref: '#/components/schemas/ErrorResult'}
+          example: {error: {status: 410, message: removed, id: 0f1b4d1c-8f5a-4d0e-9c41-6c2a2f7f1e55}}
+    MethodNotAllowed:
+`)
+		c.generate()
+		c.build()
+		s := c.serve(store)
+		c.asks(s, token, runPath, http.StatusOK)
+		c.shows(s, `"The run has been removed."`)
+		if fields := c.run("go", "doc", "./gen/client", "GetJobRunResponse"); !strings.Contains(fields, "JSON410") {
+			t.Errorf("the client does not know the answer:\n%s", fields)
+		}
+		out, err := c.answering(http.StatusGone, `{"error":{"status":410,"message":"removed in May","id":"1"}}`)
+		if err == nil || !strings.Contains(out, "removed in May") {
+			t.Errorf("northflank: %v\n%s", err, out)
+		}
+	})
+
+	t.Run("another permission", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", `a team's job
+      description: Returns the state of one run of a job, of the named team, at once or when it has concluded.
+      x-required-permission: Project > Jobs > General > Read
+`, `a team's job
+      description: Returns the state of one run of a job, of the named team, at once or when it has concluded.
+      x-required-permission: Project > Jobs > General > Watch
+`)
+		c.generate()
+		c.build()
+		s := c.serve(store)
+		c.asks(s, token, runPath, http.StatusOK)
+		var result model.ErrorResult
+		if err := json.Unmarshal([]byte(c.asks(s, token, teamPath, http.StatusForbidden)), &result); err != nil {
+			t.Fatal(err)
+		}
+		if got := result.Error.Details.Permission; got != "Project > Jobs > General > Watch" {
+			t.Errorf("the answer names the permission %q", got)
+		}
+		made, err := c.program("jobrund-server", "token", "create", "--name", "all", "--store", store).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.asks(s, strings.TrimSpace(string(made)), teamPath, http.StatusOK)
+	})
+
+	t.Run("another response field", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", "          description: When the run was over; null until then.\n", `          description: When the run was over; null until then.
+        note:
+          x-order: 12
+          type: string
+          maxLength: 10
+          description: What somebody wrote about it.
+`)
+		c.generate()
+		c.build()
+		s := c.serve(store)
+		c.asks(s, token, runPath, http.StatusOK)
+		c.shows(s, `"What somebody wrote about it."`)
+		if fields := c.run("go", "doc", "./gen/model", "JobRun"); !regexp.MustCompile(`Note \*string`).MatchString(fields) {
+			t.Errorf("the model does not have the field:\n%s", fields)
+		}
+		run := strings.Replace(c.asks(s, token, runPath, http.StatusOK), `"id":`, `"note":"a test","id":`, 1)
+		out, err := c.answering(http.StatusOK, run)
+		if err != nil || !strings.Contains(out, `"note": "a test"`) {
+			t.Errorf("northflank: %v\n%s", err, out)
+		}
+	})
+
+	t.Run("an operation, as .github/CONTRIBUTING.md tells", func(t *testing.T) {
+		c := newCheckout(t)
+		guide, err := os.ReadFile(filepath.Join(c.folder, ".github", "CONTRIBUTING.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)```(?:yaml|go)\n(.*?)```").FindAllSubmatch(guide, -1)
+		if len(blocks) != 4 {
+			t.Fatalf("the guide has %d blocks, want the path, the response, the schema and the method", len(blocks))
+		}
+		for i, before := range []string{"  /v1/login:\n", "    Document:\n", "    LoginResult:\n"} {
+			c.edit("openapi.yaml", before, string(blocks[i][1])+before)
+		}
+		c.generate()
+		out, err := c.try("go", "build", "./...")
+		problems := regexp.MustCompile(`(?m)^\S+\.go:\d+:\d+: .*$`).FindAllString(out, -1)
+		if err == nil || len(problems) != 1 || !strings.HasSuffix(problems[0], "(missing method GetJobRunStatus)") {
+			t.Fatalf("want only the missing method: %v\n%s", err, out)
+		}
+		handler, err := os.ReadFile(filepath.Join(c.folder, "server", "handler.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(c.folder, "server", "handler.go"), append(append(handler, '\n'), blocks[3][1]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if unformatted := c.run("gofmt", "-l", "server"); unformatted != "" {
+			t.Errorf("the method is not formatted: %s", unformatted)
+		}
+		c.build()
+		s := c.serve(store)
+		statusPath := runPath + "/status"
+		for range 2 {
+			c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other answer
+			if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
+				t.Errorf("the status is answered with %s", got)
+			}
+		}
+		c.asks(s, "", statusPath, http.StatusUnauthorized)
+		c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
+		c.asks(s, token, statusPath+"/more", http.StatusNotFound)
+		c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
+		c.shows(s, `"Get the status of a run"`)
+
+		c.wantVersion("adds to the contract", "endpoint added")
+	})
+
+	t.Run("what breaks callers", func(t *testing.T) {
+		c := newCheckout(t)
+		c.edit("openapi.yaml", "      maxLength: 253\n", "      maxLength: 100\n")
+		if out, err := c.try(".ci/check-generated"); err == nil || !strings.Contains(out, "gen/ is stale") {
+			t.Errorf("stale code: %v\n%s", err, out)
+		}
+		if changed := c.run("git", "status", "--porcelain"); changed != " M openapi.yaml\n" {
+			t.Errorf("the check has changed the tree:\n%s", changed)
+		}
+		c.generate()
+		c.run(".ci/check-generated")
+		c.build()
+		s := c.serve(store)
+		c.asks(s, token, runPath, http.StatusOK)
+		c.breaks(s, token, strings.Replace(runPath, "example-job", strings.Repeat("a", 101), 1), "jobId", "maxLength")
+
+		c.wantVersion("breaks callers", "the maxLength was decreased from `253` to `100`")
+	})
+}
+
+// wantVersion checks that the check of the contract lists the change, that it fails until info.version is as high as it
+// says, and that it passes then.
+func (c checkout) wantVersion(change, words string) {
+	c.Helper()
+	out, err := c.try(".ci/check-contract")
+	if err == nil || !strings.Contains(out, words) {
+		c.Errorf("the check does not list %q: %v\n%s", words, err, out)
+	}
+	lowest := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `).FindStringSubmatch(out)
+	if lowest == nil {
+		c.Fatalf("the check does not say which version that needs:\n%s", out)
+	}
+	c.edit("openapi.yaml", "  version: "+lowest[2]+"\n", "  version: "+lowest[1]+"\n")
+	c.run(".ci/check-contract")
+}
