@@ -12,16 +12,10 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/server"
 )
-
-func init() {
-	// To kin-openapi, the page is a string.
-	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder)
-}
 
 const (
 	documentPath = "/v1/swagger-json"

@@ -119,6 +119,15 @@ func TestKeptAnswerIsTheSame(t *testing.T) {
 	})
 }
 
+// A path without its team is malformed, although what is kept is of the token's own team.
+func TestKeptAnswerHasATeam(t *testing.T) {
+	inMemory(t, func(a *api, secret string) {
+		path := teamRunPath(t, exampleKey)
+		a.want(a.get(path, secret), http.StatusOK)
+		a.want(a.get(strings.Replace(path, "/teams/"+exampleKey.Team+"/", "/teams//", 1), secret), http.StatusBadRequest)
+	})
+}
+
 // Whoever may not see a run does not see one that is kept, and is told the same.
 func TestKeptAnswerIsNotForEverybody(t *testing.T) {
 	inMemory(t, func(a *api, _ string) {

@@ -108,10 +108,10 @@ func (o *operation) team(c *call, path pathValues) (string, error) {
 }
 
 // writeKept answers with a run if that answer is kept, and returns false if not. What is kept has a path within the
-// contract, for it was answered before.
+// contract, for it was answered before, but for an empty team, which counts as that of the token there.
 func (o *operation) writeKept(c *call, path pathValues) (bool, error) {
 	key := stored.RunKey{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
-	if key.Run == "" || c.revision == nil || !o.parameters.acceptHeaders(c.Request().Header) {
+	if key.Run == "" || slices.Contains(path.values, "") || c.revision == nil || !o.parameters.acceptHeaders(c.Request().Header) {
 		return false, nil
 	}
 	var err error

@@ -13,6 +13,9 @@ import (
 	gen "github.com/jobruns/jobruns/gen/server"
 )
 
+// kin-openapi checks what it can decode, and has nothing for pages.
+func init() { openapi3filter.RegisterBodyDecoder(echo.MIMETextHTML, openapi3filter.PlainBodyDecoder) }
+
 // checkedAnswer is an answer that is known to be within the contract before it is written.
 type checkedAnswer interface{ checked() }
 

@@ -113,13 +113,14 @@ func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 // it was stored to be for good. Returns nil if it fails.
 func scanRun(row interface{ Scan(...any) error }, others ...any) (run *model.JobRun, final bool, err error) {
 	run = new(model.JobRun)
-	var started int64
+	var started, isConcluded int64
 	var concluded, lapsed sql.Null[int64]
-	if err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &run.Concluded, &run.Failed,
+	if err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &isConcluded, &run.Failed,
 		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &lapsed)...); err != nil {
 		return nil, false, err
 	}
 	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
+	run.Concluded = isConcluded != 0 // as in SQL, for another program may have written 2
 	final = run.Concluded
 	settle(run, lapsed)
 	return run, final, nil
