@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +16,20 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns"
 )
 
-// The official packages, which must be served as they are.
+// The official packages, which must be served as they are, and those that judge the contract.
 const (
 	jsClient    = "@northflank/js-client@0.9.5"
 	officialCLI = "@northflank/cli@0.9.24"
+	prism       = "@stoplight/prism-cli@5.16.0"
+	redocly     = "@redocly/cli@2.77.0"
 )
 
-// npmInstall returns a folder with the package from the npm registry in it.
-func npmInstall(t *testing.T, name string) string {
+// npmInstall returns a folder with the packages from the npm registry in it.
+func npmInstall(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -29,10 +37,11 @@ func npmInstall(t *testing.T, name string) string {
 		}
 	}
 	folder := t.TempDir()
-	t.Logf("installing %s from the npm registry", name)
-	cmd := exec.Command("npm", "install", "--prefix", folder, "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", name)
+	t.Logf("installing %v from the npm registry", names)
+	cmd := exec.Command("npm", append([]string{"install", "--prefix", folder, "--no-save", "--no-package-lock", "--no-audit", "--no-fund",
+		"--ignore-scripts"}, names...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm install %s: %v\n%s", name, err, out)
+		t.Fatalf("npm install %v: %v\n%s", names, err, out)
 	}
 	return folder
 }
@@ -54,14 +63,98 @@ type jsError struct {
 	Details json.RawMessage `json:"details"`
 }
 
-func TestOfficialJavaScriptClient(t *testing.T) {
-	store, token := documentedStore(t)
-	s := serve(t, store)
+// askOfficially asks for a run with the official JavaScript client, which is installed in the folder.
+func askOfficially(t *testing.T, folder, host, token string, parameters map[string]string) jsResult {
+	t.Helper()
 	script, err := filepath.Abs("testdata/js-client.mjs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := npmInstall(t, jsClient)
+	input, err := json.Marshal(map[string]any{"host": host, "token": token, "parameters": parameters})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", script)
+	cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(input), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("node: %v", err)
+	}
+	var got jsResult
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return got
+}
+
+// TestOfficialJavaScriptClient asks the server directly, and through a proxy that puts an error in place of each answer
+// that it takes for a breach of the contract.
+func TestOfficialJavaScriptClient(t *testing.T) {
+	store, token := documentedStore(t)
+	s := serve(t, store)
+	folder := npmInstall(t, jsClient, prism)
+	t.Run("directly", func(t *testing.T) { askAllOfficially(t, folder, s.url, token) })
+	t.Run("through Prism", func(t *testing.T) {
+		askAllOfficially(t, folder, startPrism(t, folder, s.url, jobruns.Document), token)
+	})
+	t.Run("through Prism, with a contract that is not kept", func(t *testing.T) {
+		other := bytes.Replace(jobruns.Document, []byte("enum: [SUCCESS, RUNNING, FAILED]"), []byte("enum: [RUNNING, FAILED]"), 1)
+		proxy := startPrism(t, folder, s.url, other)
+		got := askOfficially(t, folder, proxy, token,
+			map[string]string{"projectId": documented.Project, "jobId": documented.Job, "runId": documented.Run})
+		if got.Status != http.StatusInternalServerError {
+			t.Errorf("Prism lets through what breaks the contract: %+v", got)
+		}
+	})
+}
+
+// startPrism starts a proxy in front of the server that checks its answers against the document, and returns its URL.
+func startPrism(t *testing.T, folder, upstream string, document []byte) (url string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "openapi.yaml")
+	if err := os.WriteFile(file, document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(freeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", filepath.Join(folder, "node_modules", ".bin", "prism"), "proxy", file, upstream, "--host", host, "--port", port,
+		"--errors", "--validate-request=false")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	logged := make(chan struct{})
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-logged
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("Prism's log:\n%s", &log)
+		}
+	})
+	lines := bufio.NewReader(out)
+	for !strings.Contains(log.String(), "Prism is listening") {
+		line, err := lines.ReadString('\n')
+		log.WriteString(line)
+		if err != nil {
+			close(logged)
+			t.Fatalf("Prism has ended: %v", err)
+		}
+	}
+	go func() {
+		defer close(logged)
+		_, _ = io.Copy(&log, lines)
+	}()
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func askAllOfficially(t *testing.T, folder, host, token string) {
 	want, err := os.ReadFile("testdata/documented.json")
 	if err != nil {
 		t.Fatal(err)
@@ -89,21 +182,8 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 				path += "/teams/" + test.team
 			}
 			path += "/projects/" + test.project + "/jobs/" + documented.Job + "/runs/" + strings.ReplaceAll(test.run, "/", "%2F")
-			input, err := json.Marshal(map[string]any{"host": s.url, "token": test.token, "parameters": parameters})
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command("node", script)
-			cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(input), os.Stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("node: %v", err)
-			}
-			var got jsResult
-			if err := json.Unmarshal(out, &got); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			wanted := jsResult{Status: test.status, ContentType: "application/json", URL: s.url + path, Method: "get"}
+			got := askOfficially(t, folder, host, test.token, parameters)
+			wanted := jsResult{Status: test.status, ContentType: "application/json", URL: host + path, Method: "get"}
 			if test.message == "" {
 				wanted.Data = []byte(compact(t, want))
 			} else if got.Error == nil || got.Error.Status != test.status || got.Error.ID == "" || !strings.Contains(got.Error.Message, test.message) {
@@ -115,6 +195,32 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestLinter has the contract judged by the rules that Redocly recommends.
+func TestLinter(t *testing.T) {
+	lint := func(folder, file string) (string, error) {
+		cmd := exec.Command("node", filepath.Join(folder, "node_modules", ".bin", "redocly"), "lint", file)
+		cmd.Env = append(os.Environ(), "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true")
+		cmd.Dir = t.TempDir() // where no configuration is
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	folder := npmInstall(t, redocly)
+	contract, err := filepath.Abs("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := lint(folder, contract); err != nil || strings.Contains(out, "You have ") { // so many warnings
+		t.Errorf("redocly lint: %v\n%s", err, out)
+	}
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	if err := os.WriteFile(broken, bytes.Replace(jobruns.Document, []byte("      summary: Check a token\n"), nil, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := lint(folder, broken); err == nil || !strings.Contains(out, "operation-summary") {
+		t.Errorf("redocly lint says nothing of a summary that is missing: %v\n%s", err, out)
 	}
 }
 
