@@ -113,7 +113,7 @@ func prepareStruct(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 	return func(v reflect.Value) bool {
 		for i := range fields {
 			value := v.Field(fields[i].index)
-			if !(fields[i].optional && value.IsZero()) && !fields[i].accepts(value) {
+			if leftOut := fields[i].optional && value.IsZero(); !leftOut && !fields[i].accepts(value) {
 				return false
 			}
 		}
