@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 // deadlineSlack is how much too early a deadline may be.
 const deadlineSlack = time.Second
 
-// lazyListener accepts connections that set their deadlines when they have to. net/http sets eight for each request, a good
+// lazyListener accepts connections that set their deadlines, and look for the next request, when they have to. net/http sets eight for each request, a good
 // part of what a request takes, and nearly all are moot: the data is there, or a later one takes their place.
 type lazyListener struct{ net.Listener }
 
@@ -30,10 +31,20 @@ func (l lazyListener) Accept() (net.Conn, error) {
 type lazyConn struct {
 	net.Conn
 	read, write lazyDeadline
+	answered    bool // something has been written since the last read
 }
 
 // Read implements net.Conn.
+//
+// Right after an answer, there is nothing to read yet: the caller has to receive it first. So others who can go on do that
+// before. On a busy server, the next request is there by then; without that, each costs one more call of the system, which
+// finds nothing, and a turn of the poller. net/http reads single bytes during a request, to find out that its caller has
+// left.
 func (c *lazyConn) Read(p []byte) (int, error) {
+	if len(p) > 1 && c.answered {
+		c.answered = false
+		runtime.Gosched()
+	}
 	if err := c.read.begin(); err != nil {
 		return 0, err
 	}
@@ -43,6 +54,7 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *lazyConn) Write(p []byte) (int, error) {
+	c.answered = true
 	if err := c.write.begin(); err != nil {
 		return 0, err
 	}
