@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    jobrund.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer runtime.KeepAlive(weight())
 			if (l.certificate == "") != (l.key == "") {
 				return jobrund.Usagef("--tls-cert and --tls-key go together")
 			}
@@ -87,9 +89,6 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			// Little is in use, and would be collected many times a second: let some garbage pile up first. The pages of this
-			// are never touched, and so never there.
-			defer runtime.KeepAlive(make([]byte, 8<<20))
 			return server.Serve(later(ctx, delay), listener, handler, log)
 		},
 	}
@@ -104,6 +103,14 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
 	adminFlag(cmd, &admin)
 	return cmd
+}
+
+// weight has garbage collected when there are 10 MiB of it, and somewhat later when more is in use: little is, and would
+// be collected many times a second. What it returns counts as used while it is kept. Its pages are never touched, and so
+// never there, as long as the process has had no garbage before: memory that is used again is cleared.
+func weight() []byte {
+	debug.SetGCPercent(20)
+	return make([]byte, 48<<20)
 }
 
 // later returns a context that ends that long after the other has.

@@ -53,9 +53,9 @@ const sqliteConnections = 8
 
 // sqliteOptions hold for each connection. WAL lets readers go on while another process writes; FULL makes a commit
 // outlive a power loss; a writer waits for its turn, and takes it when its transaction begins, so that it cannot find
-// out halfway that another was faster.
+// out halfway that another was faster. Half a megabyte keeps the upper pages of a table: the system keeps the others.
 var sqliteOptions = url.Values{
-	"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "temp_store(FILE)"},
+	"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "temp_store(FILE)", "cache_size(-512)"},
 	"_txlock": {"immediate"},
 }
 
