@@ -91,13 +91,16 @@ func (e engine) replaceRun() string {
 	return b.String()
 }
 
+// readRun is the query of a run by its key.
+func (e engine) readRun() string {
+	return "SELECT id, " + runFields + ", " + e.lapsedSince() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+}
+
 // Run implements server.Runs.
 func (s *Store) Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, final bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	run, final, err = scanRun(s.db.QueryRowContext(ctx,
-		"SELECT id, "+runFields+", "+s.lapsedSince()+" FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4",
-		key.Team, key.Project, key.Job, key.Run))
+	run, final, err = scanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run))
 	return run, final, classify(err)
 }
 
@@ -105,7 +108,7 @@ func (s *Store) Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, 
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err = s.db.QueryRowContext(ctx, "SELECT number FROM revision").Scan(&number)
+	err = s.queryRow(ctx, "SELECT number FROM revision").Scan(&number)
 	return number, classify(err)
 }
 

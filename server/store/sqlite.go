@@ -30,6 +30,7 @@ var sqliteEngine = engine{
 		lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
 			THEN lease_renewed_at END`,
 	},
+	prepares:  true,
 	importAll: importSQLite,
 	follow:    followSQLite,
 }

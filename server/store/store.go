@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -31,15 +32,19 @@ var migrations embed.FS
 // Every method returns an error that wraps stored.ErrUnavailable when the database cannot be reached.
 type Store struct {
 	engine
-	db      *sql.DB
-	watcher watcher
-	open    context.Context // ends with Close
-	end     context.CancelFunc
+	db       *sql.DB
+	runQuery string   // readRun, put together once
+	prepared sync.Map // of queryRow: a *sql.Stmt for each query
+	watcher  watcher
+	open     context.Context // ends with Close
+	end      context.CancelFunc
 }
 
 // engine is where SQLite and PostgreSQL differ.
 type engine struct {
 	leaseSQL
+	// prepares is whether a query that is not prepared is parsed and planned each time.
+	prepares bool
 	// skipLocked ends a query for rows that are to be removed, so that it passes over those that another is writing.
 	skipLocked string
 	// importAll stores what Store.ImportRuns is to store.
@@ -76,7 +81,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", url, err)
 	}
-	s := &Store{engine: engine, db: db, watcher: watcher{waiting: map[stored.RunKey]map[*waiter]struct{}{}}}
+	s := &Store{engine: engine, db: db, runQuery: engine.readRun(), watcher: watcher{waiting: map[stored.RunKey]map[*waiter]struct{}{}}}
 	s.open, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -86,6 +91,24 @@ func Open(ctx context.Context, url string) (*Store, error) {
 func (s *Store) Close() error {
 	defer s.end() // after the database, so that those who wait find it closed
 	return s.db.Close()
+}
+
+// queryRow is QueryRowContext for one of the few queries that are asked all the time.
+func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	if !s.prepares {
+		return s.db.QueryRowContext(ctx, query, args...)
+	}
+	prepared, ok := s.prepared.Load(query)
+	if !ok {
+		statement, err := s.db.PrepareContext(ctx, query)
+		if err != nil {
+			return s.db.QueryRowContext(ctx, query, args...) // which says so too
+		}
+		if prepared, ok = s.prepared.LoadOrStore(query, statement); ok {
+			_ = statement.Close() // another was faster
+		}
+	}
+	return prepared.(*sql.Stmt).QueryRowContext(ctx, args...)
 }
 
 // Ready checks that the database can be reached and has its tables.

@@ -45,7 +45,7 @@ func scanToken(row interface{ Scan(...any) error }) (stored.Token, error) {
 func (s *Store) Token(ctx context.Context, hash stored.TokenHash) (stored.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	t, err := scanToken(s.db.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]))
+	t, err := scanToken(s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]))
 	return t, classify(err)
 }
 
