@@ -105,12 +105,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	return cmd
 }
 
-// weight has garbage collected when there are 10 MiB of it, and somewhat later when more is in use: little is, and would
-// be collected many times a second. What it returns counts as used while it is kept. Its pages are never touched, and so
+// weight has garbage collected when there are 5 MiB of it, and somewhat later when more is in use: little is, and would be
+// collected many times a second. What it returns counts as used while it is kept. Its pages are never touched, and so
 // never there, as long as the process has had no garbage before: memory that is used again is cleared.
 func weight() []byte {
-	debug.SetGCPercent(20)
-	return make([]byte, 48<<20)
+	debug.SetGCPercent(12)
+	return make([]byte, 40<<20)
 }
 
 // later returns a context that ends that long after the other has.

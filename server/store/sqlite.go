@@ -49,8 +49,9 @@ func init() {
 // applicationID says of a file that it is ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
 const applicationID = 1785684594
 
-// sqliteConnections bounds how many readers run at once. SQLite has one writer at a time whatever the number.
-const sqliteConnections = 8
+// sqliteConnections bounds how many readers run at once, each with a memory of its own. SQLite has one writer at a time
+// whatever the number.
+const sqliteConnections = 4
 
 // sqliteOptions hold for each connection. WAL lets readers go on while another process writes; FULL makes a commit
 // outlive a power loss; a writer waits for its turn, and takes it when its transaction begins, so that it cannot find
