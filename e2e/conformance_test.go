@@ -57,6 +57,16 @@ func (c *conformance) example(path, method string, op *openapi3.Operation) reque
 	return r
 }
 
+// parameters returns those of the operation that are in the path, or in headers.
+func (r request) parameters(in string) (found []*openapi3.Parameter) {
+	for _, parameter := range r.operation.Parameters {
+		if parameter.Value.In == in {
+			found = append(found, parameter.Value)
+		}
+	}
+	return found
+}
+
 // with returns the request with another value in its path.
 func (r request) with(name, value string) request {
 	r.values = maps.Clone(r.values)
@@ -165,11 +175,7 @@ func TestConformance(t *testing.T) {
 // checkPath has something strange in each place of the path.
 func (c *conformance) checkPath(example request) {
 	c.Helper()
-	for _, parameter := range example.operation.Parameters {
-		p := parameter.Value
-		if p.In != openapi3.ParameterInPath {
-			continue
-		}
+	for _, p := range example.parameters(openapi3.ParameterInPath) {
 		for _, value := range strangeValues(p.Schema.Value, example.values[p.Name]) {
 			meant, err := url.PathUnescape(value)
 			if err != nil {
@@ -194,11 +200,7 @@ func (c *conformance) checkPath(example request) {
 // checkHeaders leaves headers out, and has something strange in them.
 func (c *conformance) checkHeaders(example request) {
 	c.Helper()
-	for _, parameter := range example.operation.Parameters {
-		p := parameter.Value
-		if p.In != openapi3.ParameterInHeader {
-			continue
-		}
+	for _, p := range example.parameters(openapi3.ParameterInHeader) {
 		without := http.StatusOK
 		if p.Required {
 			without = http.StatusBadRequest
