@@ -345,6 +345,11 @@ func TestContractChange(t *testing.T) {
 		c.asks(s, "", statusPath, http.StatusUnauthorized)
 		c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
 		c.asks(s, token, statusPath+"/more", http.StatusNotFound)
+		post := newRequest(t, s, token, statusPath)
+		post.Method = http.MethodPost
+		if response, _ := exchange(t, post, http.StatusMethodNotAllowed); response.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
+			t.Errorf("Allow is %q", response.Header.Get("Allow"))
+		}
 		c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
 		c.shows(s, `"Get the status of a run"`)
 

@@ -12,8 +12,9 @@ import (
 // deadlineSlack is how much too early a deadline may be.
 const deadlineSlack = time.Second
 
-// lazyListener accepts connections that set their deadlines, and look for the next request, when they have to. net/http sets eight for each request, a good
-// part of what a request takes, and nearly all are moot: the data is there, or a later one takes their place.
+// lazyListener accepts connections that set their deadlines, and look for the next request, when they have to. net/http
+// sets eight deadlines for each request, a good part of what a request takes, and nearly all are moot: the data is there,
+// or a later one takes their place.
 type lazyListener struct{ net.Listener }
 
 // Accept implements net.Listener. net/http has to find a TLS connection as it is.

@@ -49,6 +49,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
@@ -163,6 +164,7 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 	e.OnAddRouteHandler = nil
 
 	var problems []error
+	allowed := methods{}
 	for _, route := range routes {
 		id, documented := unserved[route.documented()]
 		delete(unserved, route.documented())
@@ -173,18 +175,42 @@ func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*
 			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q, %s: the generated code knows it by another name",
 				id, route.documented()))
 		}
+		allowed[route.path] = append(allowed[route.path], route.method)
 		if route.method == http.MethodGet {
 			// RFC 9110, section 9.3.2: HEAD is answered as GET is, without the body.
 			e.HEAD(route.path, route.handler, route.middleware...)
+			allowed[route.path] = append(allowed[route.path], http.MethodHead)
 		}
+	}
+	for path := range allowed {
 		// Without this, a path's last parameter would take in all that follows it, slashes and all.
-		e.RouteNotFound(route.path+"/*", echo.NotFoundHandler)
+		e.RouteNotFound(path+"/*", allowed.other)
 	}
 	for _, route := range slices.Sorted(maps.Keys(unserved)) {
 		problems = append(problems, fmt.Errorf("operation %q of the document, %s, has no route", unserved[route], route))
 	}
 	problems = append(problems, serveAssets(e))
 	return e, errors.Join(problems...)
+}
+
+// methods are those of each path, as Echo writes paths.
+type methods map[string][]string
+
+// other answers what no route takes. It may be a path below another, with a method that it does not know.
+func (m methods) other(c echo.Context) error {
+	segments := strings.Split(echo.GetPath(c.Request()), "/")
+	same := func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") && got != "" }
+	for path, known := range m {
+		if !slices.EqualFunc(strings.Split(path, "/"), segments, same) {
+			continue
+		}
+		c.Response().Header().Set(echo.HeaderAllow, strings.Join(append([]string{http.MethodOptions}, known...), ", "))
+		if c.Request().Method == http.MethodOptions {
+			return c.NoContent(http.StatusNoContent)
+		}
+		return echo.ErrMethodNotAllowed
+	}
+	return echo.ErrNotFound
 }
 
 // registration is a route as the generated code registers it.
