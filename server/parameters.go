@@ -153,7 +153,7 @@ func prepareText(schema *openapi3.Schema) (contract.Text, bool) {
 	if !only(schema, openapi3.TypeString, openapi3.Schema{MinLength: schema.MinLength, MaxLength: schema.MaxLength, Pattern: schema.Pattern}) {
 		return contract.Text{}, false
 	}
-	text := contract.Text{Description: schema.Description, MinLength: int(schema.MinLength), MaxLength: -1}
+	text := contract.Text{MinLength: int(schema.MinLength), MaxLength: -1}
 	if schema.MaxLength != nil {
 		text.MaxLength = int(*schema.MaxLength)
 	}

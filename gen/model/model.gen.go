@@ -85,6 +85,14 @@ type Flag int
 // ID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ID = string
 
+// What the document says of an ID.
+const (
+	IDDescription = "Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit."
+	IDMinLength   = 1
+	IDMaxLength   = 253
+	IDPattern     = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+)
+
 // JobRun One run of a job.
 //
 // Example: {"active":0,"backoffLimit":0,"completions":1,"concluded":true,"concludedAt":"2020-12-08T11:52:08Z","failed":0,"id":"d34582a4-35bd-4c71-8e7c-e36999b88723","runName":"example-job-5fcf67bc56e1913e21d49504","startedAt":"2020-12-08T11:47:08Z","status":"SUCCESS","succeeded":0}

@@ -1,13 +1,12 @@
 // Package contract checks strings against the rules of the contract, openapi.yaml, prepared once so that a check costs
-// next to nothing, and without what it takes to read the whole of it.
+// next to nothing.
 package contract
 
 // Text is what a schema says of a string.
 type Text struct {
-	Description string
-	MinLength   int // in characters
-	MaxLength   int // in characters; -1 for any
-	Pattern     *Pattern
+	MinLength int // in characters
+	MaxLength int // in characters; -1 for any
+	Pattern   *Pattern
 }
 
 // Accepts reports whether the string certainly is within the rules. Of one in ASCII that is so if and only if it is; what

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/cmd/internal/version"
-	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -164,14 +167,13 @@ func OpenStore(cmd *cobra.Command) (*store.Store, error) {
 	return store.Open(cmd.Context(), url)
 }
 
+var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(model.IDPattern) })
+
 // CheckID checks what a person typed for a flag against the contract.
 func CheckID(flag, value string) error {
-	id, err := contract.ID()
-	if err != nil {
-		return err
-	}
-	if !id.Accepts(value) {
-		return Usagef("--%s %q: must have %d to %d characters: %s", flag, value, id.MinLength, id.MaxLength, id.Description)
+	n := utf8.RuneCountInString(value)
+	if n < model.IDMinLength || model.IDMaxLength >= 0 && n > model.IDMaxLength || !idPattern().MatchString(value) {
+		return Usagef("--%s %q: must have %d to %d characters: %s", flag, value, model.IDMinLength, model.IDMaxLength, model.IDDescription)
 	}
 	return nil
 }
