@@ -46,7 +46,7 @@ all are imported or none. A run that is in the store already is replaced.`,
 			if err != nil {
 				return err
 			}
-			store, err := jobrund.OpenStore(cmd)
+			store, err := openStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ the next prune.`,
 			if age <= 0 {
 				return jobrund.Usagef("--older-than %s: must be positive", age)
 			}
-			s, err := jobrund.OpenStore(cmd)
+			s, err := openStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -59,7 +59,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := jobrund.OpenStore(cmd)
+			store, err := openStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,7 @@ of it, so it is never shown again.`,
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := jobrund.OpenStore(cmd)
+			s, err := openStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -121,7 +121,7 @@ func newTokenList() *cobra.Command {
 		Short: "List the tokens, without their secrets",
 		Args:  jobrund.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := jobrund.OpenStore(cmd)
+			s, err := openStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -153,7 +153,7 @@ func newTokenRevoke() *cobra.Command {
 		Example: "  jobrund token revoke ci",
 		Args:    jobrund.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := jobrund.OpenStore(cmd)
+			s, err := openStore(cmd)
 			if err != nil {
 				return err
 			}

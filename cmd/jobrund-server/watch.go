@@ -89,7 +89,7 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	store, err := jobrund.OpenStore(cmd)
+	store, err := openStore(cmd)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Command jobrund records runs of jobs and answers for them over HTTP.
 //
-// It does exec by itself, and hands all else over to the program jobrund-server beside it: what that links would make each
-// command that is recorded start three times as slowly.
+// It does exec with a store in SQLite by itself, and hands all else over to the program jobrund-server beside it: what that
+// links would make each command that is recorded start three times as slowly.
 package main
 
 import (
@@ -16,15 +16,19 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		jobrund.Main(jobrund.NewExec())
+		jobrund.Main(jobrund.NewExec(handOver))
 	}
-	err := handOver()
-	fmt.Fprintf(os.Stderr, "jobrund: only exec works without the program jobrund-server: install it beside this one (%v)\n", err)
+	handOver()
 	os.Exit(1)
 }
 
-// handOver becomes jobrund-server, with the same arguments. Returns only if that fails.
-func handOver() error {
+// handOver becomes jobrund-server, with the same arguments. Returns only if that fails, after it has said why.
+func handOver() {
+	fmt.Fprintf(os.Stderr, "jobrund: only exec with a store in SQLite works without the program jobrund-server: install it beside this one (%v)\n", become())
+}
+
+// become returns only if it fails.
+func become() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err

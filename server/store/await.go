@@ -12,7 +12,7 @@ import (
 type watcher struct {
 	mu      sync.Mutex
 	waiting map[stored.RunKey]map[*waiter]struct{}
-	watch   *watch // nil while nobody waits
+	watch   *Watch // nil while nobody waits
 }
 
 // waiter is told of its run's conclusion, or by nil to look for itself. It is told once until it has listened.
@@ -50,12 +50,12 @@ func (s *Store) Await(ctx context.Context, key stored.RunKey, enough <-chan stru
 }
 
 // wait enters a waiter, and returns the watch that tells it.
-func (s *Store) wait(key stored.RunKey, w *waiter) *watch {
+func (s *Store) wait(key stored.RunKey, w *waiter) *Watch {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
 	if s.watcher.watch == nil {
 		ctx, cancel := context.WithCancel(s.open)
-		s.watcher.watch = &watch{store: s, begun: make(chan struct{}), cancel: cancel}
+		s.watcher.watch = &Watch{store: s, begun: make(chan struct{}), cancel: cancel}
 		go s.watcher.watch.run(ctx)
 	}
 	if s.watcher.waiting[key] == nil {

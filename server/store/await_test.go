@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
@@ -21,12 +22,15 @@ func running(change ...func(*stored.Record)) stored.Record {
 	}}, change...)...)
 }
 
-func put(t *testing.T, s *Store, r stored.Record) {
+func put(t *testing.T, s *store.Store, r stored.Record) {
 	t.Helper()
 	if err := s.PutRun(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// concludeAll concludes all runs as record's is, in plain SQL.
+const concludeAll = `UPDATE runs SET concluded = 1, concluded_at = $1, status = 'SUCCESS', active = 0, succeeded = 1, completions = 1`
 
 // awaited is what came of a wait.
 type awaited struct {
@@ -35,27 +39,22 @@ type awaited struct {
 }
 
 // await begins to wait, and returns when the store knows of it.
-func await(ctx context.Context, t *testing.T, s *Store, r stored.Record, enough <-chan struct{}) <-chan awaited {
+func await(ctx context.Context, t *testing.T, s *store.Store, r stored.Record, enough <-chan struct{}) <-chan awaited {
 	t.Helper()
 	done := make(chan awaited, 1)
-	before := s.waiters()
+	before := waiters(s)
 	go func() {
 		run, err := s.Await(ctx, key(r), enough)
 		done <- awaited{run, err}
 	}()
-	for s.waiters() == before && len(done) == 0 {
+	for waiters(s) == before && len(done) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	return done
 }
 
-func (s *Store) waiters() int {
-	s.watcher.mu.Lock()
-	defer s.watcher.mu.Unlock()
-	n := 0
-	for _, w := range s.watcher.waiting {
-		n += len(w)
-	}
+func waiters(s *store.Store) int {
+	n, _ := s.Waiting()
 	return n
 }
 
@@ -68,18 +67,16 @@ func wantAwaited(t *testing.T, done <-chan awaited, want stored.Record) {
 }
 
 func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTest) {
-	for name, conclude := range map[string]func(*testing.T, *Store){
-		"recorded": func(t *testing.T, s *Store) { put(t, s, record()) },
-		"imported": func(t *testing.T, s *Store) {
+	for name, conclude := range map[string]func(*testing.T, *store.Store){
+		"recorded": func(t *testing.T, s *store.Store) { put(t, s, record()) },
+		"imported": func(t *testing.T, s *store.Store) {
 			err := s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) { yield(record(), nil) })
 			if err != nil {
 				t.Fatal(err)
 			}
 		},
-		"in plain SQL": func(t *testing.T, s *Store) {
-			_, err := s.db.Exec(`UPDATE runs SET concluded = 1, concluded_at = $1, status = 'SUCCESS', active = 0, succeeded = 1,
-				completions = 1`, record().Run.ConcludedAt.Unix())
-			if err != nil {
+		"in plain SQL": func(t *testing.T, s *store.Store) {
+			if _, err := s.DB().Exec(concludeAll, record().Run.ConcludedAt.Unix()); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -102,14 +99,12 @@ func TestAwaitWithANoteThatIsGone(t *testing.T) {
 	put(t, s, running())
 	put(t, s, running(other))
 	done := await(t.Context(), t, s, running(), nil)
-	tx, err := reopen(t, url).db.BeginTx(t.Context(), nil)
+	tx, err := reopen(t, url).DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []stored.Record{record(), record(other)} {
-		if _, err := tx.Exec("INSERT INTO runs ("+runColumns+") VALUES ("+placeholders(1, runColumnCount)+") "+s.replaceRun(), values(r)...); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := tx.Exec(concludeAll, record().Run.ConcludedAt.Unix()); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := tx.Exec("DELETE FROM conclusions WHERE job <> 'other'"); err != nil {
 		t.Fatal(err)
@@ -151,10 +146,8 @@ func testAwaitEnds(t *testing.T, on engineUnderTest) {
 	if got := <-done; !errors.Is(got.err, stored.ErrUnavailable) {
 		t.Errorf("after the store was closed: %v, want ErrUnavailable", got.err)
 	}
-	s.watcher.mu.Lock()
-	defer s.watcher.mu.Unlock()
-	if s.watcher.watch != nil || len(s.watcher.waiting) != 0 {
-		t.Errorf("nobody waits, and yet %d runs are watched", len(s.watcher.waiting))
+	if n, watched := s.Waiting(); n != 0 || watched {
+		t.Errorf("nobody waits, and yet %d do, or there is a watch: %t", n, watched)
 	}
 }
 
@@ -192,9 +185,9 @@ func testManyAwait(t *testing.T, on engineUnderTest) {
 }
 
 // age makes the leases of all runs older.
-func age(t *testing.T, s *Store, by time.Duration) {
+func age(t *testing.T, s *store.Store, by time.Duration) {
 	t.Helper()
-	if _, err := s.db.Exec("UPDATE runs SET lease_renewed = lease_renewed - $1", by.Milliseconds()); err != nil {
+	if _, err := s.DB().Exec("UPDATE runs SET lease_renewed = lease_renewed - $1", by.Milliseconds()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -213,11 +206,11 @@ func testLease(t *testing.T, on engineUnderTest) {
 			t.Errorf("%+v, %v; want %s", run, err, want)
 		}
 	}
-	before := time.Now().Truncate(time.Second).Add(-2 * leaseTime)
+	before := time.Now().Truncate(time.Second).Add(-2 * store.LeaseTime)
 	put(t, s, leased(running()))
-	age(t, s, leaseTime/2)
+	age(t, s, store.LeaseTime/2)
 	wantStatus(model.Running)
-	age(t, s, leaseTime)
+	age(t, s, store.LeaseTime)
 	wantStatus(model.Failed)
 
 	run, _, err := s.Run(t.Context(), key(running()))
@@ -254,7 +247,7 @@ func testLease(t *testing.T, on engineUnderTest) {
 func TestLeaseOfAnEarlierBoot(t *testing.T) {
 	s, _ := sqliteUnderTest.open(t)
 	put(t, s, leased(running()))
-	if _, err := s.db.Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
+	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
 		t.Fatal(err)
 	}
 	if run, _, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.Failed {
@@ -265,7 +258,7 @@ func TestLeaseOfAnEarlierBoot(t *testing.T) {
 func testAwaitTellsOfADeadRecorder(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	put(t, s, leased(running()))
-	age(t, s, leaseTime-2*time.Second)
+	age(t, s, store.LeaseTime-2*time.Second)
 	done := await(t.Context(), t, s, running(), nil)
 	if got := <-done; got.err != nil || got.run.Status != model.Failed {
 		t.Errorf("%+v, %v", got.run, got.err)
@@ -274,15 +267,15 @@ func testAwaitTellsOfADeadRecorder(t *testing.T, on engineUnderTest) {
 
 // TestMachineClock checks that the real clock runs, and that of one boot is told from that of another.
 func TestMachineClock(t *testing.T) {
-	boot, err := bootID()
+	boot, err := store.BootID()
 	if err != nil || boot == "" {
 		t.Fatalf("%v, boot %q", err, boot)
 	}
-	first, err := steadyClock()
+	first, err := store.SteadyClock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := steadyClock()
+	second, err := store.SteadyClock()
 	if err != nil || second <= first {
 		t.Errorf("%v, %s and then %s", err, first, second)
 	}

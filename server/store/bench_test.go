@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"fmt"
@@ -6,12 +6,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
 // BenchmarkRun reads one of 10,000 runs after the other from SQLite, in no order.
 func BenchmarkRun(b *testing.B) {
-	s, err := Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
+	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
 	if err != nil {
 		b.Fatal(err)
 	}

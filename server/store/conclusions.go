@@ -12,21 +12,19 @@ import (
 const watchInterval = 20 * time.Millisecond
 
 // followSQLite reads what a trigger writes to the table conclusions.
-func followSQLite(ctx context.Context, s *Store, begun func()) error {
-	f := conclusions{store: s}
-	leases := lapses{store: s}
+func followSQLite(ctx context.Context, db *sql.DB, w *Watch) error {
+	f := conclusions{db: db, watch: w}
 	var err error
 	if f.seen, err = f.latest(ctx); err != nil {
 		return err
 	}
-	if err := leases.begin(ctx); err != nil {
+	if err := w.Begin(ctx); err != nil {
 		return err
 	}
-	begun()
-	query := "SELECT c.seq, c.team, c.project, c.job, r.id, " + runFields + ", " + s.lapsedSince() + ` FROM conclusions c
+	query := "SELECT c.seq, c.team, c.project, c.job, r.id, " + runFields + ", " + sqliteLease.lapsedSince() + ` FROM conclusions c
 		JOIN runs r ON r.team = c.team AND r.project = c.project AND r.job = c.job AND r.id = c.id
 		WHERE c.seq > $1 ORDER BY c.seq`
-	statement, err := s.db.PrepareContext(ctx, query)
+	statement, err := db.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -47,10 +45,10 @@ func followSQLite(ctx context.Context, s *Store, begun func()) error {
 			}
 		}
 		if latest > f.seen { // the run of the latest has been removed
-			s.watcher.tellEveryone()
+			w.store.watcher.tellEveryone()
 			f.seen = latest
 		}
-		if err := leases.look(ctx); err != nil {
+		if err := w.Lapsed(ctx); err != nil {
 			return err
 		}
 	}
@@ -58,13 +56,14 @@ func followSQLite(ctx context.Context, s *Store, begun func()) error {
 
 // conclusions are told in the order in which they were written.
 type conclusions struct {
-	store *Store
+	db    *sql.DB
+	watch *Watch
 	seen  int64 // the latest that was told
 }
 
 func (f *conclusions) latest(ctx context.Context) (int64, error) {
 	var seq int64
-	err := f.store.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&seq)
+	err := f.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&seq)
 	return seq, err
 }
 
@@ -80,11 +79,11 @@ func (f *conclusions) tell(rows *sql.Rows) error {
 		}
 		if seq > f.seen+1 {
 			// Between the two, some have been written and removed, or their runs have.
-			f.store.watcher.tellEveryone()
+			f.watch.store.watcher.tellEveryone()
 		}
 		f.seen, key.Run = seq, run.ID
 		if run.Concluded {
-			f.store.watcher.tell(key, run)
+			f.watch.store.watcher.tell(key, run)
 		}
 	}
 	return rows.Err()

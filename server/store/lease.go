@@ -12,27 +12,32 @@ import (
 // leaseTime is how long a lease lasts. A recorder renews it far more often; when it has run out, the recorder is dead.
 const leaseTime = 20 * time.Second
 
-// leaseSQL says in SQL until when a recorder vouches for a run. Each engine has a clock that all who use the database
+// Lease says in SQL until when a recorder vouches for a run. Each engine has a clock that all who use the database
 // share; the clock of whoever asks or writes is not looked at.
-type leaseSQL struct {
-	columns []string // null where nobody vouches; lease_renewed is when the lease was renewed, in milliseconds
-	values  []string // of the columns, for a lease that is renewed now
-	clock   string   // what lease_renewed counts on
-	counts  string   // whether it counts: not if it is from before the clock was started anew
-	lapsed  string   // when a lease that has run out was renewed, in seconds since 1970; %d is how long leases last
+type Lease struct {
+	// Columns are null where nobody vouches; lease_renewed is when the lease was renewed, in milliseconds.
+	Columns []string
+	// Values are those of the columns, for a lease that is renewed now.
+	Values []string
+	// Clock is what lease_renewed counts on.
+	Clock string
+	// Counts is whether it counts: not if it is from before the clock was started anew.
+	Counts string
+	// Lapsed is when a lease that has run out was renewed, in seconds since 1970, or else null; %d is how long leases last.
+	Lapsed string
 }
 
-// lapsedSince is lapsed for scanRun.
-func (l leaseSQL) lapsedSince() string {
-	return fmt.Sprintf(l.lapsed, leaseTime.Milliseconds())
+// lapsedSince is Lapsed for scanRun.
+func (l Lease) lapsedSince() string {
+	return fmt.Sprintf(l.Lapsed, leaseTime.Milliseconds())
 }
 
 // valuesFor are the values of the columns for a run that is stored now.
-func (l leaseSQL) valuesFor(leased bool) string {
+func (l Lease) valuesFor(leased bool) string {
 	if leased {
-		return strings.Join(l.values, ", ")
+		return strings.Join(l.Values, ", ")
 	}
-	return strings.Repeat("NULL, ", len(l.columns)-1) + "NULL"
+	return strings.Repeat("NULL, ", len(l.Columns)-1) + "NULL"
 }
 
 // settle makes a run whose lease has run out what it is: failed, since its recorder was last heard of.

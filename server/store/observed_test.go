@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
@@ -57,7 +58,7 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	var records []stored.Record
-	for i := range 2*batch + 1 {
+	for i := range 2*store.Batch + 1 {
 		records = append(records, observed(int64(i), running(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 	}
 	records[0].Leased = true
@@ -70,7 +71,7 @@ func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 	for _, r := range records {
 		wantRun(t, s, r)
 	}
-	age(t, s, 2*leaseTime)
+	age(t, s, 2*store.LeaseTime)
 	if run, _, err := s.Run(t.Context(), key(records[0])); err != nil || run.Status != model.Failed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
@@ -139,7 +140,7 @@ func testReady(t *testing.T, on engineUnderTest) {
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.db.Exec("DROP TABLE runs"); err != nil {
+	if _, err := s.DB().Exec("DROP TABLE runs"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Ready(t.Context()); err == nil {

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package store
+package store_test
 
 import (
 	"context"
@@ -12,12 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jobruns/jobruns/e2e/postgres"
+	servers "github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/postgres"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
 func TestPostgreSQL(t *testing.T) {
-	pg := postgres.Start(t)
+	pg := servers.Start(t)
 	on := engineUnderTest{newURL: func(t *testing.T) string { return pg.NewDatabase(t) }}
 	on.test(t)
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
@@ -37,7 +39,7 @@ func as(t *testing.T, text, name, password string) string {
 	return parsed.String()
 }
 
-func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *postgres.Server) {
+func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	here := pg.NewDatabase(t)
 	elsewhere := strings.Replace(here, pg.Address(), "127.0.0.1:1", 1)
 	newer := pg.NewDatabase(t)
@@ -64,7 +66,7 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *postgres.Server) {
 		"postgres://u:hush@host:port/d":      "invalid port",
 		as(t, here, "nobody_much", "secret"): "permission denied for database",
 	} {
-		s, err := Open(t.Context(), url)
+		s, err := store.Open(t.Context(), url, postgres.Engine)
 		if err == nil {
 			s.Close()
 		}
@@ -80,7 +82,7 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *postgres.Server) {
 }
 
 // testPrivileges has the schema made by who may, for one that may not, and one that may only read.
-func testPrivileges(t *testing.T, pg *postgres.Server) {
+func testPrivileges(t *testing.T, pg *servers.Server) {
 	owner := pg.NewDatabase(t)
 	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder")
 	recorder := reopen(t, as(t, owner, "recorder", "x"))
@@ -100,7 +102,7 @@ func testPrivileges(t *testing.T, pg *postgres.Server) {
 }
 
 // testConnections counts the connections of a process that has more to do than them.
-func testConnections(t *testing.T, pg *postgres.Server) {
+func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
 		s, other := reopen(t, url), reopen(t, url+"&application_name=other")
@@ -113,11 +115,11 @@ func testConnections(t *testing.T, pg *postgres.Server) {
 				}
 			})
 		}
-		for s.waiters() < 10*limit {
+		for waiters(s) < 10*limit {
 			time.Sleep(time.Millisecond)
 		}
 		var connections int
-		if err := other.db.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'").Scan(&connections); err != nil {
+		if err := other.DB().QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'").Scan(&connections); err != nil {
 			t.Fatal(err)
 		}
 		if connections == 0 || connections > limit {
@@ -129,7 +131,7 @@ func testConnections(t *testing.T, pg *postgres.Server) {
 }
 
 // testServerIsStartedAgain stops the server under who reads and who waits.
-func testServerIsStartedAgain(t *testing.T, pg *postgres.Server) {
+func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	s := reopen(t, url)
 	put(t, s, running())
@@ -155,7 +157,7 @@ func testServerIsStartedAgain(t *testing.T, pg *postgres.Server) {
 
 // TestListeningStartsAgain cuts off the one connection that listens, and concludes a run while nobody does.
 func TestListeningStartsAgain(t *testing.T) {
-	pg := postgres.Start(t)
+	pg := servers.Start(t)
 	url := pg.NewDatabase(t)
 	s, other := reopen(t, url), reopen(t, url)
 	for i := range 20 {
@@ -163,7 +165,7 @@ func TestListeningStartsAgain(t *testing.T) {
 		put(t, s, running(id))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := await(ctx, t, s, running(id), nil)
-		if _, err := other.db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"); err != nil {
+		if _, err := other.DB().Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"); err != nil {
 			t.Fatal(err)
 		}
 		put(t, other, record(id))

@@ -33,7 +33,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 			removed += n
 		}
 		if err != nil {
-			return removed, errors.Join(ctx.Err(), classify(err))
+			return removed, errors.Join(ctx.Err(), s.classify(err))
 		}
 		from = to
 	}
@@ -41,7 +41,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 
 // expired says in SQL which runs concluded before $5. For a lease that has not run out, lapsedSince is null.
 func (s *Store) expired() string {
-	return "(concluded = 1 AND concluded_at < $5 OR concluded = 0 AND " + s.lapsedSince() + " < $5 AND started_at < $5)"
+	return "(concluded = 1 AND concluded_at < $5 OR concluded = 0 AND " + s.engine.Lease.lapsedSince() + " < $5 AND started_at < $5)"
 }
 
 // pageAfter is a table in SQL of the next runs after the key that $1 to $4 are, and whether they have expired.
@@ -68,7 +68,7 @@ func (s *Store) findExpired(ctx context.Context, from stored.RunKey, before time
 func (s *Store) removeExpired(ctx context.Context, from stored.RunKey, before time.Time) (int, error) {
 	const key = "team, project, job, id"
 	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + key + " FROM runs WHERE (" + key + ") IN (SELECT " + key +
-		" FROM page WHERE expired) AND " + s.expired() + s.skipLocked + ") DELETE FROM runs WHERE (" + key + ") IN (SELECT " + key + " FROM gone)"
+		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM runs WHERE (" + key + ") IN (SELECT " + key + " FROM gone)"
 	begin := time.Now()
 	result, err := s.db.ExecContext(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
 	if err != nil {

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
@@ -22,16 +23,16 @@ func concluding(at time.Time) func(*stored.Record) {
 	return func(r *stored.Record) { r.Run.ConcludedAt = &at }
 }
 
-func wantPruned(t *testing.T, s *Store, before time.Time, want int) {
+func wantPruned(t *testing.T, s *store.Store, before time.Time, want int) {
 	t.Helper()
 	if got, err := s.Prune(t.Context(), before); err != nil || got != want {
 		t.Errorf("pruned before %s: %d, %v; want %d", before, got, err, want)
 	}
 }
 
-func ids(t *testing.T, s *Store) []string {
+func ids(t *testing.T, s *store.Store) []string {
 	t.Helper()
-	rows, err := s.db.Query("SELECT id FROM runs ORDER BY id")
+	rows, err := s.DB().Query("SELECT id FROM runs ORDER BY id")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +91,9 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 	soon := now.Add(time.Minute)
 	put(t, s, leased(running(withID("a"))))
 	put(t, s, leased(running(withID("starts-later"), func(r *stored.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
-	age(t, s, leaseTime/2)
+	age(t, s, store.LeaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
-	age(t, s, 10*leaseTime)
+	age(t, s, 10*store.LeaseTime)
 	run, _, err := s.Run(t.Context(), key(running(withID("a"))))
 	if err != nil || run.Status != model.Failed {
 		t.Fatalf("%+v, %v", run, err)
@@ -121,7 +122,7 @@ func old(runs int) iter.Seq2[stored.Record, error] {
 }
 
 func testPruneManyPages(t *testing.T, on engineUnderTest) {
-	for _, runs := range []int{prunePage, 2*prunePage + 1} {
+	for _, runs := range []int{store.PrunePage, 2*store.PrunePage + 1} {
 		s, _ := on.open(t)
 		if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
 			t.Fatal(err)
@@ -180,7 +181,7 @@ func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
 	s, url := on.open(t)
 	put(t, s, running())
 	done := await(t.Context(), t, s, running(), nil)
-	tx, err := reopen(t, url).db.BeginTx(t.Context(), nil)
+	tx, err := reopen(t, url).DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
-func revisionOf(t *testing.T, s *Store) int64 {
+func revisionOf(t *testing.T, s *store.Store) int64 {
 	t.Helper()
 	n, err := s.Revision(t.Context())
 	if err != nil {
@@ -23,7 +24,7 @@ func testRevision(t *testing.T, on engineUnderTest) {
 	s, url := on.open(t)
 	other := reopen(t, url) // whoever changes something
 	exec := func(statement string) func() error {
-		return func() error { _, err := other.db.ExecContext(t.Context(), statement); return err }
+		return func() error { _, err := other.DB().ExecContext(t.Context(), statement); return err }
 	}
 	put := func(change ...func(*stored.Record)) func() error {
 		return func() error { return other.PutRun(t.Context(), record(change...)) }
@@ -93,7 +94,7 @@ func testFinal(t *testing.T, on engineUnderTest) {
 			t.Fatal(err)
 		}
 		if name == "lapsed" {
-			age(t, s, 2*leaseTime)
+			age(t, s, 2*store.LeaseTime)
 		}
 		run, final, err := s.Run(t.Context(), key(r))
 		if err != nil || final != want || run.Concluded != (name != "running") {

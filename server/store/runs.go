@@ -23,6 +23,11 @@ const runColumns = "team, project, job, id, " + runFields + ", source, version"
 
 const runColumnCount = 16
 
+// columnNames are those of a list in SQL.
+func columnNames(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(", \n\t", r) })
+}
+
 // batch is how many runs one statement stores.
 const batch = 100
 
@@ -76,14 +81,13 @@ func placeholders(first, n int) string {
 
 // replaceRun lets a new record take the place of an old one, unless the old one was observed later, or concluded where
 // the new one is an observation of a run that goes on.
-func (e engine) replaceRun() string {
+func (e Engine) replaceRun() string {
 	var b strings.Builder
 	b.WriteString("ON CONFLICT (team, project, job, id) DO UPDATE SET ")
-	for i, column := range slices.Concat(strings.Split(runFields+", source, version", ","), e.columns) {
+	for i, column := range slices.Concat(columnNames(runFields+", source, version"), e.Lease.Columns) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		column = strings.TrimSpace(column)
 		b.WriteString(column + " = excluded." + column)
 	}
 	b.WriteString(` WHERE excluded.source IS NULL OR (excluded.concluded >= runs.concluded
@@ -92,8 +96,8 @@ func (e engine) replaceRun() string {
 }
 
 // readRun is the query of a run by its key.
-func (e engine) readRun() string {
-	return "SELECT id, " + runFields + ", " + e.lapsedSince() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+func (e Engine) readRun() string {
+	return "SELECT id, " + runFields + ", " + e.Lease.lapsedSince() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
 // Run implements server.Runs.
@@ -101,7 +105,7 @@ func (s *Store) Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, 
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	run, final, err = scanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run))
-	return run, final, classify(err)
+	return run, final, s.classify(err)
 }
 
 // Revision implements server.Revisions.
@@ -109,7 +113,7 @@ func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	err = s.queryRow(ctx, "SELECT number FROM revision").Scan(&number)
-	return number, classify(err)
+	return number, s.classify(err)
 }
 
 // scanRun scans an id, runFields and lapsedSince, after the others, and returns the run as it is, and whether that is how
@@ -131,10 +135,10 @@ func scanRun(row interface{ Scan(...any) error }, others ...any) (run *model.Job
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
 func (s *Store) Unconcluded(ctx context.Context, source string) ([]stored.Record, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT team, project, job, version, id, "+runFields+", "+s.lapsedSince()+
+	rows, err := s.db.QueryContext(ctx, "SELECT team, project, job, version, id, "+runFields+", "+s.engine.Lease.lapsedSince()+
 		" FROM runs WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
-		return nil, classify(err)
+		return nil, s.classify(err)
 	}
 	defer rows.Close()
 	var records []stored.Record
@@ -142,12 +146,12 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]stored.Record
 		r := stored.Record{Source: source}
 		run, _, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
 		if err != nil {
-			return nil, classify(err)
+			return nil, s.classify(err)
 		}
 		r.Run = *run
 		records = append(records, r)
 	}
-	return records, classify(rows.Err())
+	return records, s.classify(rows.Err())
 }
 
 // PutRun stores the run, in place of the one of the same id and job if there is one, unless stored.Record says
@@ -166,18 +170,18 @@ func (s *Store) PutRuns(ctx context.Context, records []stored.Record) error {
 	for some := range slices.Chunk(records, batch) {
 		var statement strings.Builder
 		var args []any
-		statement.WriteString("INSERT INTO runs (" + runColumns + ", " + strings.Join(s.columns, ", ") + ") VALUES ")
+		statement.WriteString("INSERT INTO runs (" + runColumns + ", " + strings.Join(s.engine.Lease.Columns, ", ") + ") VALUES ")
 		for i, r := range some {
 			if i > 0 {
 				statement.WriteString(", ")
 			}
 			leased := r.Leased && !r.Run.Concluded
-			statement.WriteString("(" + placeholders(len(args)+1, runColumnCount) + ", " + s.valuesFor(leased) + ")")
+			statement.WriteString("(" + placeholders(len(args)+1, runColumnCount) + ", " + s.engine.Lease.valuesFor(leased) + ")")
 			args = append(args, values(r)...)
 		}
-		statement.WriteString(" " + s.replaceRun())
+		statement.WriteString(" " + s.engine.replaceRun())
 		if _, err := s.db.ExecContext(ctx, statement.String(), args...); err != nil {
-			return classify(err)
+			return s.classify(err)
 		}
 	}
 	return nil
@@ -188,16 +192,19 @@ func (s *Store) PutRuns(ctx context.Context, records []stored.Record) error {
 // last run has been read.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[stored.Record, error]) error {
 	var broken error // the sequence's own error
-	err := s.importAll(ctx, s, func(yield func(stored.Record, error) bool) {
+	err := s.engine.Import(ctx, s.db, Rows{Columns: columnNames(runColumns), OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
 		for record, err := range records {
-			broken = err
-			if !yield(record, err) {
+			if broken = err; err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(values(record), nil) {
 				return
 			}
 		}
-	})
+	}})
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return cmp.Or(broken, classify(err))
+	return cmp.Or(broken, s.classify(err))
 }

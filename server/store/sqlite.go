@@ -4,16 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
-	"github.com/jobruns/jobruns/server/stored"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -21,19 +21,32 @@ import (
 
 // A lease counts on the machine's clock that does not jump when the time of day is set, and stands still while the
 // machine is suspended. It starts anew with each boot, so the boot is stored with it.
-var sqliteEngine = engine{
-	leaseSQL: leaseSQL{
-		columns: []string{"lease_boot", "lease_renewed", "lease_renewed_at"},
-		values:  []string{"boot()", "steady()", "unixepoch()"},
-		clock:   "steady()",
-		counts:  "lease_boot = boot()",
-		lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
-			THEN lease_renewed_at END`,
-	},
-	prepares:  true,
-	importAll: importSQLite,
-	follow:    followSQLite,
+var sqliteLease = Lease{
+	Columns: []string{"lease_boot", "lease_renewed", "lease_renewed_at"},
+	Values:  []string{"boot()", "steady()", "unixepoch()"},
+	Clock:   "steady()",
+	Counts:  "lease_boot = boot()",
+	Lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
+		THEN lease_renewed_at END`,
 }
+
+var sqliteEngine = Engine{
+	Form:         "sqlite:PATH",
+	Takes:        func(url string) bool { return strings.HasPrefix(url, sqlitePrefix) && url != sqlitePrefix },
+	Redacted:     func(url string) string { return url },
+	Connect:      connectSQLite,
+	Lease:        sqliteLease,
+	Prepares:     true,
+	Import:       importSQLite,
+	Follow:       followSQLite,
+	RefusedValue: isSQLiteConstraint,
+	IsDuplicate:  isSQLiteDuplicate,
+}
+
+const sqlitePrefix = "sqlite:"
+
+//go:embed migrations
+var sqliteMigrations embed.FS
 
 // The SQL functions boot, the machine's boot, and steady, its clock since then in milliseconds.
 func init() {
@@ -61,7 +74,8 @@ var sqliteOptions = url.Values{
 	"_txlock": {"immediate"},
 }
 
-func openSQLite(ctx context.Context, path string) (*sql.DB, error) {
+func connectSQLite(ctx context.Context, text string) (*sql.DB, error) {
+	path := strings.TrimPrefix(text, sqlitePrefix)
 	// SQLite's own errors name neither the file nor the reason.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -107,7 +121,7 @@ func explain(err error) error {
 // they lock the directory of the file, because SQLite's own locks vanish when the process opens and closes the file
 // once more (https://sqlite.org/howtocorrupt.html, section 2.2).
 func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
+	files, err := fs.Sub(sqliteMigrations, "migrations")
 	if err != nil {
 		return err
 	}
@@ -124,13 +138,13 @@ func migrateSQLite(ctx context.Context, db *sql.DB, directory string) error {
 		return err
 	}
 	if id == applicationID {
-		if current, err := isCurrent(ctx, db, files); err != nil || current {
+		if current, err := IsCurrent(ctx, db, files); err != nil || current {
 			return err
 		}
 	} else if err := claim(ctx, db); err != nil {
 		return err
 	}
-	return migrate(ctx, goose.DialectSQLite3, db, files)
+	return Migrate(ctx, goose.DialectSQLite3, db, files)
 }
 
 // claim marks an empty database as ours. That comes before the first table, so that the database is ours even when this
@@ -149,36 +163,37 @@ func claim(ctx context.Context, db *sql.DB) error {
 
 // importSQLite first collects the runs in a temporary table, which lies in a file of its own that nobody else waits for,
 // so that others can write until the last run has been read.
-func importSQLite(ctx context.Context, s *Store, records iter.Seq2[stored.Record, error]) error {
-	conn, err := s.db.Conn(ctx)
+func importSQLite(ctx context.Context, db *sql.DB, rows Rows) error {
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	// The temporary table goes with the connection.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
-	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+runColumns+" FROM runs WHERE false"); err != nil {
+	columns := strings.Join(rows.Columns, ", ")
+	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+columns+" FROM runs WHERE false"); err != nil {
 		return err
 	}
 	// Not BeginTx, which would lock out other writers from here on.
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+placeholders(1, runColumnCount)+")")
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+placeholders(1, len(rows.Columns))+")")
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
-	for record, err := range records {
+	for row, err := range rows.Values {
 		if err != nil {
 			return err // closing the connection rolls back
 		}
-		if _, err := insert.ExecContext(ctx, values(record)...); err != nil {
+		if _, err := insert.ExecContext(ctx, row...); err != nil {
 			return err
 		}
 	}
-	if _, err := conn.ExecContext(ctx, "INSERT INTO runs ("+runColumns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+
-		s.replaceRun()); err != nil {
+	if _, err := conn.ExecContext(ctx, "INSERT INTO runs ("+columns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+
+		rows.OnConflict); err != nil {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")

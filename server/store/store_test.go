@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/postgres"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
@@ -41,9 +43,9 @@ func key(r stored.Record) stored.RunKey {
 	return stored.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
-func reopen(t *testing.T, url string) *Store {
+func reopen(t *testing.T, url string) *store.Store {
 	t.Helper()
-	s, err := Open(t.Context(), url)
+	s, err := store.Open(t.Context(), url, postgres.Engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func reopen(t *testing.T, url string) *Store {
 	return s
 }
 
-func wantRun(t *testing.T, s *Store, want stored.Record) {
+func wantRun(t *testing.T, s *store.Store, want stored.Record) {
 	t.Helper()
 	got, _, err := s.Run(t.Context(), key(want))
 	if err != nil {
@@ -189,10 +191,10 @@ func sequence(n int, err error) iter.Seq2[stored.Record, error] {
 	}
 }
 
-func count(t *testing.T, s *Store) int {
+func count(t *testing.T, s *store.Store) int {
 	t.Helper()
 	var n int
-	if err := s.db.QueryRow("SELECT count(*) FROM runs").Scan(&n); err != nil {
+	if err := s.DB().QueryRow("SELECT count(*) FROM runs").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -296,8 +298,8 @@ func testTokens(t *testing.T, on engineUnderTest) {
 		}
 	}
 	_, hash := stored.NewSecret()
-	if err := s.CreateToken(t.Context(), hash, want[0]); !errors.Is(err, ErrExists) {
-		t.Errorf("the same name again: %v, want ErrExists", err)
+	if err := s.CreateToken(t.Context(), hash, want[0]); !errors.Is(err, store.ErrExists) {
+		t.Errorf("the same name again: %v, want store.ErrExists", err)
 	}
 	if _, err := s.Token(t.Context(), hash); !errors.Is(err, stored.ErrNotFound) {
 		t.Errorf("an unknown hash: %v, want ErrNotFound", err)
@@ -367,7 +369,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                          "belongs to another program",
 		"sqlite:" + write("file", "") + "/below.db":                                                           "not a directory",
 	} {
-		s, err := Open(t.Context(), url)
+		s, err := store.Open(t.Context(), url, postgres.Engine)
 		if err == nil {
 			s.Close()
 		}
@@ -420,7 +422,7 @@ func testManyOpenANewStoreAtOnce(t *testing.T, on engineUnderTest) {
 	var all sync.WaitGroup
 	for i := range 10 {
 		all.Go(func() {
-			s, err := Open(t.Context(), url)
+			s, err := store.Open(t.Context(), url, postgres.Engine)
 			if err != nil {
 				t.Error(err)
 				return

@@ -1,8 +1,10 @@
-package store
+package store_test
 
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/jobruns/jobruns/server/store"
 )
 
 // behaviour is what a store does, whatever its engine.
@@ -46,7 +48,7 @@ type engineUnderTest struct {
 }
 
 // open opens a new store.
-func (e engineUnderTest) open(t *testing.T) (s *Store, url string) {
+func (e engineUnderTest) open(t *testing.T) (s *store.Store, url string) {
 	t.Helper()
 	url = e.newURL(t)
 	return reopen(t, url), url

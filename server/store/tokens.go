@@ -46,7 +46,7 @@ func (s *Store) Token(ctx context.Context, hash stored.TokenHash) (stored.Token,
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	t, err := scanToken(s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]))
-	return t, classify(err)
+	return t, s.classify(err)
 }
 
 // CreateToken stores a token under the hash of its secret.
@@ -54,28 +54,28 @@ func (s *Store) Token(ctx context.Context, hash stored.TokenHash) (stored.Token,
 func (s *Store) CreateToken(ctx context.Context, hash stored.TokenHash, t stored.Token) error {
 	_, err := s.db.ExecContext(ctx, "INSERT INTO tokens (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		hash[:], t.Name, array(t.Teams), array(t.Projects), array(t.Permissions), t.CreatedAt.Unix(), seconds(t.ExpiresAt))
-	if isDuplicate(err) {
+	if s.engine.IsDuplicate(err) {
 		return ErrExists
 	}
-	return classify(err)
+	return s.classify(err)
 }
 
 // Tokens returns all tokens, by name.
 func (s *Store) Tokens(ctx context.Context) ([]stored.Token, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens ORDER BY name")
 	if err != nil {
-		return nil, classify(err)
+		return nil, s.classify(err)
 	}
 	defer rows.Close()
 	var tokens []stored.Token
 	for rows.Next() {
 		t, err := scanToken(rows)
 		if err != nil {
-			return nil, classify(err)
+			return nil, s.classify(err)
 		}
 		tokens = append(tokens, t)
 	}
-	return tokens, classify(rows.Err())
+	return tokens, s.classify(rows.Err())
 }
 
 // RevokeToken removes the token of that name.
@@ -83,10 +83,10 @@ func (s *Store) Tokens(ctx context.Context) ([]stored.Token, error) {
 func (s *Store) RevokeToken(ctx context.Context, name string) error {
 	result, err := s.db.ExecContext(ctx, "DELETE FROM tokens WHERE name = $1", name)
 	if err != nil {
-		return classify(err)
+		return s.classify(err)
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(classify(err), stored.ErrNotFound)
+		return errors.Join(s.classify(err), stored.ErrNotFound)
 	}
 	return nil
 }

@@ -11,67 +11,64 @@ import (
 // way.
 const leaseInterval = time.Second
 
-// watch looks for conclusions on behalf of all who wait, until it is cancelled.
-type watch struct {
-	store  *Store
-	begun  chan struct{} // closed when nothing escapes it any more, or something is in the way
-	cancel context.CancelFunc
+// Watch looks for conclusions on behalf of all who wait, until it is cancelled.
+type Watch struct {
+	store    *Store
+	begun    chan struct{} // closed when nothing escapes it any more, or something is in the way
+	hasBegun bool
+	cancel   context.CancelFunc
+	next     time.Time // when to look for leases again
+	until    int64     // those that were renewed before then, on the engine's clock, have been looked at
 }
 
 // run follows what is written. While the store cannot be read, those who wait are told to look for themselves, and find
 // out why.
-func (w *watch) run(ctx context.Context) {
-	begun := false
-	begin := func() {
-		if begun {
-			w.store.watcher.tellEveryone() // of what has escaped it meanwhile
-			return
-		}
-		begun = true
-		close(w.begun)
-	}
+func (w *Watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = w.store.follow(ctx, w.store, begin) // those who wait find out why it has ended
-		begin()
+		_ = w.store.engine.Follow(ctx, w.store.db, w) // those who wait find out why it has ended
+		w.begin()
 		pause(ctx, leaseInterval)
 	}
 }
 
-// lapses finds leases as they run out.
-type lapses struct {
-	store *Store
-	next  time.Time // when to look again
-	until int64     // those that were renewed before then, on the engine's clock, have been looked at
+// Begin says that no conclusion escapes the engine from here on.
+func (w *Watch) Begin(ctx context.Context) error {
+	now, err := w.now(ctx)
+	if err != nil {
+		return err
+	}
+	w.until = now - leaseTime.Milliseconds()
+	w.next = time.Now().Add(leaseInterval)
+	w.begin()
+	return nil
 }
 
-// begin is where looking begins: whoever waits looks at the run once it has begun.
-func (l *lapses) begin(ctx context.Context) error {
-	now, err := l.now(ctx)
-	l.until = now - leaseTime.Milliseconds()
-	l.next = time.Now().Add(leaseInterval)
-	return err
+func (w *Watch) begin() {
+	if w.hasBegun {
+		w.store.watcher.tellEveryone() // of what has escaped it meanwhile
+		return
+	}
+	w.hasBegun = true
+	close(w.begun)
 }
 
-func (l *lapses) now(ctx context.Context) (int64, error) {
-	var now int64
-	err := l.store.db.QueryRowContext(ctx, "SELECT "+l.store.clock).Scan(&now)
-	return now, err
-}
+// Concluded says that the run of that key has, for all who wait for it to look.
+func (w *Watch) Concluded(key stored.RunKey) { w.store.watcher.tell(key, nil) }
 
-// look tells those who wait for a run whose lease has run out since it last looked, if it is time to.
-func (l *lapses) look(ctx context.Context) error {
-	if time.Now().Before(l.next) {
+// Lapsed finds the leases that have run out since it last looked, if it is time to. An engine calls it often.
+func (w *Watch) Lapsed(ctx context.Context) error {
+	if time.Now().Before(w.next) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	now, err := l.now(ctx)
+	now, err := w.now(ctx)
 	if err != nil {
 		return err
 	}
 	until := now - leaseTime.Milliseconds()
-	rows, err := l.store.db.QueryContext(ctx, "SELECT team, project, job, id FROM runs WHERE concluded = 0 AND "+l.store.counts+
-		" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2", l.until, until)
+	rows, err := w.store.db.QueryContext(ctx, "SELECT team, project, job, id FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
+		" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2", w.until, until)
 	if err != nil {
 		return err
 	}
@@ -81,11 +78,18 @@ func (l *lapses) look(ctx context.Context) error {
 		if err := rows.Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 			return err
 		}
-		l.store.watcher.tell(key, nil)
+		w.Concluded(key)
 	}
-	l.until = until
-	l.next = time.Now().Add(leaseInterval)
+	w.until = until
+	w.next = time.Now().Add(leaseInterval)
 	return rows.Err()
+}
+
+// now is what the engine's clock says.
+func (w *Watch) now(ctx context.Context) (int64, error) {
+	var now int64
+	err := w.store.db.QueryRowContext(ctx, "SELECT "+w.store.engine.Lease.Clock).Scan(&now)
+	return now, err
 }
 
 func pause(ctx context.Context, d time.Duration) {

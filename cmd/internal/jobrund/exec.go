@@ -11,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/server/record/command"
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
-// NewExec returns the command exec.
-func NewExec() *cobra.Command {
+// NewExec returns the command exec, for stores in SQLite or one of the other engines. For any other store, the command
+// calls elsewhere first, which may be nil, and goes on where that returns: the command runs even if it cannot be recorded.
+func NewExec(elsewhere func(), others ...store.Engine) *cobra.Command {
 	var c command.Command
 	cmd := &cobra.Command{
 		Use:   "exec --project P --job J [flags] [--] COMMAND [ARG...]",
@@ -43,7 +45,10 @@ asked to end.`,
 			if c.BackoffLimit < 0 || c.Backoff < 0 {
 				return Usagef("--backoff-limit and --backoff must not be negative")
 			}
-			return runCommand(cmd, &c)
+			if elsewhere != nil && !store.Takes(storeURL(cmd), others...) {
+				elsewhere()
+			}
+			return runCommand(cmd, &c, others)
 		},
 	}
 	flags := cmd.Flags()
@@ -58,12 +63,12 @@ asked to end.`,
 }
 
 // runCommand returns the command's exit status as an error.
-func runCommand(cmd *cobra.Command, c *command.Command) error {
+func runCommand(cmd *cobra.Command, c *command.Command, others []store.Engine) error {
 	var recorded stored.Record // the latest state
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrund: %v\n", err) }
 	recorder := command.NewRecorder(
-		func(context.Context) (command.Runs, error) { return OpenStore(cmd) },
+		func(context.Context) (command.Runs, error) { return OpenStore(cmd, others...) },
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrund: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})

@@ -158,13 +158,13 @@ func Require(cmd *cobra.Command, flags ...string) {
 	}
 }
 
-// OpenStore opens the store that the command's flags name.
-func OpenStore(cmd *cobra.Command) (*store.Store, error) {
-	url, err := cmd.Flags().GetString("store")
-	if err != nil {
-		return nil, err
-	}
-	return store.Open(cmd.Context(), url)
+// OpenStore opens the store that the command's flags name, in SQLite or one of the other engines.
+func OpenStore(cmd *cobra.Command, others ...store.Engine) (*store.Store, error) {
+	return store.Open(cmd.Context(), storeURL(cmd), others...)
+}
+
+func storeURL(cmd *cobra.Command) string {
+	return cmd.Flag("store").Value.String()
 }
 
 var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(model.IDPattern) })

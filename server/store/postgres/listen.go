@@ -1,41 +1,49 @@
-package store
+package postgres
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/stored"
 )
 
-// followPostgres listens to what a trigger notifies of, on one of the connections.
-func followPostgres(ctx context.Context, s *Store, begun func()) error {
-	conn, err := s.db.Conn(ctx)
+// A connection that listens is looked after that often, and has that long to answer.
+const (
+	listenInterval = time.Second
+	pingTimeout    = 5 * time.Second
+)
+
+// follow listens to what a trigger notifies of, on one of the connections.
+func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	return conn.Raw(func(raw any) error {
-		err := s.listen(ctx, raw.(*stdlib.Conn).Conn(), begun)
+		err := listen(ctx, raw.(*stdlib.Conn).Conn(), w)
 		return fmt.Errorf("%w: %w", driver.ErrBadConn, err) // nobody else can use one that listens
 	})
 }
 
-func (s *Store) listen(ctx context.Context, conn *pgx.Conn, begun func()) error {
+func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 	if _, err := conn.Exec(ctx, "LISTEN jobruns_concluded"); err != nil {
 		return err
 	}
-	leases := lapses{store: s}
-	if err := leases.begin(ctx); err != nil {
+	if err := w.Begin(ctx); err != nil {
 		return err
 	}
-	begun()
 	for {
-		limited, cancel := context.WithTimeout(ctx, leaseInterval)
+		limited, cancel := context.WithTimeout(ctx, listenInterval)
 		notification, err := conn.WaitForNotification(limited)
 		cancel()
 		switch {
@@ -44,7 +52,7 @@ func (s *Store) listen(ctx context.Context, conn *pgx.Conn, begun func()) error 
 			if err := json.Unmarshal([]byte(notification.Payload), &key); err != nil {
 				return err
 			}
-			s.watcher.tell(stored.RunKey{Team: key[0], Project: key[1], Job: key[2], Run: key[3]}, nil)
+			w.Concluded(stored.RunKey{Team: key[0], Project: key[1], Job: key[2], Run: key[3]})
 		case !pgconn.Timeout(err) || ctx.Err() != nil:
 			return err
 		default:
@@ -52,7 +60,7 @@ func (s *Store) listen(ctx context.Context, conn *pgx.Conn, begun func()) error 
 				return err
 			}
 		}
-		if err := leases.look(ctx); err != nil {
+		if err := w.Lapsed(ctx); err != nil {
 			return err
 		}
 	}
@@ -60,7 +68,7 @@ func (s *Store) listen(ctx context.Context, conn *pgx.Conn, begun func()) error 
 
 // ping notices when the other end has gone without a word.
 func ping(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return conn.Ping(ctx)
 }

@@ -1,8 +1,10 @@
-package store
+// Package postgres is the engine of stores that many machines share: PostgreSQL.
+package postgres
 
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,57 +17,73 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/jobruns/jobruns/server/stored"
 	"github.com/pressly/goose/v3"
+
+	"github.com/jobruns/jobruns/server/store"
 )
 
+// Engine takes URLs of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what else PostgreSQL allows in them
+// (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). The tables are in the schema
+// "jobruns", unless the URL has a search_path. At most 10 connections are used, or pool_max_conns.
+//
 // A lease counts on the database's clock, which is the same for all machines.
-var postgresEngine = engine{
-	leaseSQL: leaseSQL{
-		columns: []string{"lease_renewed"},
-		values:  []string{postgresClock},
-		clock:   postgresClock,
-		counts:  "true",
-		lapsed:  "CASE WHEN lease_renewed < " + postgresClock + " - %d THEN lease_renewed / 1000 END",
+var Engine = store.Engine{
+	Form: "postgres://USER:PASSWORD@HOST/DATABASE",
+	Takes: func(url string) bool {
+		return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 	},
-	skipLocked: " FOR UPDATE SKIP LOCKED",
-	importAll:  importPostgres,
-	follow:     followPostgres,
+	Redacted: redacted,
+	Connect:  connect,
+	Lease: store.Lease{
+		Columns: []string{"lease_renewed"},
+		Values:  []string{clock},
+		Clock:   clock,
+		Counts:  "true",
+		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
+	},
+	SkipLocked:   " FOR UPDATE SKIP LOCKED",
+	Import:       importRows,
+	Follow:       follow,
+	RefusedValue: refusedValue,
+	IsDuplicate:  isDuplicate,
 }
 
-const postgresClock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+//go:embed migrations
+var migrations embed.FS
 
-// postgresSchema is the schema that holds the tables.
-const postgresSchema = "jobruns"
+const clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
-// postgresConnections is how many connections a process has at the most, unless the URL says otherwise with
+// schema is the schema that holds the tables.
+const schema = "jobruns"
+
+// maxConnections is how many connections a process has at the most, unless the URL says otherwise with
 // pool_max_conns.
-const postgresConnections = 10
+const maxConnections = 10
 
 // How long to try to connect, unless the URL says otherwise with connect_timeout, and how long a connection that is not
 // used is kept.
 const (
-	postgresConnectTimeout = 5 * time.Second
-	postgresIdleTime       = time.Minute
+	connectTimeout = 5 * time.Second
+	idleTime       = time.Minute
 )
 
-// postgresMigrationLock is the key of the advisory lock under which the schema is brought up to date: "jobr".
-const postgresMigrationLock = 1785684594
+// migrationLock is the key of the advisory lock under which the schema is brought up to date: "jobr".
+const migrationLock = 1785684594
 
-func openPostgres(ctx context.Context, text string) (*sql.DB, error) {
+func connect(ctx context.Context, text string) (*sql.DB, error) {
 	pool, err := pgxpool.ParseConfig(text)
 	if err != nil {
 		return nil, oneLine(err)
 	}
 	if parsed, err := url.Parse(text); err == nil && !parsed.Query().Has("pool_max_conns") {
-		pool.MaxConns = postgresConnections
+		pool.MaxConns = maxConnections
 	}
 	config := pool.ConnConfig
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = postgresConnectTimeout
+		config.ConnectTimeout = connectTimeout
 	}
 	if config.RuntimeParams["search_path"] == "" {
-		config.RuntimeParams["search_path"] = postgresSchema
+		config.RuntimeParams["search_path"] = schema
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "jobruns"
@@ -73,15 +91,15 @@ func openPostgres(ctx context.Context, text string) (*sql.DB, error) {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(int(pool.MaxConns))
 	db.SetMaxIdleConns(int(pool.MaxConns))
-	db.SetConnMaxIdleTime(postgresIdleTime)
-	if err := migratePostgres(ctx, db); err != nil {
+	db.SetConnMaxIdleTime(idleTime)
+	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(oneLine(err), db.Close())
 	}
 	return db, nil
 }
 
-// withoutPassword is the URL as a person may read it.
-func withoutPassword(text string) string {
+// redacted is the URL as a person may read it.
+func redacted(text string) string {
 	parsed, err := url.Parse(text)
 	if err != nil {
 		scheme, _, _ := strings.Cut(text, ":")
@@ -108,9 +126,9 @@ type rephrased struct {
 func (r rephrased) Error() string { return r.words }
 func (r rephrased) Unwrap() error { return r.error }
 
-// migratePostgres brings the schema up to date. Of several processes that start at once one does it, the others wait.
-func migratePostgres(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations/postgres")
+// migrate brings the schema up to date. Of several processes that start at once one does it, the others wait.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
@@ -121,7 +139,7 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 	if encoding != "UTF8" {
 		return fmt.Errorf("the database has the encoding %s: create one with UTF8", encoding)
 	}
-	if current, err := isCurrent(ctx, db, files); err != nil || current {
+	if current, err := store.IsCurrent(ctx, db, files); err != nil || current {
 		return err
 	}
 	conn, err := db.Conn(ctx)
@@ -129,11 +147,11 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", postgresMigrationLock); err != nil {
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
 		return err
 	}
 	defer func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", postgresMigrationLock)
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
 	}()
 	// Who may not create schemas can have it created, and then must not ask for it.
 	var exists bool
@@ -141,16 +159,16 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if !exists {
-		if _, err := conn.ExecContext(ctx, "CREATE SCHEMA "+postgresSchema); err != nil {
+		if _, err := conn.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 			return err
 		}
 	}
-	return migrate(ctx, goose.DialectPostgres, db, files)
+	return store.Migrate(ctx, goose.DialectPostgres, db, files)
 }
 
-// importPostgres first collects the runs in a temporary table, so that nobody waits until the last run has been read.
-func importPostgres(ctx context.Context, s *Store, records iter.Seq2[stored.Record, error]) error {
-	conn, err := s.db.Conn(ctx)
+// importRows first collects the runs in a temporary table, so that nobody waits until the last run has been read.
+func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,35 +178,32 @@ func importPostgres(ctx context.Context, s *Store, records iter.Seq2[stored.Reco
 			if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE imported (LIKE runs, line bigserial) ON COMMIT DROP"); err != nil {
 				return err
 			}
-			next, stop := iter.Pull2(records)
+			next, stop := iter.Pull2(rows.Values)
 			defer stop()
 			source := pgx.CopyFromFunc(func() ([]any, error) {
-				record, err, more := next()
-				if err != nil || !more {
-					return nil, err
-				}
-				return values(record), nil
+				row, err, _ := next()
+				return row, err
 			})
-			columns := strings.FieldsFunc(runColumns, func(r rune) bool { return strings.ContainsRune(", \n\t", r) })
-			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, columns, source); err != nil {
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, rows.Columns, source); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, "INSERT INTO runs ("+runColumns+") SELECT "+runColumns+
+			columns := strings.Join(rows.Columns, ", ")
+			_, err := tx.Exec(ctx, "INSERT INTO runs ("+columns+") SELECT "+columns+
 				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported ORDER BY team, project, job, id, line DESC) last "+
-				s.replaceRun())
+				rows.OnConflict)
 			return err
 		})
 	})
 }
 
-// isPostgresConstraint reports whether a constraint of the schema, or a type, refused a value
+// refusedValue reports whether a constraint of the schema, or a type, refused a value
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html, classes 22 and 23).
-func isPostgresConstraint(err error) bool {
+func refusedValue(err error) bool {
 	var failure *pgconn.PgError
 	return errors.As(err, &failure) && (strings.HasPrefix(failure.Code, "22") || strings.HasPrefix(failure.Code, "23"))
 }
 
-func isPostgresDuplicate(err error) bool {
+func isDuplicate(err error) bool {
 	var failure *pgconn.PgError
 	return errors.As(err, &failure) && failure.Code == "23505" // unique_violation
 }
