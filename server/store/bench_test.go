@@ -10,6 +10,15 @@ import (
 	"github.com/jobruns/jobruns/server/stored"
 )
 
+// numbered returns that many records of runs, from the first on.
+func numbered(first, count int) []stored.Record {
+	records := make([]stored.Record, count)
+	for i := range records {
+		records[i] = record(func(r *stored.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
+	}
+	return records
+}
+
 // BenchmarkRun reads one of 10,000 runs after the other from SQLite, in no order.
 func BenchmarkRun(b *testing.B) {
 	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
@@ -17,16 +26,28 @@ func BenchmarkRun(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	records := make([]stored.Record, 10_000)
-	for i := range records {
-		records[i] = record(func(r *stored.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", i) })
-	}
+	records := numbered(0, 10_000)
 	if err := s.PutRuns(b.Context(), records); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := s.Run(b.Context(), key(records[rand.IntN(len(records))])); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPutRuns writes 100 runs at once to SQLite, each time others.
+func BenchmarkPutRuns(b *testing.B) {
+	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	b.ReportAllocs()
+	for first := 0; b.Loop(); first += 100 {
+		if err := s.PutRuns(b.Context(), numbered(first, 100)); err != nil {
 			b.Fatal(err)
 		}
 	}

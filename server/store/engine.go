@@ -25,6 +25,9 @@ type Engine struct {
 	Lease Lease
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
+	// Parameter is what numbered parameters begin with where there are many. $1, which both engines know, is a name to SQLite,
+	// and each name is looked for among all others.
+	Parameter byte
 	// SkipLocked ends a query for rows that are to be removed, so that it passes over those that another is writing.
 	SkipLocked string
 	// Import inserts all rows, or none if the sequence yields an error. Nobody waits until the last row has been read.

@@ -66,14 +66,14 @@ func instant(s sql.Null[int64]) *time.Time {
 	return &t
 }
 
-// placeholders returns n of them, from $first on.
-func placeholders(first, n int) string {
+// placeholders returns n numbered parameters, from the first on.
+func (e Engine) placeholders(first, n int) string {
 	var b strings.Builder
 	for i := range n {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteByte('$')
+		b.WriteByte(e.Parameter)
 		b.WriteString(strconv.Itoa(first + i))
 	}
 	return b.String()
@@ -176,7 +176,7 @@ func (s *Store) PutRuns(ctx context.Context, records []stored.Record) error {
 				statement.WriteString(", ")
 			}
 			leased := r.Leased && !r.Run.Concluded
-			statement.WriteString("(" + placeholders(len(args)+1, runColumnCount) + ", " + s.engine.Lease.valuesFor(leased) + ")")
+			statement.WriteString("(" + s.engine.placeholders(len(args)+1, runColumnCount) + ", " + s.engine.Lease.valuesFor(leased) + ")")
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())

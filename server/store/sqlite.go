@@ -37,6 +37,7 @@ var sqliteEngine = Engine{
 	Connect:      connectSQLite,
 	Lease:        sqliteLease,
 	Prepares:     true,
+	Parameter:    '?',
 	Import:       importSQLite,
 	Follow:       followSQLite,
 	RefusedValue: isSQLiteConstraint,
@@ -179,7 +180,7 @@ func importSQLite(ctx context.Context, db *sql.DB, rows Rows) error {
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+placeholders(1, len(rows.Columns))+")")
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")")
 	if err != nil {
 		return err
 	}

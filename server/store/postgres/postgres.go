@@ -41,6 +41,7 @@ var Engine = store.Engine{
 		Counts:  "true",
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
+	Parameter:    '$',
 	SkipLocked:   " FOR UPDATE SKIP LOCKED",
 	Import:       importRows,
 	Follow:       follow,
