@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 type comparison struct {
 	what, unit     string
 	digits         int
+	digitsOfRatio  int // 2, unless told
 	figure, beside []float64
 	besideWhat     string
 }
@@ -35,7 +37,7 @@ func (c *comparison) report(b *testing.B) {
 	b.ReportMetric(middle(c.figure), strings.ReplaceAll(c.unit, " ", "-"))
 	b.ReportMetric(middle(ratios), "x-"+strings.ReplaceAll(c.besideWhat, " ", "-"))
 	comparisons = append(comparisons, fmt.Sprintf("| %s | %s %s | %s: %s | %s |", c.what,
-		spread(c.figure, c.digits), c.unit, c.besideWhat, spread(c.beside, c.digits), spread(ratios, 2)))
+		spread(c.figure, c.digits), c.unit, c.besideWhat, spread(c.beside, c.digits), spread(ratios, cmp.Or(c.digitsOfRatio, 2))))
 }
 
 func middle(values []float64) float64 {

@@ -137,8 +137,9 @@ func serveBaseline(b *testing.B, lines, token string) (url string) {
 
 var requestsPerSecond = regexp.MustCompile(`Requests/sec: +([0-9.]+)`)
 
-// load returns how many requests a second are answered for runs from the first on, on 64 connections.
-func load(b *testing.B, url, token string, first, count int, d time.Duration) float64 {
+// load returns how many requests a second are answered, on 64 connections, for that many runs, whose numbers are a step
+// apart.
+func load(b *testing.B, url, token string, count, step int, d time.Duration) float64 {
 	b.Helper()
 	wrk, err := exec.LookPath("wrk")
 	if err != nil {
@@ -149,7 +150,7 @@ func load(b *testing.B, url, token string, first, count int, d time.Duration) fl
 		b.Fatal(err)
 	}
 	cmd := on("1", exec.Command(wrk, "-t1", "-c64", "-d"+strconv.Itoa(int(d.Seconds()))+"s", "-s", script, url, "--",
-		token, strconv.Itoa(first), strconv.Itoa(count)))
+		token, strconv.Itoa(count), strconv.Itoa(step)))
 	out, err := cmd.CombinedOutput()
 	match := requestsPerSecond.FindSubmatch(out)
 	if err != nil || match == nil || strings.Contains(string(out), "Non-2xx") || strings.Contains(string(out), "Socket errors") {
@@ -174,10 +175,10 @@ func BenchmarkThroughput(b *testing.B) {
 	b.Run("again", func(b *testing.B) {
 		c := comparison{what: "requests for 10,000 of 100,000 runs, again and again", unit: "requests/s", besideWhat: "baseline"}
 		s := serveOnOne(b, store)
-		load(b, s.url, token, 0, asked, d) // until all have been asked for
-		load(b, baseline, token, 0, asked, d)
+		load(b, s.url, token, asked, 1, d) // until all have been asked for
+		load(b, baseline, token, asked, 1, d)
 		for b.Loop() {
-			c.add(load(b, s.url, token, 0, asked, d), load(b, baseline, token, 0, asked, d))
+			c.add(load(b, s.url, token, asked, 1, d), load(b, baseline, token, asked, 1, d))
 		}
 		c.report(b)
 	})
@@ -185,7 +186,7 @@ func BenchmarkThroughput(b *testing.B) {
 		c := comparison{what: "requests for 100,000 runs, each for the first time", unit: "requests/s", besideWhat: "baseline"}
 		for b.Loop() {
 			s := serveOnOne(b, store)
-			c.add(load(b, s.url, token, 0, runs, d), load(b, baseline, token, 0, runs, d))
+			c.add(load(b, s.url, token, runs, 1, d), load(b, baseline, token, runs, 1, d))
 			s.end(b)
 		}
 		c.report(b)
@@ -243,6 +244,19 @@ func BenchmarkManyRuns(b *testing.B) {
 		}
 		c.report(b)
 	})
+	b.Run("request", func(b *testing.B) {
+		c := comparison{what: "answering a request from SQLite among 10,000,000 runs, nothing kept in memory", unit: "µs", digits: 1, besideWhat: "among 1000"}
+		ask := func(runs, asked int) float64 {
+			token := output(b, "jobrund", "token", "create", "--name", "request"+strconv.Itoa(len(c.figure)), "--store", stores[runs])
+			s := serveOnOne(b, stores[runs], "--cache-size", "0")
+			defer s.end(b)
+			return 1e6 / load(b, s.url, token, asked, runs/asked, 4*time.Second)
+		}
+		for b.Loop() {
+			c.add(ask(many, 200_000), ask(few, few))
+		}
+		c.report(b)
+	})
 	b.Run("start", func(b *testing.B) {
 		c := comparison{what: "a server of 10,000,000 runs from its start to the first answer", unit: "ms", digits: 0, besideWhat: "true"}
 		address := freeAddress(b)
@@ -272,7 +286,7 @@ func BenchmarkManyRuns(b *testing.B) {
 			token := output(b, "jobrund", "token", "create", "--name", "bench"+strconv.Itoa(len(c.figure)), "--store", stores[runs])
 			s := serveOnOne(b, stores[runs])
 			defer s.end(b)
-			load(b, s.url, token, 0, asked, 20*time.Second)
+			load(b, s.url, token, asked, 1, 20*time.Second)
 			return float64(residentBytes(b, s.process.Process.Pid)) / (1 << 20)
 		}
 		for b.Loop() {

@@ -29,7 +29,7 @@ const (
 )
 
 // npmInstall returns a folder with the packages from the npm registry in it.
-func npmInstall(t *testing.T, names ...string) string {
+func npmInstall(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
