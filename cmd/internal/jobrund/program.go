@@ -83,7 +83,11 @@ Every flag can also be given as an environment variable, which its help names.`,
 // prepare makes a command and those below it take their flags from the environment too, and tells wrong usage, which
 // cobra finds before a command runs, from what goes wrong later.
 func prepare(cmd *cobra.Command) {
-	fromEnvironment := func(f *pflag.Flag) { f.Usage += fmt.Sprintf(" [$%s]", variable(f)) }
+	fromEnvironment := func(f *pflag.Flag) {
+		if isSetting(f) {
+			f.Usage += fmt.Sprintf(" [$%s]", variable(f))
+		}
+	}
 	cmd.PersistentFlags().VisitAll(fromEnvironment)
 	cmd.LocalNonPersistentFlags().VisitAll(fromEnvironment)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return UsageError{err} })
@@ -130,6 +134,9 @@ func Arguments(required int, names ...string) cobra.PositionalArgs {
 	}
 }
 
+// isSetting reports whether a flag can be set in the environment.
+func isSetting(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }
+
 // variable is the environment variable of a flag.
 func variable(f *pflag.Flag) string {
 	return "JOBRUND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -139,7 +146,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(variable(f))
-		if !ok || f.Changed || f.Name == "help" || f.Name == "version" {
+		if !ok || f.Changed || !isSetting(f) {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {

@@ -6,23 +6,46 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
 
-// Add gives a program the command version and the flag --version, which print the same.
+// Add gives a program the command version and the flag --version, which print the same. The text is put together when one
+// of them asks for it: it takes a millisecond, which is much where a program is started often.
 func Add(root *cobra.Command) {
-	root.Version = Text()
+	root.Flags().VarPF(&flag{root: root}, "version", "v", "version for "+root.Name()).NoOptDefVal = "true"
 	root.AddCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit and its date, and the version of Go",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", root.Name(), root.Version)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", root.Name(), Text())
 			return err
 		},
 	})
+}
+
+// flag is a boolean flag that gives its program a version when it is set, which has cobra print it.
+type flag struct {
+	root *cobra.Command
+	set  bool
+}
+
+func (f *flag) String() string { return strconv.FormatBool(f.set) }
+func (f *flag) Type() string   { return "bool" }
+
+func (f *flag) Set(value string) error {
+	set, err := strconv.ParseBool(value)
+	if err != nil {
+		return err
+	}
+	if f.set = set; set {
+		f.root.Version = Text()
+	}
+	return nil
 }
 
 // Text is the version, then a line each for the commit and its date, as far as they are known, and for Go. A build of
@@ -37,14 +60,16 @@ func Text() string {
 
 // The go command makes up a version for a commit without a tag (https://go.dev/ref/mod#pseudo-versions), and says of
 // changes that are not committed.
-var untagged = regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
+var untagged = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
+})
 
 func text(info *debug.BuildInfo) string {
 	var b strings.Builder
 	switch version := info.Main.Version; {
 	case version == "" || version == "(devel)":
 		b.WriteString("unknown, built for development")
-	case untagged.MatchString(version):
+	case untagged().MatchString(version):
 		b.WriteString(version + ", built for development")
 	default:
 		b.WriteString(version)
