@@ -17,8 +17,6 @@ type Engine struct {
 	Form string
 	// Takes reports whether a URL is one of its own.
 	Takes func(url string) bool
-	// Redacted is the URL as a person may read it, without a password.
-	Redacted func(url string) string
 	// Connect connects to the database that the URL names, and brings its schema up to date.
 	Connect func(ctx context.Context, url string) (*sql.DB, error)
 	// Lease says until when a recorder vouches for a run.

@@ -33,7 +33,6 @@ var sqliteLease = Lease{
 var sqliteEngine = Engine{
 	Form:         "sqlite:PATH",
 	Takes:        func(url string) bool { return strings.HasPrefix(url, sqlitePrefix) && url != sqlitePrefix },
-	Redacted:     func(url string) string { return url },
 	Connect:      connectSQLite,
 	Lease:        sqliteLease,
 	Prepares:     true,

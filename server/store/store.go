@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -33,19 +34,19 @@ type Store struct {
 	end      context.CancelFunc
 }
 
-// Open opens the store that the URL names, and brings its schema up to date. The URL has the form sqlite:PATH, or that of
+// Open opens the store that a URL names, and brings its schema up to date. The URL has the form sqlite:PATH, or that of
 // one of the other engines. The file of SQLite is made, readable for its owner only, when there is none.
 //
 // Returns an error that names the URL, without a password, and says what to do if it is of another form, or if the
 // database cannot be opened, belongs to another program, or was written by a newer version of this one.
-func Open(ctx context.Context, url string, others ...Engine) (*Store, error) {
-	engine, err := engineOf(url, others)
+func Open(ctx context.Context, text string, others ...Engine) (*Store, error) {
+	engine, err := engineOf(text, others)
 	if err != nil {
 		return nil, err
 	}
-	db, err := engine.Connect(ctx, url)
+	db, err := engine.Connect(ctx, text)
 	if err != nil {
-		return nil, fmt.Errorf("store %q: %w", engine.Redacted(url), err)
+		return nil, fmt.Errorf("store %q: %w", redacted(text), err)
 	}
 	s := &Store{engine: engine, db: db, runQuery: engine.readRun(), watcher: watcher{waiting: map[stored.RunKey]map[*waiter]struct{}{}}}
 	s.open, s.end = context.WithCancel(context.Background())
@@ -53,20 +54,43 @@ func Open(ctx context.Context, url string, others ...Engine) (*Store, error) {
 }
 
 // Takes reports whether Open has an engine for the URL.
-func Takes(url string, others ...Engine) bool {
-	_, err := engineOf(url, others)
+func Takes(text string, others ...Engine) bool {
+	_, err := engineOf(text, others)
 	return err == nil
 }
 
-func engineOf(url string, others []Engine) (Engine, error) {
+func engineOf(text string, others []Engine) (Engine, error) {
 	var forms []string
 	for _, e := range append([]Engine{sqliteEngine}, others...) {
-		if e.Takes(url) {
+		if e.Takes(text) {
 			return e, nil
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf("store %q: not of the form %s", url, strings.Join(forms, " or "))
+	return Engine{}, fmt.Errorf("store %q: not of the form %s", redacted(text), strings.Join(forms, " or "))
+}
+
+// redacted is the URL as a person may read it, without a password.
+func redacted(text string) string {
+	if strings.HasPrefix(text, sqlitePrefix) {
+		return text // a path, which may look like anything
+	}
+	parsed, err := url.Parse(text)
+	if err != nil {
+		if scheme, _, isURL := strings.Cut(text, "://"); isURL {
+			return scheme + "://..." // nobody knows where the password is
+		}
+		return text
+	}
+	query := parsed.Query()
+	if parsed.User == nil && !query.Has("password") {
+		return text
+	}
+	if query.Has("password") {
+		query.Set("password", "xxxxx")
+		parsed.RawQuery = query.Encode()
+	}
+	return parsed.Redacted()
 }
 
 // Close gives the database up. Every later call fails with stored.ErrUnavailable, and so does a call of Await that has

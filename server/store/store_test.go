@@ -379,6 +379,27 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestOpenTellsNoPassword opens stores for which there is no engine.
+func TestOpenTellsNoPassword(t *testing.T) {
+	for url, told := range map[string]string{
+		"postgres://u:hush@h/d":           "postgres://u:xxxxx@h/d",
+		"postgres://h/d?password=hush":    "postgres://h/d?password=xxxxx",
+		"postgres://u:hush@h:port/d":      "postgres://...",
+		"mysql://u:hush@h/d":              "mysql://u:xxxxx@h/d",
+		"mysql://h/A%20b?c=d":             "mysql://h/A%20b?c=d",
+		"100%.db":                         "100%.db",
+		"postgres+x://u@h?a=b&password=p": "postgres+x://u@h?a=b&password=xxxxx",
+	} {
+		s, err := store.Open(t.Context(), url)
+		if err == nil {
+			s.Close()
+		}
+		if want := fmt.Sprintf("store %q: not of the form sqlite:PATH", told); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", url, err, want)
+		}
+	}
+}
+
 // alter returns the path of a store to which something was done with SQL.
 func alter(t *testing.T, name, statement string) string {
 	t.Helper()

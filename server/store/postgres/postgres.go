@@ -32,8 +32,7 @@ var Engine = store.Engine{
 	Takes: func(url string) bool {
 		return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 	},
-	Redacted: redacted,
-	Connect:  connect,
+	Connect: connect,
 	Lease: store.Lease{
 		Columns: []string{"lease_renewed"},
 		Values:  []string{clock},
@@ -97,20 +96,6 @@ func connect(ctx context.Context, text string) (*sql.DB, error) {
 		return nil, errors.Join(oneLine(err), db.Close())
 	}
 	return db, nil
-}
-
-// redacted is the URL as a person may read it.
-func redacted(text string) string {
-	parsed, err := url.Parse(text)
-	if err != nil {
-		scheme, _, _ := strings.Cut(text, ":")
-		return scheme + "://..." // nobody knows where the password is
-	}
-	if query := parsed.Query(); query.Has("password") {
-		query.Set("password", "xxxxx")
-		parsed.RawQuery = query.Encode()
-	}
-	return parsed.Redacted()
 }
 
 // oneLine makes one line of pgx's list of what was tried.
