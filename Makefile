@@ -40,7 +40,7 @@ check:
 e2e:
 	.ci/e2e $(RACE)
 
-## bench: the benchmarks, in five rounds each; writes what compares to bin/bench.md. Installs wrk where it is missing
+## bench: the benchmarks, in five rounds each; writes what compares to bin/bench.md. Installs what it needs where that is missing
 bench:
 	.ci/bench
 
