@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -14,7 +13,6 @@ import (
 type comparison struct {
 	what, unit     string
 	digits         int
-	digitsOfRatio  int // 2, unless told
 	figure, beside []float64
 	besideWhat     string
 }
@@ -33,11 +31,15 @@ func (c *comparison) report(b *testing.B) {
 	for i := range ratios {
 		ratios[i] = c.figure[i] / c.beside[i]
 	}
+	digits := 2
+	if middle(ratios) < 0.1 {
+		digits = 3
+	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(middle(c.figure), strings.ReplaceAll(c.unit, " ", "-"))
 	b.ReportMetric(middle(ratios), "x-"+strings.ReplaceAll(c.besideWhat, " ", "-"))
 	comparisons = append(comparisons, fmt.Sprintf("| %s | %s %s | %s: %s | %s |", c.what,
-		spread(c.figure, c.digits), c.unit, c.besideWhat, spread(c.beside, c.digits), spread(ratios, cmp.Or(c.digitsOfRatio, 2))))
+		spread(c.figure, c.digits), c.unit, c.besideWhat, spread(c.beside, c.digits), spread(ratios, digits)))
 }
 
 func middle(values []float64) float64 {

@@ -16,15 +16,15 @@ import (
 func BenchmarkOfficial(b *testing.B) {
 	store, token := documentedStore(b)
 	s := serve(b, store)
-	const ours, official = 0, 1
-	programs := [...]string{filepath.Join(programs, "northflank"), filepath.Join(npmInstall(b, officialCLI), "node_modules", ".bin", "northflank")}
+	ours := filepath.Join(programs, "northflank")
+	official := filepath.Join(npmInstall(b, officialCLI), "node_modules", ".bin", "northflank")
 	home := b.TempDir()
 	command := func(name string, args ...string) *exec.Cmd {
 		cmd := program(b, "", args...)
 		cmd.Path, cmd.Env = name, append(cmd.Env, "HOME="+home)
 		return cmd
 	}
-	timed(b, command(programs[official], "login", "-n", "local", "-t", token, "--host", s.url))
+	timed(b, command(official, "login", "-n", "local", "-t", token, "--host", s.url))
 	get := []string{"get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "--runId", documented.Run, "-o", "json"}
 	took := func(name string) float64 {
 		var all []time.Duration
@@ -47,18 +47,19 @@ func BenchmarkOfficial(b *testing.B) {
 		}
 		return kibibytes / 1024
 	}
-	time := comparison{what: "northflank get job run", unit: "ms", digits: 1, besideWhat: "the official northflank"}
-	memory := comparison{what: "memory of northflank get job run", unit: "MiB", digits: 1, besideWhat: "the official northflank"}
-	exec := comparison{what: "what jobrund exec adds to true", unit: "ms", digits: 1, besideWhat: "the official northflank"}
+	beside := func(what, unit string) *comparison {
+		return &comparison{what: what, unit: unit, digits: 1, besideWhat: "the official northflank"}
+	}
+	asking, memory, recording := beside("northflank get job run", "ms"), beside("memory of northflank get job run", "MiB"),
+		beside("what jobrund exec adds to true", "ms")
 	for b.Loop() {
-		beside := took(programs[official])
-		time.add(took(programs[ours]), beside)
-		memory.add(resident(programs[ours]), resident(programs[official]))
+		theirs := took(official)
+		asking.add(took(ours), theirs)
+		memory.add(resident(ours), resident(official))
 		recorded, alone := inTurn(b, recordTrue(b, store), justTrue)
-		exec.add(recorded-alone, beside)
+		recording.add(recorded-alone, theirs)
 	}
-	for _, c := range []comparison{time, memory, exec} {
-		c.digitsOfRatio = 3
-		c.report(b)
-	}
+	asking.report(b)
+	memory.report(b)
+	recording.report(b)
 }

@@ -21,6 +21,11 @@ func TestVersion(t *testing.T) {
 			}
 		}
 	}
+	// What cannot be set in the environment must not say that it can.
+	if got := jobrund(t, "--help"); !strings.Contains(got.stdout, "-v, --version ") || strings.Contains(got.stdout, "JOBRUND_VERSION") ||
+		strings.Contains(got.stdout, "JOBRUND_HELP") {
+		t.Errorf("jobrund --help: %+v", got)
+	}
 	cmd := program(t, "jobrund")
 	cmd.Env = append(cmd.Env, "JOBRUND_VERSION=1.2.3")
 	if got := outcomeOf(t, cmd); got.status != 2 || !strings.Contains(got.stderr, "Available Commands:") {

@@ -11,13 +11,15 @@ import (
 )
 
 // Engine is a kind of database that a store can be in, and says where they differ. This package has SQLite; others have
-// a package each, so that a program links only those that it passes to Open.
+// a package each, so that a program links only those that it passes to Open. No function may be nil; what they return is
+// the database's own error, unless they say otherwise.
 type Engine struct {
 	// Form is how its URLs look, for a person.
 	Form string
 	// Takes reports whether a URL is one of its own.
 	Takes func(url string) bool
-	// Connect connects to the database that the URL names, and brings its schema up to date.
+	// Connect connects to the database that the URL names, and brings its schema up to date. Its error says what to do, and
+	// tells no password.
 	Connect func(ctx context.Context, url string) (*sql.DB, error)
 	// Lease says until when a recorder vouches for a run.
 	Lease Lease
@@ -28,9 +30,11 @@ type Engine struct {
 	Parameter byte
 	// SkipLocked ends a query for rows that are to be removed, so that it passes over those that another is writing.
 	SkipLocked string
-	// Import inserts all rows, or none if the sequence yields an error. Nobody waits until the last row has been read.
+	// Import inserts all rows, or none if the sequence yields an error, which it returns. Nobody waits until the last row has
+	// been read.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) error
-	// Follow tells a watch of conclusions, until something is in the way.
+	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes and Lapsed at least once a second,
+	// until the context ends or something is in the way, which it returns.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
 	// RefusedValue reports whether a constraint of the schema refused a value, and IsDuplicate whether it did because
 	// there is the same already.

@@ -31,7 +31,7 @@ func (w *Watch) run(ctx context.Context) {
 	}
 }
 
-// Begin says that no conclusion escapes the engine from here on.
+// Begin says that no conclusion escapes the engine from here on. Returns the database's error if its clock cannot be read.
 func (w *Watch) Begin(ctx context.Context) error {
 	now, err := w.now(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (w *Watch) begin() {
 // Concluded says that the run of that key has, for all who wait for it to look.
 func (w *Watch) Concluded(key stored.RunKey) { w.store.watcher.tell(key, nil) }
 
-// Lapsed finds the leases that have run out since it last looked, if it is time to. An engine calls it often.
+// Lapsed finds the leases that have run out since it last looked, if it is time to. Returns the database's error.
 func (w *Watch) Lapsed(ctx context.Context) error {
 	if time.Now().Before(w.next) {
 		return nil

@@ -179,7 +179,7 @@ var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 // CheckID checks what a person typed for a flag against the contract.
 func CheckID(flag, value string) error {
 	n := utf8.RuneCountInString(value)
-	if n < model.IDMinLength || model.IDMaxLength >= 0 && n > model.IDMaxLength || !idPattern().MatchString(value) {
+	if n < model.IDMinLength || n > model.IDMaxLength || !idPattern().MatchString(value) {
 		return Usagef("--%s %q: must have %d to %d characters: %s", flag, value, model.IDMinLength, model.IDMaxLength, model.IDDescription)
 	}
 	return nil
