@@ -40,7 +40,7 @@ var (
 		Completions: 1,
 		Concluded:   true,
 		RunName:     "example-job-5fcf67bc56e1913e21d49504",
-		Status:      model.Success,
+		Status:      model.JobRunStatusSuccess,
 		StartedAt:   time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC),
 		ConcludedAt: new(time.Date(2020, 12, 8, 11, 52, 8, 0, time.UTC)),
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // attacked is a server with a run in it that must go on answering, and what it takes before it is attacked.
@@ -170,7 +170,7 @@ func TestRandomTokens(t *testing.T) {
 	a := newAttacked(t)
 	defer a.wantUnharmed(t)
 	a.flood(t, 20_000, 50, func(int) string {
-		secret, _ := stored.NewSecret()
+		secret, _ := jobrun.NewSecret()
 		return "GET " + runPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret + "\r\n\r\n"
 	}, func(response *http.Response, body []byte) error {
 		if response.StatusCode != http.StatusUnauthorized && response.StatusCode != http.StatusTooManyRequests {

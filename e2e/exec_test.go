@@ -89,15 +89,15 @@ func TestExec(t *testing.T) {
 		want   model.JobRun
 	}{
 		"success": {"true", nil, 0,
-			model.JobRun{Completions: 1, Status: model.Success, Succeeded: model.Yes}},
+			model.JobRun{Completions: 1, Status: model.JobRunStatusSuccess, Succeeded: model.FlagYes}},
 		"failure": {"exit 3", nil, 3,
-			model.JobRun{Completions: 1, Status: model.Failed, Failed: model.Yes}},
+			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
 		"a signal": {"kill -TERM $$", nil, 143,
-			model.JobRun{Completions: 1, Status: model.Failed, Failed: model.Yes}},
+			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
 		"success at last": {"echo x >> count; test $(wc -l < count) = 3", []string{"--backoff-limit", "5", "--backoff", "1ms"}, 0,
-			model.JobRun{BackoffLimit: 5, Completions: 3, Status: model.Success, Succeeded: model.Yes}},
+			model.JobRun{BackoffLimit: 5, Completions: 3, Status: model.JobRunStatusSuccess, Succeeded: model.FlagYes}},
 		"no success": {"exit 9", []string{"--backoff-limit", "2", "--backoff", "1ms"}, 9,
-			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.Failed, Failed: model.Yes}},
+			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := recorded(t, a.store, test.script, test.flags...)
@@ -131,7 +131,7 @@ func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
 	readLine(t, stdout)
 	id := runID(t, readLine(t, stderr))
 	run := a.eventually(t, id, func(*model.JobRun) bool { return true })
-	if run.Status != model.Running || run.Active != model.Yes || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+	if run.Status != model.JobRunStatusRunning || run.Active != model.FlagYes || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
 		t.Errorf("while it runs: %+v", *run)
 	}
 	if _, err := io.WriteString(stdin, "go on\n"); err != nil {
@@ -140,7 +140,7 @@ func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
 	if got := exitStatus(t, cmd.Wait()); got != 0 {
 		t.Errorf("exit status %d", got)
 	}
-	if run := a.run(t, id); run.Status != model.Success {
+	if run := a.run(t, id); run.Status != model.JobRunStatusSuccess {
 		t.Errorf("afterwards: %+v", *run)
 	}
 }
@@ -230,7 +230,7 @@ func TestExecPassesSignalsOn(t *testing.T) {
 			if got := exitStatus(t, cmd.Wait()); got != 7 {
 				t.Errorf("exit status %d, want the command's, 7", got)
 			}
-			if run := a.run(t, id); run.Status != model.Failed {
+			if run := a.run(t, id); run.Status != model.JobRunStatusFailed {
 				t.Errorf("recorded %+v", *run)
 			}
 		})
@@ -260,7 +260,7 @@ func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 			if got := exitStatus(t, cmd.Wait()); got != 7 {
 				t.Errorf("exit status %d, want that of the last attempt, 7", got)
 			}
-			if run := a.run(t, id); run.Status != model.Failed || run.Completions != 1 {
+			if run := a.run(t, id); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
 				t.Errorf("recorded %+v", *run)
 			}
 		})
@@ -326,7 +326,7 @@ func TestExecRunsWithoutAStore(t *testing.T) {
 	if out, err := importer.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if run := a.run(t, runID(t, text)); run.Status != model.Failed || run.Completions != 1 {
+	if run := a.run(t, runID(t, text)); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
 		t.Errorf("imported %+v", *run)
 	}
 }
@@ -356,7 +356,7 @@ func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
 	if got := exitStatus(t, cmd.Wait()); got != 0 {
 		t.Errorf("exit status %d", got)
 	}
-	if run := newAPI(t, store).run(t, id); run.Status != model.Success {
+	if run := newAPI(t, store).run(t, id); run.Status != model.JobRunStatusSuccess {
 		t.Errorf("recorded %+v", *run)
 	}
 }
@@ -392,7 +392,7 @@ func TestManyRecordAtOnce(t *testing.T) {
 	all.Wait()
 	a := newAPI(t, store)
 	for i := range stderrs {
-		if run := a.run(t, runID(t, stderrs[i].String())); run.Status != model.Success {
+		if run := a.run(t, runID(t, stderrs[i].String())); run.Status != model.JobRunStatusSuccess {
 			t.Errorf("recorded %+v", *run)
 		}
 	}

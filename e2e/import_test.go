@@ -61,7 +61,7 @@ func TestImport(t *testing.T) {
 				t.Errorf("%+v, want %d runs", got, test.runs)
 			}
 			for _, id := range test.has {
-				if run := a.run(t, id); run.ID != id || run.Status != model.Success {
+				if run := a.run(t, id); run.ID != id || run.Status != model.JobRunStatusSuccess {
 					t.Errorf("%+v", *run)
 				}
 			}
@@ -106,9 +106,9 @@ func TestImportReplaces(t *testing.T) {
 		runs   int
 		status model.JobRunStatus
 	}{
-		{running, 1, model.Running},
-		{runLine("r"), 1, model.Success},
-		{runLine("r") + running, 2, model.Running}, // the last one counts
+		{running, 1, model.JobRunStatusRunning},
+		{runLine("r"), 1, model.JobRunStatusSuccess},
+		{runLine("r") + running, 2, model.JobRunStatusRunning}, // the last one counts
 	} {
 		if got := importText(t, a.store, step.text); got != imported(step.runs) {
 			t.Fatalf("%+v", got)

@@ -123,7 +123,7 @@ func TestKilledRecordersAndServers(t *testing.T) {
 			a.stillHas(t, id, was)
 		}
 		last := outcomeOf(t, recorded(t, store, "true"))
-		if run := a.run(t, runID(t, last.stderr)); run.Status != model.Success {
+		if run := a.run(t, runID(t, last.stderr)); run.Status != model.JobRunStatusSuccess {
 			t.Errorf("a run after it: %+v", *run)
 		}
 		a.server.stop(t, syscall.SIGKILL)
@@ -140,11 +140,11 @@ func (a *api) stillHas(t testing.TB, id string, was model.JobRun) {
 	t.Helper()
 	is := *a.run(t, id)
 	if !was.Concluded && is.Concluded {
-		was.Active, was.Concluded, was.ConcludedAt = model.No, true, is.ConcludedAt
-		if is.Status == model.Failed {
-			was.Status, was.Failed = model.Failed, model.Yes
+		was.Active, was.Concluded, was.ConcludedAt = model.FlagNo, true, is.ConcludedAt
+		if is.Status == model.JobRunStatusFailed {
+			was.Status, was.Failed = model.JobRunStatusFailed, model.FlagYes
 		} else {
-			was.Completions, was.Status, was.Succeeded = 1, model.Success, model.Yes
+			was.Completions, was.Status, was.Succeeded = 1, model.JobRunStatusSuccess, model.FlagYes
 		}
 	}
 	if was.Concluded && is.ConcludedAt != nil && was.ConcludedAt.Equal(*is.ConcludedAt) {

@@ -125,7 +125,7 @@ func (m manyJobs) conclude(b *testing.B, a *api, list *batchv1.JobList, n, perSe
 	for i, job := range list.Items[:n] {
 		waiters[i], events[job.Name] = make(chan time.Time, 1), make(chan time.Time, 1)
 		go func() {
-			if run, _, err := a.WaitForJobRun(b.Context(), refOf(&job)); err != nil || run.Status != model.Success {
+			if run, _, err := a.WaitForJobRun(b.Context(), refOf(&job)); err != nil || run.Status != model.JobRunStatusSuccess {
 				b.Errorf("%s: %+v, %v", job.Name, run, err)
 			}
 			waiters[i] <- time.Now()

@@ -142,16 +142,16 @@ func TestKubernetesConnectionCut(t *testing.T) {
 		t.Errorf("without a connection the metrics are %s", metrics)
 	}
 	for _, job := range []*batchv1.Job{concluding, deleted} {
-		if run := r.get(t, refOf(job)); run == nil || run.Status != model.Running {
+		if run := r.get(t, refOf(job)); run == nil || run.Status != model.JobRunStatusRunning {
 			t.Errorf("without a connection: %+v", run)
 		}
 	}
 
 	cable.set(false)
 	r.watcher.says(t, "API server back")
-	r.wantRun(t, concluding, refOf(concluding), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+	r.wantRun(t, concluding, refOf(concluding), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 	run := r.reads(t, refOf(deleted), isConcluded)
-	if run.Status != model.Failed || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
+	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
 		t.Errorf("deleted without a connection: %+v", *run)
 	}
 }
@@ -174,5 +174,5 @@ func TestKubernetesConnectionCutAtTheStart(t *testing.T) {
 		status, _ := r.watcher.admin(t, "/readyz")
 		return status == http.StatusOK
 	})
-	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 }

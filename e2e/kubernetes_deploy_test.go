@@ -245,7 +245,7 @@ func TestKubernetesDeployed(t *testing.T) {
 			beyond := c.create(t, outside, batchv1.Job{Spec: batchv1.JobSpec{Template: pods(0, false)}})
 			c.concluded(t, beyond)
 			job := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
-			want := model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success}
+			want := model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess}
 			r.wantRun(t, job, refOf(job), want)
 			if test.all {
 				r.wantRun(t, beyond, refOf(beyond), want)

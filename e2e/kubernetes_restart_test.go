@@ -41,21 +41,21 @@ func TestKubernetesWatcherKilled(t *testing.T) {
 	missed := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
 	r.concluded(t, missed)
 	for _, job := range []*batchv1.Job{concluding, deleted, lasting} {
-		if run := r.get(t, refOf(job)); run.Status != model.Running {
+		if run := r.get(t, refOf(job)); run.Status != model.JobRunStatusRunning {
 			t.Errorf("while nobody watches: %+v", *run)
 		}
 	}
 
 	second := r.watch(t, r.store, "--namespace", r.namespace)
-	want := model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success}
+	want := model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess}
 	r.wantRun(t, concluding, refOf(concluding), want)
 	r.wantRun(t, missed, refOf(missed), want)
 	run := r.reads(t, refOf(deleted), isConcluded)
-	if run.Status != model.Failed || run.ConcludedAt == nil || run.ConcludedAt.Before(before) || run.ConcludedAt.After(time.Now()) {
+	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(before) || run.ConcludedAt.After(time.Now()) {
 		t.Errorf("deleted after %s: %+v", before, *run)
 	}
 	second.says(t, "Job gone without a conclusion", string(deleted.UID))
-	if run := r.get(t, refOf(lasting)); run.Status != model.Running || run.Active != model.Yes {
+	if run := r.get(t, refOf(lasting)); run.Status != model.JobRunStatusRunning || run.Active != model.FlagYes {
 		t.Errorf("although it goes on: %+v", *run)
 	}
 	r.release(t, lasting, 1)
@@ -81,7 +81,7 @@ func TestKubernetesTwoWatchers(t *testing.T) {
 		r.release(t, job, 2)
 	}
 	for _, job := range jobs {
-		r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 2, Status: model.Success})
+		r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 2, Status: model.JobRunStatusSuccess})
 	}
 }
 
@@ -105,7 +105,7 @@ func TestKubernetesAPIServerRestarts(t *testing.T) {
 		}
 	})
 	r.release(t, job, 1)
-	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 }
 
 // restartAPIServer kills the process that the file names, and starts the same again, which outlives the test.

@@ -25,23 +25,23 @@ func TestKubernetes(t *testing.T) {
 	}{
 		"success": {
 			batchv1.JobSpec{Template: pods(0, false)},
-			model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success}},
+			model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess}},
 		"failure": {
 			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(0))},
-			model.JobRun{Completions: 1, Status: model.Failed}},
+			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed}},
 		"failure with retries": { // after 10 and 20 seconds: the Job controller's, which cannot be shortened
 			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(2))},
-			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.Failed}},
+			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.JobRunStatusFailed}},
 		"parallelism 3": {
 			batchv1.JobSpec{Template: pods(0, false), Parallelism: new(int32(3)), Completions: new(int32(5))},
-			model.JobRun{BackoffLimit: 6, Completions: 5, Status: model.Success}},
+			model.JobRun{BackoffLimit: 6, Completions: 5, Status: model.JobRunStatusSuccess}},
 		"indexed": {
 			batchv1.JobSpec{Template: pods(0, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(3)), Completions: new(int32(3))},
-			model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.Success}},
+			model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess}},
 		"indexed, each with a limit": {
 			batchv1.JobSpec{Template: pods(3, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(2)), Completions: new(int32(2)),
 				BackoffLimitPerIndex: new(int32(0))},
-			model.JobRun{BackoffLimit: math.MaxInt32, Completions: 2, Status: model.Failed}},
+			model.JobRun{BackoffLimit: math.MaxInt32, Completions: 2, Status: model.JobRunStatusFailed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,16 +55,16 @@ func TestKubernetesParallelPods(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t)
 	job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(3)), Completions: new(int32(3))})
-	if run := r.reads(t, refOf(job), isActive); run.Status != model.Running || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+	if run := r.reads(t, refOf(job), isActive); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
 		t.Errorf("while it runs: %+v", *run)
 	}
 	r.release(t, job, 1)
 	run := r.reads(t, refOf(job), func(run *model.JobRun) bool { return run.Completions == 1 })
-	if run.Active != model.Yes || run.Succeeded != model.No || run.Status != model.Running {
+	if run.Active != model.FlagYes || run.Succeeded != model.FlagNo || run.Status != model.JobRunStatusRunning {
 		t.Errorf("after one of three pods: %+v", *run)
 	}
 	r.release(t, job, 2)
-	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.Success})
+	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess})
 }
 
 // TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster forget both.
@@ -88,7 +88,7 @@ func TestKubernetesCronJob(t *testing.T) {
 	})
 	ref := refOf(job)
 	ref.Job = "nightly"
-	r.wantRun(t, job, ref, model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+	r.wantRun(t, job, ref, model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 	before := r.get(t, ref)
 
 	r.must(t, "DELETE", cronJobs+"/nightly?propagationPolicy=Background", nil, nil)
@@ -134,7 +134,7 @@ func TestKubernetesSuspended(t *testing.T) {
 	suspend := func(job *batchv1.Job, suspend bool) {
 		r.must(t, "PATCH", pathOf(job), map[string]any{"spec": map[string]any{"suspend": suspend}}, nil)
 	}
-	isSuspended := func(run *model.JobRun) bool { return run.Active == model.No && run.Completions == 0 }
+	isSuspended := func(run *model.JobRun) bool { return run.Active == model.FlagNo && run.Completions == 0 }
 	for name, begin := range map[string]bool{"from the beginning": true, "later": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,13 +143,13 @@ func TestKubernetesSuspended(t *testing.T) {
 				r.reads(t, refOf(job), isActive)
 				suspend(job, true)
 			}
-			if run := r.reads(t, refOf(job), isSuspended); run.Status != model.Running || run.Concluded || run.ConcludedAt != nil {
+			if run := r.reads(t, refOf(job), isSuspended); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil {
 				t.Errorf("while suspended: %+v", *run)
 			}
 			suspend(job, false)
 			r.reads(t, refOf(job), isActive)
 			r.release(t, job, 1)
-			r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.Success})
+			r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 		})
 	}
 }
@@ -169,7 +169,7 @@ func TestKubernetesDeletedWhileRunning(t *testing.T) {
 				t.Errorf("concluded at %s, deleted not before %s", run.ConcludedAt, before)
 			}
 			want := *running
-			want.Active, want.Concluded, want.ConcludedAt, want.Status, want.Failed = model.No, true, run.ConcludedAt, model.Failed, model.Yes
+			want.Active, want.Concluded, want.ConcludedAt, want.Status, want.Failed = model.FlagNo, true, run.ConcludedAt, model.JobRunStatusFailed, model.FlagYes
 			// Whether the pod that is deleted with it still counts is a race within the cluster.
 			want.Completions = run.Completions
 			wantSame(t, run, &want)
@@ -189,7 +189,7 @@ func aSecondAfter(t testing.TB, at time.Time) time.Time {
 func TestKubernetesForgotten(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t)
-	for status, exitCode := range map[model.JobRunStatus]int{model.Success: 0, model.Failed: 3} {
+	for status, exitCode := range map[model.JobRunStatus]int{model.JobRunStatusSuccess: 0, model.JobRunStatusFailed: 3} {
 		t.Run(string(status), func(t *testing.T) {
 			t.Parallel()
 			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, false), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0))})

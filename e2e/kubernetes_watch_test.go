@@ -192,7 +192,7 @@ func (a *api) reads(t testing.TB, ref client.RunRef, condition func(*model.JobRu
 	return run
 }
 
-func isActive(run *model.JobRun) bool    { return run.Active == model.Yes }
+func isActive(run *model.JobRun) bool    { return run.Active == model.FlagYes }
 func isConcluded(run *model.JobRun) bool { return run.Concluded }
 
 // wantRun waits until the Job has concluded and its run too, and compares them: want has what does not follow from the
@@ -206,10 +206,10 @@ func (r *recording) wantRun(t testing.TB, job *batchv1.Job, ref client.RunRef, w
 	}
 	want.ID, want.RunName, want.Concluded = string(job.UID), job.Name, true
 	want.StartedAt, want.ConcludedAt = job.Status.StartTime.Time, &at
-	if want.Status == model.Success {
-		want.Succeeded = model.Yes
+	if want.Status == model.JobRunStatusSuccess {
+		want.Succeeded = model.FlagYes
 	} else {
-		want.Failed = model.Yes
+		want.Failed = model.FlagYes
 	}
 	wantSame(t, r.reads(t, ref, isConcluded), &want)
 }

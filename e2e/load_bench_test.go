@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // numbered is the id of a run in load.lua.
@@ -231,7 +231,7 @@ func BenchmarkManyRuns(b *testing.B) {
 			const reads = 20_000
 			begin := time.Now()
 			for range reads {
-				key := stored.RunKey{Team: "default", Project: "default-project", Job: "example-job", Run: numbered(rand.IntN(runs))}
+				key := jobrun.Key{Team: "default", Project: "default-project", Job: "example-job", Run: numbered(rand.IntN(runs))}
 				if _, _, err := s.Run(context.Background(), key); err != nil {
 					b.Fatal(err)
 				}

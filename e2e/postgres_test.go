@@ -37,7 +37,7 @@ func testSeveralServers(t *testing.T, store string) {
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
 	ask(t, other, w.token, path, http.StatusOK)
 	w.tell(t, "7")
-	w.want(t, 3, model.Failed)
+	w.want(t, 3, model.JobRunStatusFailed)
 	if got := exitStatus(t, waitFor(t, other.url, w.token, w.id).Run()); got != 3 {
 		t.Errorf("through the other server: exit status %d, want 3", got)
 	}
@@ -210,7 +210,7 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w.tell(t, "0")
 	pg.Restart(t)
 	eventuallyAnswers(t, w.server, w.token, path)
-	w.want(t, 0, model.Success)
+	w.want(t, 0, model.JobRunStatusSuccess)
 	if err := w.recorder.Wait(); err != nil {
 		t.Errorf("the recorder: %v", err)
 	}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // importRuns imports runs run0, run1, ... of job j in project p, running or concluded.
@@ -143,11 +143,11 @@ func benchmarkWakeUp(b *testing.B, url string) {
 	a := newAPI(b, url)
 	put := func(i int, concluded bool) {
 		now := time.Now()
-		r := stored.Record{Team: stored.DefaultTeam, Project: "p", Job: "j", Run: model.JobRun{ID: fmt.Sprint("run", i),
-			RunName: "j", Active: model.Yes, Status: model.Running, StartedAt: now}}
+		r := jobrun.Record{Team: jobrun.DefaultTeam, Project: "p", Job: "j", Run: model.JobRun{ID: fmt.Sprint("run", i),
+			RunName: "j", Active: model.FlagYes, Status: model.JobRunStatusRunning, StartedAt: now}}
 		if concluded {
-			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.No, true, &now
-			r.Run.Status, r.Run.Succeeded = model.Success, model.Yes
+			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.FlagNo, true, &now
+			r.Run.Status, r.Run.Succeeded = model.JobRunStatusSuccess, model.FlagYes
 		}
 		if err := s.PutRun(b.Context(), r); err != nil {
 			b.Error(err)

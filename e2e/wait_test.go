@@ -93,8 +93,8 @@ func TestWait(t *testing.T) {
 		want   int
 		run    model.JobRunStatus
 	}{
-		"success": {"0", 0, model.Success},
-		"failure": {"7", 3, model.Failed},
+		"success": {"0", 0, model.JobRunStatusSuccess},
+		"failure": {"7", 3, model.JobRunStatusFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWaiting(t, newStore(t))
@@ -110,7 +110,7 @@ func TestWait(t *testing.T) {
 
 func TestWaitUntilTheTimeout(t *testing.T) {
 	w := newWaiting(t, newStore(t), "--timeout", "1s")
-	w.want(t, 4, model.Running)
+	w.want(t, 4, model.JobRunStatusRunning)
 	w.tell(t, "0")
 }
 
@@ -135,7 +135,7 @@ func TestWaitThroughARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			serve(t, w.store, "--addr", address)
-			w.want(t, 0, model.Success)
+			w.want(t, 0, model.JobRunStatusSuccess)
 		})
 	}
 }
@@ -147,7 +147,7 @@ func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	if err := syscall.Kill(-w.recorder.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	w.want(t, 3, model.Failed)
+	w.want(t, 3, model.JobRunStatusFailed)
 	run := w.run(t, w.id)
 	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
 		t.Errorf("the run reads %+v", *run)

@@ -8,7 +8,7 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -35,8 +35,8 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 		switch {
 		case err == nil:
 			answer(w, http.StatusOK, "ok")
-		case errors.Is(err, stored.ErrUnavailable):
-			answer(w, http.StatusServiceUnavailable, "not ready: "+stored.ErrUnavailable.Error())
+		case errors.Is(err, jobrun.ErrUnavailable):
+			answer(w, http.StatusServiceUnavailable, "not ready: "+jobrun.ErrUnavailable.Error())
 		default:
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 		}

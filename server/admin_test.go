@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestAdmin(t *testing.T) {
@@ -29,7 +29,7 @@ func TestAdmin(t *testing.T) {
 		"live":                 {"GET", "/livez", errors.New("starting"), 200, "ok\n"},
 		"ready":                {"GET", "/readyz", nil, 200, "ok\n"},
 		"not ready":            {"GET", "/readyz", errors.New("starting"), 503, "not ready: starting\n"},
-		"store away":           {"GET", "/readyz", fmt.Errorf("%w: %w", stored.ErrUnavailable, secret), 503, "not ready: the store cannot be reached\n"},
+		"store away":           {"GET", "/readyz", fmt.Errorf("%w: %w", jobrun.ErrUnavailable, secret), 503, "not ready: the store cannot be reached\n"},
 		"live, by HEAD":        {"HEAD", "/livez", nil, 200, ""},
 		"not ready, by HEAD":   {"HEAD", "/readyz", errors.New("starting"), 503, ""},
 		"another method":       {"POST", "/livez", nil, 405, "Method Not Allowed\n"},
@@ -62,7 +62,7 @@ func TestAdminIsNotReadyInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := server.NewAdmin(func(ctx context.Context) error {
 			<-ctx.Done()
-			return fmt.Errorf("%w: %w", stored.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, ctx.Err())
 		}, prometheus.NewRegistry())
 		answer := httptest.NewRecorder()
 		begin := time.Now()

@@ -16,7 +16,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // api is a handler over a fake store, whose every answer is held against the document, and whose log is searched for
@@ -38,7 +38,7 @@ func newAPI(t testing.TB) *api {
 		TB:     t,
 		log:    log,
 		logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		store:  &fakeStore{runs: map[stored.RunKey]model.JobRun{}, tokens: map[stored.TokenHash]stored.Token{}},
+		store:  &fakeStore{runs: map[jobrun.Key]model.JobRun{}, tokens: map[jobrun.TokenHash]jobrun.Token{}},
 	}
 	handler, err := server.New(a.store, a.logger, server.Options{})
 	if err != nil {
@@ -57,8 +57,8 @@ func newFilledAPI(t testing.TB) (*api, string) {
 }
 
 // token stores a token, and returns its secret.
-func (a *api) token(token stored.Token) string {
-	secret, hash := stored.NewSecret()
+func (a *api) token(token jobrun.Token) string {
+	secret, hash := jobrun.NewSecret()
 	a.store.tokens[hash] = token
 	a.secrets = append(a.secrets, secret)
 	return secret

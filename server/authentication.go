@@ -9,7 +9,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // authentication finds out whose request it is, and limits how many a token may make and how often an address may be
@@ -58,14 +58,14 @@ func (a *authentication) authenticate(c *call) error {
 
 // admit returns the token, which it looks up if it is nil, unless the address has been wrong too often.
 // Returns errors as authenticate does.
-func (a *authentication) admit(c *call, g guess, token *stored.Token) (*stored.Token, error) {
+func (a *authentication) admit(c *call, g guess, token *jobrun.Token) (*jobrun.Token, error) {
 	if err := a.guesses.check(g, c.begin); err != nil {
 		return nil, err
 	}
 	if token == nil {
 		found, err := a.tokens.Token(c.Request().Context(), g.hash)
 		switch {
-		case errors.Is(err, stored.ErrNotFound):
+		case errors.Is(err, jobrun.ErrNotFound):
 			err = &problem{error: ErrUnauthorized, message: "the token is not valid"}
 		case err != nil:
 			return nil, err
@@ -129,7 +129,7 @@ var guessLimit = RateLimit{Requests: 60, Window: time.Minute}
 // guess is a token that came from an address, valid or not.
 type guess struct {
 	from netip.Addr
-	hash stored.TokenHash
+	hash jobrun.TokenHash
 }
 
 // guesses makes guessing tokens slow. From an address that has been wrong too often no more tokens are looked up, but for

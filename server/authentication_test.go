@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // forEachOperation runs the test once for every operation of the document.
@@ -56,7 +56,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"a token of spaces", func(string) []string { return []string{"Bearer    "} }, 401},
 		{"no scheme", func(s string) []string { return []string{s} }, 401},
 		{"no space", func(s string) []string { return []string{"Bearer" + s} }, 401},
-		{"an unknown token", func(string) []string { s, _ := stored.NewSecret(); return []string{"Bearer " + s} }, 401},
+		{"an unknown token", func(string) []string { s, _ := jobrun.NewSecret(); return []string{"Bearer " + s} }, 401},
 		{"a part of the token", func(s string) []string { return []string{"Bearer " + s[:len(s)-1]} }, 401},
 		{"something after the token", func(s string) []string { return []string{"Bearer " + s + ", x"} }, 401},
 		{"the token's hash", func(s string) []string {

@@ -6,25 +6,25 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // bearers are those with a token that was accepted lately: as many as a limiter has windows.
 type bearers struct {
-	*lru.Cache[stored.TokenHash, *bearer]
+	*lru.Cache[jobrun.TokenHash, *bearer]
 }
 
 // bearer is who has a token: how many requests the token has made, and what is kept of it.
 type bearer struct {
 	mu       sync.Mutex
 	window   window
-	token    *stored.Token // as it was in the revision; nil if nobody knows
+	token    *jobrun.Token // as it was in the revision; nil if nobody knows
 	revision int64         // of the store
 	from     netip.Addr    // where it was last accepted
 }
 
 func newBearers() bearers {
-	cache, err := lru.New[stored.TokenHash, *bearer](remembered)
+	cache, err := lru.New[jobrun.TokenHash, *bearer](remembered)
 	if err != nil {
 		panic(err) // the size is not positive
 	}
@@ -33,7 +33,7 @@ func newBearers() bearers {
 
 // kept returns the bearer of the token with that hash, and the token if it is known to be in the store still. It reports
 // whether the token was last accepted from the address.
-func (b bearers) kept(hash stored.TokenHash, revision *seenRevision, from netip.Addr) (known *bearer, token *stored.Token, here bool) {
+func (b bearers) kept(hash jobrun.TokenHash, revision *seenRevision, from netip.Addr) (known *bearer, token *jobrun.Token, here bool) {
 	known, found := b.Get(hash)
 	if !found {
 		return nil, nil, false
@@ -47,7 +47,7 @@ func (b bearers) kept(hash stored.TokenHash, revision *seenRevision, from netip.
 }
 
 // accepted returns the bearer of the token with that hash, which was looked up after the store was asked for its revision.
-func (b bearers) accepted(hash stored.TokenHash, token *stored.Token, revision *seenRevision, from netip.Addr) *bearer {
+func (b bearers) accepted(hash jobrun.TokenHash, token *jobrun.Token, revision *seenRevision, from netip.Addr) *bearer {
 	known := &bearer{}
 	if earlier, found, _ := b.PeekOrAdd(hash, known); found {
 		known = earlier

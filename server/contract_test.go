@@ -42,7 +42,7 @@ func anyRun() *rapid.Generator[model.JobRun] {
 			Concluded:    rapid.Bool().Draw(t, "concluded"),
 			Failed:       model.Flag(flag.Draw(t, "failed")),
 			RunName:      name.Draw(t, "runName"),
-			Status:       rapid.SampledFrom([]model.JobRunStatus{model.Success, model.Running, model.Failed}).Draw(t, "status"),
+			Status:       rapid.SampledFrom([]model.JobRunStatus{model.JobRunStatusSuccess, model.JobRunStatusRunning, model.JobRunStatusFailed}).Draw(t, "status"),
 			Succeeded:    model.Flag(flag.Draw(t, "succeeded")),
 			StartedAt:    when.Draw(t, "startedAt"),
 			ConcludedAt:  rapid.Ptr(when, true).Draw(t, "concludedAt"),

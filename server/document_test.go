@@ -16,14 +16,14 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // readPermission is the one that the reference names for the run's details.
 const readPermission = "Project > Jobs > General > Read"
 
 // exampleKey is where the tests store the run of the reference.
-var exampleKey = stored.RunKey{
+var exampleKey = jobrun.Key{
 	Team:    "team",
 	Project: "default-project",
 	Job:     "example-job",
@@ -51,8 +51,8 @@ func exampleRun(t testing.TB) model.JobRun {
 }
 
 // allowed is a token that may see the example run.
-func allowed() stored.Token {
-	return stored.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
+func allowed() jobrun.Token {
+	return jobrun.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
 }
 
 var readDocument = sync.OnceValues(server.Document)
@@ -127,18 +127,18 @@ func operationOf(t testing.TB, id string) operation {
 }
 
 // runPath returns the path of a run without its team.
-func runPath(t testing.TB, key stored.RunKey) string {
+func runPath(t testing.TB, key jobrun.Key) string {
 	t.Helper()
 	return operationOf(t, "getJobRun").path(pathValues(key))
 }
 
 // teamRunPath returns the path of a run with its team.
-func teamRunPath(t testing.TB, key stored.RunKey) string {
+func teamRunPath(t testing.TB, key jobrun.Key) string {
 	t.Helper()
 	return operationOf(t, "getTeamJobRun").path(pathValues(key))
 }
 
-func pathValues(key stored.RunKey) map[string]string {
+func pathValues(key jobrun.Key) map[string]string {
 	return map[string]string{"teamId": key.Team, "projectId": key.Project, "jobId": key.Job, "runId": key.Run}
 }
 

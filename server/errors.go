@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // The errors that a handler, a store or a check may return, alone or wrapped. Each becomes the status beside it in the
@@ -39,9 +39,9 @@ var statuses = []struct {
 	{err: ErrBadRequest, status: http.StatusBadRequest},
 	{err: ErrUnauthorized, status: http.StatusUnauthorized, header: echo.HeaderWWWAuthenticate, value: "Bearer"},
 	{err: ErrForbidden, status: http.StatusForbidden},
-	{err: stored.ErrNotFound, status: http.StatusNotFound},
+	{err: jobrun.ErrNotFound, status: http.StatusNotFound},
 	{err: ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
-	{err: stored.ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
+	{err: jobrun.ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 
 // statusCallerLeft is the status, in the log, the metrics and the traces, of a request that failed because its caller left

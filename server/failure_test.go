@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // inside is what only the log may tell.
@@ -42,7 +42,7 @@ func TestInternalError(t *testing.T) {
 		{"an unknown error", func() error { return errors.New(inside) }},
 		{"a panic", func() error { panic(inside) }},
 		{"a panic with an error", func() error { panic(errors.New(inside)) }},
-		{"a panic with a known error", func() error { panic(fmt.Errorf("%s: %w", inside, stored.ErrNotFound)) }},
+		{"a panic with a known error", func() error { panic(fmt.Errorf("%s: %w", inside, jobrun.ErrNotFound)) }},
 		{"a panic with an HTTP error", func() error { panic(echo.NewHTTPError(http.StatusTeapot, inside)) }},
 	}
 	for _, test := range tests {
@@ -86,7 +86,7 @@ func panicDeepInside() error {
 }
 
 func TestUnavailable(t *testing.T) {
-	for _, err := range []error{stored.ErrUnavailable, fmt.Errorf("%s: %w", inside, stored.ErrUnavailable)} {
+	for _, err := range []error{jobrun.ErrUnavailable, fmt.Errorf("%s: %w", inside, jobrun.ErrUnavailable)} {
 		for _, got := range fails(t, func() error { return err }) {
 			want := model.Error{Status: 503, Message: "the store cannot be reached", ID: got.err.ID}
 			if diff := cmp.Diff(want, got.err); diff != "" {

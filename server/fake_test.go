@@ -10,7 +10,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // fakeStore is a store in memory. It remembers each look-up of a run, because most answers must come without any.
@@ -25,9 +25,9 @@ type fakeStore struct {
 	left chan error
 
 	mu      sync.Mutex
-	runs    map[stored.RunKey]model.JobRun
-	tokens  map[stored.TokenHash]stored.Token
-	lookups []stored.RunKey
+	runs    map[jobrun.Key]model.JobRun
+	tokens  map[jobrun.TokenHash]jobrun.Token
+	lookups []jobrun.Key
 
 	revision   int64 // of runs and tokens, for a test to change
 	onRevision func() error
@@ -36,7 +36,7 @@ type fakeStore struct {
 
 var _ server.Store = (*fakeStore)(nil)
 
-func (s *fakeStore) Run(_ context.Context, key stored.RunKey) (*model.JobRun, bool, error) {
+func (s *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool, error) {
 	s.mu.Lock()
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *fakeStore) Revision(context.Context) (int64, error) {
 	return s.revision, nil
 }
 
-func (s *fakeStore) Await(ctx context.Context, key stored.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
+func (s *fakeStore) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	run, _, err := s.Run(ctx, key)
 	if err != nil || run.Concluded {
 		return run, err
@@ -73,7 +73,7 @@ func (s *fakeStore) Await(ctx context.Context, key stored.RunKey, enough <-chan 
 	return run, err
 }
 
-func (s *fakeStore) Token(_ context.Context, hash stored.TokenHash) (stored.Token, error) {
+func (s *fakeStore) Token(_ context.Context, hash jobrun.TokenHash) (jobrun.Token, error) {
 	return find(s, s.onToken, s.tokens, hash)
 }
 
@@ -89,13 +89,13 @@ func find[K comparable, V any](s *fakeStore, hook func() error, all map[K]V, key
 	defer s.mu.Unlock()
 	found, ok := all[key]
 	if !ok {
-		return none, stored.ErrNotFound
+		return none, jobrun.ErrNotFound
 	}
 	return found, nil
 }
 
 // takeLookups returns the runs that were looked up since it was last called.
-func (s *fakeStore) takeLookups() []stored.RunKey {
+func (s *fakeStore) takeLookups() []jobrun.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.lookups

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/VictoriaMetrics/fastcache"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // finalAnswers keeps the encoded answers with final runs, in memory that does not count as the heap's and of which there
@@ -22,7 +22,7 @@ func newFinalAnswers(bytes int) *finalAnswers {
 }
 
 // write answers with the run if there is an answer of the revision, and returns false if not.
-func (f *finalAnswers) write(c *call, key stored.RunKey) (bool, error) {
+func (f *finalAnswers) write(c *call, key jobrun.Key) (bool, error) {
 	if f.cache == nil || c.revision == nil {
 		return false, nil
 	}
@@ -46,7 +46,7 @@ func (f *finalAnswers) write(c *call, key stored.RunKey) (bool, error) {
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 // put keeps an answer to the call's operation, which must have been read after the store was asked for its revision.
-func (f *finalAnswers) put(c *call, key stored.RunKey, body []byte) {
+func (f *finalAnswers) put(c *call, key jobrun.Key, body []byte) {
 	if f.cache != nil && c.revision != nil {
 		f.cache.Set(appendKey(nil, c, key), body)
 	}
@@ -57,7 +57,7 @@ const keySpace = 256
 
 // appendKey appends what tells answers apart: the operation, for another may have another answer about the same run, and
 // the revision, so that answers of an earlier one are not found any more. No ID has a slash.
-func appendKey(buffer []byte, c *call, key stored.RunKey) []byte {
+func appendKey(buffer []byte, c *call, key jobrun.Key) []byte {
 	buffer = binary.LittleEndian.AppendUint64(buffer, uint64(c.revision.number))
 	for _, part := range [...]string{c.operation.route.Operation.OperationID, key.Team, key.Project, key.Job, key.Run} {
 		buffer = append(append(buffer, part...), '/')

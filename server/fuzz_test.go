@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // requests returns those that name the run: with its parts escaped, and as they are, where that is a request at all.
-func requests(t testing.TB, key stored.RunKey, secret string) []*http.Request {
+func requests(t testing.TB, key jobrun.Key, secret string) []*http.Request {
 	t.Helper()
-	escaped := stored.RunKey{
+	escaped := jobrun.Key{
 		Team: key.Team, Project: url.PathEscape(key.Project), Job: url.PathEscape(key.Job), Run: url.PathEscape(key.Run),
 	}
 	var all []*http.Request
@@ -58,7 +58,7 @@ func FuzzPathParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, project, job, run string) {
 		a.TB = t
-		key := stored.RunKey{Team: exampleKey.Team, Project: project, Job: job, Run: run}
+		key := jobrun.Key{Team: exampleKey.Team, Project: project, Job: job, Run: run}
 		for i, r := range requests(t, key, secret) {
 			got := a.send(r)
 			switch got.status {
@@ -85,7 +85,7 @@ func FuzzPathParameters(f *testing.F) {
 }
 
 // names tells whether the request's path is one of the run's, when its segments are unescaped one by one.
-func names(r *http.Request, key stored.RunKey) bool {
+func names(r *http.Request, key jobrun.Key) bool {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i, segment := range segments {
 		segments[i], _ = url.PathUnescape(segment)

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 const tooManyGuesses = "too many requests with tokens that are not valid have come from this address"
@@ -33,7 +33,7 @@ const (
 func (a *api) guess(address string, times int) {
 	a.Helper()
 	for range times {
-		secret, _ := stored.NewSecret()
+		secret, _ := jobrun.NewSecret()
 		if got, looked := a.from(address, secret); got.status != 401 || !looked {
 			a.Fatalf("status %d, looked up: %t", got.status, looked)
 		}
@@ -63,7 +63,7 @@ func TestGuesses(t *testing.T) {
 		t.Run(limit, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, secret := newLimitedAPI(t, limit)
-				unknown, _ := stored.NewSecret()
+				unknown, _ := jobrun.NewSecret()
 				a.guess(here, 1)
 				time.Sleep(20 * time.Second)
 				a.guess(here, 59)
@@ -85,7 +85,7 @@ func TestGuesses(t *testing.T) {
 func TestGuessesDoNotLockOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, secret := newFilledAPI(t)
-		fresh := a.token(stored.Token{Name: "fresh", Teams: []string{"team"}})
+		fresh := a.token(jobrun.Token{Name: "fresh", Teams: []string{"team"}})
 		a.wantIn(here, secret)
 		a.guess(here, 60)
 		for range 100 {
@@ -102,14 +102,14 @@ func TestGuessesDoNotLockOut(t *testing.T) {
 
 // A token that was accepted and is no longer is as good as any other that is not valid.
 func TestGuessesWithFormerTokens(t *testing.T) {
-	for name, end := range map[string]func(*api, stored.TokenHash){
-		"revoked": func(a *api, hash stored.TokenHash) { delete(a.store.tokens, hash) },
-		"expired": func(*api, stored.TokenHash) { time.Sleep(time.Hour) },
+	for name, end := range map[string]func(*api, jobrun.TokenHash){
+		"revoked": func(a *api, hash jobrun.TokenHash) { delete(a.store.tokens, hash) },
+		"expired": func(*api, jobrun.TokenHash) { time.Sleep(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAPI(t)
-				secret, hash := stored.NewSecret()
+				secret, hash := jobrun.NewSecret()
 				token := allowed()
 				token.ExpiresAt = new(time.Now().Add(time.Hour))
 				a.store.tokens[hash] = token
@@ -129,7 +129,7 @@ func TestGuessesWithFormerTokens(t *testing.T) {
 func TestFormerTokenBeyondTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)
-		secret, hash := stored.NewSecret()
+		secret, hash := jobrun.NewSecret()
 		a.store.tokens[hash] = allowed()
 		a.wantIn(here, secret)
 		a.guess(here, 60)
@@ -151,7 +151,7 @@ func TestNoGuesses(t *testing.T) {
 				t.Error("a token was looked up")
 			}
 		}
-		a.store.onToken = func() error { return stored.ErrUnavailable }
+		a.store.onToken = func() error { return jobrun.ErrUnavailable }
 		for range 100 {
 			r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
 			r.Header.Set("Authorization", "Bearer "+secret)

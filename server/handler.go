@@ -5,7 +5,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // handler implements the contract's operations. A request reaches it only when its operation's checks have let it
@@ -29,7 +29,7 @@ func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestO
 // details returns an answer that is held as an error, for requests.hold. Those that are kept do not come this far.
 func (h *handler) details(ctx context.Context, project, job, run string, prefer *string) (details, error) {
 	c := callOf(ctx)
-	key := stored.RunKey{Team: c.team, Project: project, Job: job, Run: run}
+	key := jobrun.Key{Team: c.team, Project: project, Job: job, Run: run}
 	found, final, err := h.runs.Run(ctx, key)
 	if err != nil {
 		return details{}, err

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // held is what a handler returns in place of an answer that is to wait for a run to conclude.
 type held struct {
-	key  stored.RunKey
+	key  jobrun.Key
 	wait time.Duration
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestParseRateLimit(t *testing.T) {
@@ -152,7 +152,7 @@ func TestRateLimitOfEveryAnswer(t *testing.T) {
 	run := operationOf(t, "getJobRun")
 	tests := []struct {
 		name, method, path string
-		change             func(*stored.Token)
+		change             func(*jobrun.Token)
 		onRun, onToken     func() error
 		want               int
 		counts             bool
@@ -161,15 +161,15 @@ func TestRateLimitOfEveryAnswer(t *testing.T) {
 		{name: "HEAD", method: "HEAD", path: run.path(nil), want: 200, counts: true},
 		{name: "login", path: "/v1/login", want: 200, counts: true},
 		{name: "malformed", path: malformed(run), want: 400, counts: true},
-		{name: "several teams", path: run.path(nil), change: func(t *stored.Token) { t.Teams = []string{"a", "b"} }, want: 400, counts: true},
-		{name: "no permission", path: run.path(nil), change: func(t *stored.Token) { t.Permissions = nil }, want: 403, counts: true},
-		{name: "another project", path: run.path(nil), change: func(t *stored.Token) { t.Projects = []string{"p"} }, want: 403, counts: true},
+		{name: "several teams", path: run.path(nil), change: func(t *jobrun.Token) { t.Teams = []string{"a", "b"} }, want: 400, counts: true},
+		{name: "no permission", path: run.path(nil), change: func(t *jobrun.Token) { t.Permissions = nil }, want: 403, counts: true},
+		{name: "another project", path: run.path(nil), change: func(t *jobrun.Token) { t.Projects = []string{"p"} }, want: 403, counts: true},
 		{name: "no run", path: runPath(t, keyWith(exampleKey, "runId", "missing")), want: 404, counts: true},
 		{name: "trouble", path: run.path(nil), onRun: func() error { return errors.New(inside) }, want: 500, counts: true},
 		{name: "a panic", path: run.path(nil), onRun: func() error { panic(inside) }, want: 500, counts: true},
-		{name: "no store", path: run.path(nil), onRun: func() error { return stored.ErrUnavailable }, want: 503, counts: true},
-		{name: "expired", path: run.path(nil), change: func(t *stored.Token) { t.ExpiresAt = new(time.Unix(1, 0)) }, want: 401},
-		{name: "no tokens", path: run.path(nil), onToken: func() error { return stored.ErrUnavailable }, want: 503},
+		{name: "no store", path: run.path(nil), onRun: func() error { return jobrun.ErrUnavailable }, want: 503, counts: true},
+		{name: "expired", path: run.path(nil), change: func(t *jobrun.Token) { t.ExpiresAt = new(time.Unix(1, 0)) }, want: 401},
+		{name: "no tokens", path: run.path(nil), onToken: func() error { return jobrun.ErrUnavailable }, want: 503},
 		{name: "another method", method: "POST", path: run.path(nil), want: 405},
 		{name: "no path", path: "/v1/unknown", want: 404},
 		{name: "beyond a path", path: run.path(nil) + "/logs", want: 404},

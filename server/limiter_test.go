@@ -12,11 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // hashOf returns a different hash for each number.
-func hashOf(n int) stored.TokenHash {
+func hashOf(n int) jobrun.TokenHash {
 	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
@@ -28,7 +28,7 @@ func addressOf(n int) netip.Addr {
 }
 
 func TestLimiterCountsEachOnce(t *testing.T) {
-	l := newLimiter[stored.TokenHash](RateLimit{Requests: 500, Window: time.Hour})
+	l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 500, Window: time.Hour})
 	var passed atomic.Int64
 	var all sync.WaitGroup
 	for range 8 {
@@ -54,7 +54,7 @@ func TestLimiterCountsEachOnce(t *testing.T) {
 // However many others come, a token that comes close to its limit is remembered.
 func TestLimiterForgetsWhoSeldomComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter[stored.TokenHash](RateLimit{Requests: 10, Window: time.Hour})
+		l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 10, Window: time.Hour})
 		often, seldom := hashOf(-1), hashOf(-2)
 		l.take(seldom, time.Now())
 		for n := range 10 * remembered / 2 {
@@ -82,7 +82,7 @@ func TestAuthenticationTakesFixedMemory(t *testing.T) {
 	a := newAuthentication(nil, RateLimit{Requests: 1000, Window: time.Hour})
 	come := func(n int) {
 		g := guess{addressOf(n), hashOf(n)}
-		a.bearers.accepted(g.hash, &stored.Token{}, &seenRevision{}, g.from).take(a.limit, time.Now())
+		a.bearers.accepted(g.hash, &jobrun.Token{}, &seenRevision{}, g.from).take(a.limit, time.Now())
 		a.guesses.right(g)
 		a.guesses.wrong(guess{addressOf(-n - 1), g.hash}, time.Now())
 	}
@@ -135,14 +135,14 @@ func TestGuessesSideBySide(t *testing.T) {
 func BenchmarkLimit(b *testing.B) {
 	limit := RateLimit{Requests: 1 << 30, Window: time.Hour}
 	b.Run("one token", func(b *testing.B) {
-		l, hash := newLimiter[stored.TokenHash](limit), hashOf(1)
+		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
 		b.ReportAllocs()
 		for b.Loop() {
 			l.take(hash, time.Now())
 		}
 	})
 	b.Run("one token, side by side", func(b *testing.B) {
-		l, hash := newLimiter[stored.TokenHash](limit), hashOf(1)
+		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -151,7 +151,7 @@ func BenchmarkLimit(b *testing.B) {
 		})
 	})
 	b.Run("ever new tokens", func(b *testing.B) {
-		l := newLimiter[stored.TokenHash](limit)
+		l := newLimiter[jobrun.TokenHash](limit)
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
 			l.take(hashOf(n), time.Now())
@@ -159,7 +159,7 @@ func BenchmarkLimit(b *testing.B) {
 	})
 	b.Run("a valid token", func(b *testing.B) {
 		a, g, revision := newAuthentication(nil, limit), guess{addressOf(1), hashOf(1)}, &seenRevision{}
-		a.bearers.accepted(g.hash, &stored.Token{}, revision, g.from)
+		a.bearers.accepted(g.hash, &jobrun.Token{}, revision, g.from)
 		b.ReportAllocs()
 		for b.Loop() { // what each request with one takes
 			if known, _, here := a.bearers.kept(g.hash, revision, g.from); here {

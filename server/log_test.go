@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestRequestLine(t *testing.T) {
@@ -75,13 +75,13 @@ func TestSecretInWrongPlace(t *testing.T) {
 
 // As an ID, a secret is well-formed, and a caller may well get the order of a command's arguments wrong.
 func TestSecretAsParameter(t *testing.T) {
-	tokens := map[string]func(*stored.Token){
-		"any project":     func(*stored.Token) {},
-		"one project":     func(token *stored.Token) { token.Projects = []string{exampleKey.Project} },
-		"another project": func(token *stored.Token) { token.Projects = []string{"other"} },
-		"several teams":   func(token *stored.Token) { token.Teams = []string{exampleKey.Team, "other"} },
-		"another team":    func(token *stored.Token) { token.Teams = []string{"other"} },
-		"no permission":   func(token *stored.Token) { token.Permissions = nil },
+	tokens := map[string]func(*jobrun.Token){
+		"any project":     func(*jobrun.Token) {},
+		"one project":     func(token *jobrun.Token) { token.Projects = []string{exampleKey.Project} },
+		"another project": func(token *jobrun.Token) { token.Projects = []string{"other"} },
+		"several teams":   func(token *jobrun.Token) { token.Teams = []string{exampleKey.Team, "other"} },
+		"another team":    func(token *jobrun.Token) { token.Teams = []string{"other"} },
+		"no permission":   func(token *jobrun.Token) { token.Permissions = nil },
 	}
 	forEachParameter(t, func(t *testing.T, o operation, parameter string) {
 		for name, change := range tokens {

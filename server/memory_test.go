@@ -13,7 +13,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // inMemory calls the test in a bubble, whose time passes only when all wait, with an api that keeps answers and tokens in
@@ -131,22 +131,22 @@ func TestKeptAnswerHasATeam(t *testing.T) {
 // Whoever may not see a run does not see one that is kept, and is told the same.
 func TestKeptAnswerIsNotForEverybody(t *testing.T) {
 	inMemory(t, func(a *api, _ string) {
-		other := func(change func(*stored.Token)) string {
+		other := func(change func(*jobrun.Token)) string {
 			token := allowed()
 			change(&token)
 			return a.token(token)
 		}
 		path := runPath(t, exampleKey)
 		a.want(a.get(path, ""), 401)
-		a.want(a.get(path, other(func(t *stored.Token) { t.Permissions = nil })), 403)
-		a.want(a.get(path, other(func(t *stored.Token) { t.Projects = []string{"other"} })), 403)
-		a.want(a.get(path, other(func(t *stored.Token) { t.Teams = []string{"other"} })), 404)
-		a.want(a.get(path, other(func(t *stored.Token) { t.Teams = append(t.Teams, "other") })), 400)
-		a.want(a.get(teamRunPath(t, exampleKey), other(func(t *stored.Token) { t.Teams = []string{"other"} })), 403)
-		a.want(a.get(path, other(func(*stored.Token) {})), 200)
+		a.want(a.get(path, other(func(t *jobrun.Token) { t.Permissions = nil })), 403)
+		a.want(a.get(path, other(func(t *jobrun.Token) { t.Projects = []string{"other"} })), 403)
+		a.want(a.get(path, other(func(t *jobrun.Token) { t.Teams = []string{"other"} })), 404)
+		a.want(a.get(path, other(func(t *jobrun.Token) { t.Teams = append(t.Teams, "other") })), 400)
+		a.want(a.get(teamRunPath(t, exampleKey), other(func(t *jobrun.Token) { t.Teams = []string{"other"} })), 403)
+		a.want(a.get(path, other(func(*jobrun.Token) {})), 200)
 		for _, parameter := range []string{"projectId", "jobId", "runId"} {
-			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "other")), other(func(*stored.Token) {})), 404)
-			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "-")), other(func(*stored.Token) {})), 400)
+			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "other")), other(func(*jobrun.Token) {})), 404)
+			a.want(a.get(runPath(t, keyWith(exampleKey, parameter, "-")), other(func(*jobrun.Token) {})), 400)
 		}
 	})
 }
@@ -234,7 +234,7 @@ func TestWhatIsNotFinalIsNotKept(t *testing.T) {
 	for name, change := range map[string]func(*api){
 		"goes on": func(a *api) {
 			run := exampleRun(a)
-			run.Status, run.Active, run.Concluded, run.ConcludedAt = model.Running, model.Yes, false, nil
+			run.Status, run.Active, run.Concluded, run.ConcludedAt = model.JobRunStatusRunning, model.FlagYes, false, nil
 			a.change(&run)
 		},
 		"lapsed": func(a *api) { a.store.lapsed = true; a.change(ptr(exampleRun(a))) },

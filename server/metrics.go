@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -62,7 +62,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 // failed counts a query that has failed, and reports whether it has.
 func (m *metrics) failed(ctx context.Context, query string, err error) bool {
-	failed := err != nil && !errors.Is(err, stored.ErrNotFound) && ctx.Err() == nil // else the caller has left
+	failed := err != nil && !errors.Is(err, jobrun.ErrNotFound) && ctx.Err() == nil // else the caller has left
 	if failed {
 		m.queryErrors.WithLabelValues(query).Inc()
 	}

@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // observe gives the api a registry, and a recorder of spans.
@@ -150,7 +150,7 @@ func TestCallerWhoLeavesIsNoFailure(t *testing.T) {
 				if prefer == nil { // as a database answers that is told to stop
 					a.store.onRun = func() error {
 						time.Sleep(time.Second)
-						return stored.ErrUnavailable
+						return jobrun.ErrUnavailable
 					}
 				}
 				s := a.serve()
@@ -180,7 +180,7 @@ func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
 		if asked++; asked == 1 {
 			return nil
 		}
-		return stored.ErrUnavailable
+		return jobrun.ErrUnavailable
 	}
 	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
 	wantMetric(t, registry, "jobruns_store_query_errors_total", map[string]float64{"await": 1, "revision": 0, "run": 0, "token": 0})

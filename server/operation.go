@@ -7,7 +7,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/labstack/echo/v4"
 )
 
@@ -110,7 +110,7 @@ func (o *operation) team(c *call, path pathValues) (string, error) {
 // writeKept answers with a run if that answer is kept, and returns false if not. What is kept has a path within the
 // contract, for it was answered before, but for an empty team, which counts as that of the token there.
 func (o *operation) writeKept(c *call, path pathValues) (bool, error) {
-	key := stored.RunKey{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
+	key := jobrun.Key{Project: path.get(projectParameter), Job: path.get(jobParameter), Run: path.get(runParameter)}
 	if key.Run == "" || slices.Contains(path.values, "") || c.revision == nil || !o.parameters.acceptHeaders(c.Request().Header) {
 		return false, nil
 	}

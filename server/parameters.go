@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jobruns/jobruns/server/contract"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // parameters are those of an operation, prepared.
@@ -125,7 +125,7 @@ func newPathValues(c echo.Context) (pathValues, error) {
 	for i := range p.names {
 		var err error
 		if p.values[i], err = url.PathUnescape(p.values[i]); err != nil {
-			return pathValues{}, stored.ErrNotFound
+			return pathValues{}, jobrun.ErrNotFound
 		}
 	}
 	return p, nil

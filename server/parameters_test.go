@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // forEachParameter runs the test once for every path parameter of every operation of the document.
@@ -147,7 +147,7 @@ func TestWellFormedParameter(t *testing.T) {
 }
 
 // keyWith returns the key with one part replaced, which a path parameter names.
-func keyWith(key stored.RunKey, parameter, value string) stored.RunKey {
+func keyWith(key jobrun.Key, parameter, value string) jobrun.Key {
 	part := map[string]*string{
 		"teamId": &key.Team, "projectId": &key.Project, "jobId": &key.Job, "runId": &key.Run,
 	}[parameter]

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/labstack/echo/v4"
 )
 
@@ -36,7 +36,7 @@ type call struct {
 	id        string
 	remote    string        // the address of the caller
 	operation *operation    // nil until one has taken the request
-	token     *stored.Token // nil until it has been accepted
+	token     *jobrun.Token // nil until it has been accepted
 	bearer    *bearer       // of the token
 	team      string        // "" for an operation that is about no team's data
 	revision  *seenRevision // of the store; nil if nobody knows

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // Runs is where the handler reads runs from.
@@ -13,10 +13,10 @@ type Runs interface {
 	// Revisions tells of. A run whose recorder has died has concluded, and is not final.
 	// Returns ErrNotFound if there is none, or none of that job, project or team.
 	// Returns ErrUnavailable if the store cannot be reached.
-	Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, final bool, err error)
+	Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error)
 	// Await returns the run as soon as it has concluded, or else as it is when enough is closed.
 	// Returns errors as Run does, and the context's when it ends.
-	Await(ctx context.Context, key stored.RunKey, enough <-chan struct{}) (*model.JobRun, error)
+	Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error)
 }
 
 // Revisions is where the server finds out whether what does not change by itself has been changed.

@@ -58,6 +58,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	gen "github.com/jobruns/jobruns/gen/server"
+	"github.com/jobruns/jobruns/gen/spec"
 )
 
 // Store is what the server needs of a store.
@@ -69,7 +70,7 @@ type Store interface {
 
 // Document returns the contract that is built into the program, for the caller to change.
 func Document() (*openapi3.T, error) {
-	doc, err := gen.GetSpec()
+	doc, err := spec.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestTeamsAndProjects(t *testing.T) {
@@ -122,14 +122,14 @@ func TestSameNamesInTwoTeams(t *testing.T) {
 func TestAnswerRevealsNothing(t *testing.T) {
 	tests := []struct {
 		name   string
-		path   func(testing.TB, stored.RunKey) string
-		change func(*stored.Token)
+		path   func(testing.TB, jobrun.Key) string
+		change func(*jobrun.Token)
 		want   int
 	}{
-		{"no permission", runPath, func(t *stored.Token) { t.Permissions = nil }, 403},
-		{"another team", teamRunPath, func(t *stored.Token) { t.Teams = []string{"other"} }, 403},
-		{"another project", runPath, func(t *stored.Token) { t.Projects = []string{"other"} }, 403},
-		{"the token's other team", runPath, func(t *stored.Token) { t.Teams = []string{"other"} }, 404},
+		{"no permission", runPath, func(t *jobrun.Token) { t.Permissions = nil }, 403},
+		{"another team", teamRunPath, func(t *jobrun.Token) { t.Teams = []string{"other"} }, 403},
+		{"another project", runPath, func(t *jobrun.Token) { t.Projects = []string{"other"} }, 403},
+		{"the token's other team", runPath, func(t *jobrun.Token) { t.Teams = []string{"other"} }, 404},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // Tokens is where the server looks tokens up.
@@ -17,7 +17,7 @@ type Tokens interface {
 	// Token returns the token with that hash, expired or not.
 	// Returns ErrNotFound if there is none.
 	// Returns ErrUnavailable if the store cannot be reached.
-	Token(ctx context.Context, hash stored.TokenHash) (stored.Token, error)
+	Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token, error)
 }
 
 // bearerSecret returns the secret that a request carries (RFC 6750, section 2.1).
@@ -33,13 +33,13 @@ func bearerSecret(r *http.Request) (string, error) {
 	return "", &problem{error: ErrUnauthorized, message: `no token: send one header "Authorization: Bearer TOKEN"`}
 }
 
-func expired(t *stored.Token, now time.Time) bool {
+func expired(t *jobrun.Token, now time.Time) bool {
 	return t.ExpiresAt != nil && !now.Before(*t.ExpiresAt)
 }
 
 // authorize checks that the token may do what needs the permission; "" needs none.
 // Returns ErrForbidden if it may not.
-func authorize(t *stored.Token, permission string) error {
+func authorize(t *jobrun.Token, permission string) error {
 	if permission == "" || slices.Contains(t.Permissions, permission) {
 		return nil
 	}
@@ -49,7 +49,7 @@ func authorize(t *stored.Token, permission string) error {
 // teamOf returns the team that a request is about: the one that it names, or else the token's own.
 // Returns ErrForbidden if the token may not see that team or the project; an empty name is not checked.
 // Returns ErrBadRequest if the request names no team and the token has several.
-func teamOf(t *stored.Token, permission, team, project string) (string, error) {
+func teamOf(t *jobrun.Token, permission, team, project string) (string, error) {
 	if team == "" && len(t.Teams) > 1 {
 		return "", &problem{
 			error: ErrBadRequest,
@@ -71,7 +71,7 @@ func teamOf(t *stored.Token, permission, team, project string) (string, error) {
 }
 
 // forbidden does not repeat what the request names: the message is logged, and a caller may have put a token there.
-func forbidden(t *stored.Token, permission, where string) error {
+func forbidden(t *jobrun.Token, permission, where string) error {
 	return &problem{
 		error:   ErrForbidden,
 		message: fmt.Sprintf("the token %q lacks the permission %q%s", t.Name, permission, where),

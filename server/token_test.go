@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestNewSecret(t *testing.T) {
@@ -15,7 +15,7 @@ func TestNewSecret(t *testing.T) {
 	var zeros, ones [32]byte
 	seen := map[string]bool{}
 	for range 100 {
-		secret, hash := stored.NewSecret()
+		secret, hash := jobrun.NewSecret()
 		if hash != sha256.Sum256([]byte(secret)) {
 			t.Fatal("the hash is not that of the secret")
 		}

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // serviceName is what traces call the server where nothing else names it.
@@ -79,14 +79,14 @@ type observedStore struct {
 }
 
 // Run implements Runs.
-func (s *observedStore) Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, final bool, err error) {
+func (s *observedStore) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
 	ctx, end := s.begin(ctx, "run")
 	defer func() { end(err) }()
 	return s.Store.Run(ctx, key)
 }
 
 // Token implements Tokens.
-func (s *observedStore) Token(ctx context.Context, hash stored.TokenHash) (t stored.Token, err error) {
+func (s *observedStore) Token(ctx context.Context, hash jobrun.TokenHash) (t jobrun.Token, err error) {
 	ctx, end := s.begin(ctx, "token")
 	defer func() { end(err) }()
 	return s.Store.Token(ctx, hash)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // newRunningAPI returns an api whose example run has not concluded, and the secret of a token that may see it.
@@ -19,7 +19,7 @@ func newRunningAPI(t testing.TB) (*api, string) {
 	t.Helper()
 	a, secret := newFilledAPI(t)
 	run := exampleRun(t)
-	run.Status, run.Active, run.Concluded, run.ConcludedAt = model.Running, model.Yes, false, nil
+	run.Status, run.Active, run.Concluded, run.ConcludedAt = model.JobRunStatusRunning, model.FlagYes, false, nil
 	a.store.runs[exampleKey] = run
 	a.store.concluded = make(chan model.JobRun)
 	a.store.left = make(chan error, 1)
@@ -151,7 +151,7 @@ func TestWhatDoesNotExistIsNotWaitedFor(t *testing.T) {
 // The store is asked when the request comes, and again to wait.
 func TestTroubleWhileTheAnswerIsHeld(t *testing.T) {
 	for status, trouble := range map[int]func() error{
-		http.StatusServiceUnavailable:  func() error { return stored.ErrUnavailable },
+		http.StatusServiceUnavailable:  func() error { return jobrun.ErrUnavailable },
 		http.StatusInternalServerError: func() error { panic("at the disco") },
 	} {
 		a, secret := newRunningAPI(t)

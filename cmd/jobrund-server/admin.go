@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func adminFlag(cmd *cobra.Command, address *string) {
@@ -47,7 +47,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 			return errors.New("shutting down")
 		}
 		err := ready(probe)
-		if errors.Is(err, stored.ErrUnavailable) {
+		if errors.Is(err, jobrun.ErrUnavailable) {
 			log.Warn("not ready", "error", err)
 		}
 		return err

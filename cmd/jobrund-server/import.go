@@ -12,8 +12,8 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 func newImport() *cobra.Command {
@@ -64,9 +64,9 @@ all are imported or none. A run that is in the store already is replaced.`,
 }
 
 // counted counts what the sequence yields, and shows the number on a terminal.
-func counted(records iter.Seq2[stored.Record, error], count *int) iter.Seq2[stored.Record, error] {
+func counted(records iter.Seq2[jobrun.Record, error], count *int) iter.Seq2[jobrun.Record, error] {
 	visible := term.IsTerminal(int(os.Stderr.Fd()))
-	return func(yield func(stored.Record, error) bool) {
+	return func(yield func(jobrun.Record, error) bool) {
 		for record, err := range records {
 			if err == nil {
 				*count++

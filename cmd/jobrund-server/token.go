@@ -14,8 +14,8 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 func newToken() *cobra.Command {
@@ -29,7 +29,7 @@ func newToken() *cobra.Command {
 }
 
 func newTokenCreate() *cobra.Command {
-	var t stored.Token
+	var t jobrun.Token
 	var validity time.Duration
 	cmd := &cobra.Command{
 		Use:   "create --name NAME",
@@ -56,7 +56,7 @@ of it, so it is never shown again.`,
 				return err
 			}
 			defer s.Close()
-			secret, hash := stored.NewSecret()
+			secret, hash := jobrun.NewSecret()
 			err = s.CreateToken(cmd.Context(), hash, t)
 			if errors.Is(err, store.ErrExists) {
 				return fmt.Errorf("a token named %q exists already: choose another name, or revoke it first", t.Name)
@@ -70,7 +70,7 @@ of it, so it is never shown again.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&t.Name, "name", "", "name by which to list and revoke the token (required)")
-	flags.StringSliceVar(&t.Teams, "team", []string{stored.DefaultTeam}, "team that the token belongs to; can be repeated")
+	flags.StringSliceVar(&t.Teams, "team", []string{jobrun.DefaultTeam}, "team that the token belongs to; can be repeated")
 	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
 	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all)")
 	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
@@ -79,7 +79,7 @@ of it, so it is never shown again.`,
 }
 
 // checkToken checks what the person typed against the contract, and fills in the permissions that it knows.
-func checkToken(flags *pflag.FlagSet, t *stored.Token) error {
+func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 	doc, err := server.Document()
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func newTokenRevoke() *cobra.Command {
 			}
 			defer s.Close()
 			err = s.RevokeToken(cmd.Context(), args[0])
-			if errors.Is(err, stored.ErrNotFound) {
+			if errors.Is(err, jobrun.ErrNotFound) {
 				return fmt.Errorf("there is no token named %q: see jobrund token list", args[0])
 			}
 			return err

@@ -14,8 +14,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/kubernetes"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 func newWatch() *cobra.Command {
@@ -48,7 +48,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "file that says where the cluster is (default as kubectl finds it, or else the cluster that this runs in)")
 	flags.StringSliceVar(&options.Namespaces, "namespace", nil, "namespace to watch; can be repeated (default all)")
 	flags.StringVar(&options.Selector, "selector", "", "label selector that Jobs must match, such as app=backup,tier!=test (default all)")
-	flags.StringVar(&options.Team, "team", stored.DefaultTeam, "team that the projects belong to")
+	flags.StringVar(&options.Team, "team", jobrun.DefaultTeam, "team that the projects belong to")
 	flags.StringVar(&options.JobLabel, "job-label", "", "label whose value names the job of a Job that no CronJob owns (default the Job's name)")
 	adminFlag(cmd, &admin)
 	return cmd

@@ -174,9 +174,9 @@ func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connecti
 		return run, &outcome{exitTimeout, message}
 	case err != nil:
 		return nil, explainRun(err, resp, conn, ref)
-	case run.Status == model.Success:
+	case run.Status == model.JobRunStatusSuccess:
 		return run, nil
-	case run.Status == model.Failed:
+	case run.Status == model.JobRunStatusFailed:
 		return run, &outcome{status: exitFailed}
 	}
 	return run, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)

@@ -81,7 +81,7 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%dd%v", d/day, d%day)
 }
 
-var colors = map[model.JobRunStatus]string{model.Success: "\x1b[32m", model.Failed: "\x1b[31m", model.Running: "\x1b[33m"}
+var colors = map[model.JobRunStatus]string{model.JobRunStatusSuccess: "\x1b[32m", model.JobRunStatusFailed: "\x1b[31m", model.JobRunStatusRunning: "\x1b[33m"}
 
 func paint(status model.JobRunStatus, color bool) string {
 	if code := colors[status]; color && code != "" {

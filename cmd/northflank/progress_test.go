@@ -19,10 +19,10 @@ func TestLiveLine(t *testing.T) {
 	}{
 		"no answer yet, 1m0s":                            {nil, "", true},
 		"no answer yet, 1m0s; refused":                   {nil, "refused", true},
-		"RUNNING, 0 attempts ended, 1h1m0s":              {run(model.Running, 0, -time.Hour), "", false},
-		"\x1b[33mRUNNING\x1b[0m, 1 attempt ended, 50s":   {run(model.Running, 1, 10*time.Second), "", true},
+		"RUNNING, 0 attempts ended, 1h1m0s":              {run(model.JobRunStatusRunning, 0, -time.Hour), "", false},
+		"\x1b[33mRUNNING\x1b[0m, 1 attempt ended, 50s":   {run(model.JobRunStatusRunning, 1, 10*time.Second), "", true},
 		"\\x1b[2J, 2 attempts ended, 2d0s":               {run("\x1b[2J", 2, time.Minute-48*time.Hour), "", true},
-		"RUNNING, 0 attempts ended, 0s; cannot be asked": {run(model.Running, 0, time.Hour), "cannot be asked", false}, // its clock is ahead
+		"RUNNING, 0 attempts ended, 0s; cannot be asked": {run(model.JobRunStatusRunning, 0, time.Hour), "cannot be asked", false}, // its clock is ahead
 	} {
 		if got := liveLine(tt.run, tt.trouble, began, began.Add(time.Minute), tt.color); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -9,16 +9,16 @@ import (
 
 // Defines values for Flag.
 const (
-	No  Flag = 0
-	Yes Flag = 1
+	FlagNo  Flag = 0
+	FlagYes Flag = 1
 )
 
 // Valid indicates whether the value is a known member of the Flag enum.
 func (e Flag) Valid() bool {
 	switch e {
-	case No:
+	case FlagNo:
 		return true
-	case Yes:
+	case FlagYes:
 		return true
 	default:
 		return false
@@ -27,19 +27,19 @@ func (e Flag) Valid() bool {
 
 // Defines values for JobRunStatus.
 const (
-	Failed  JobRunStatus = "FAILED"
-	Running JobRunStatus = "RUNNING"
-	Success JobRunStatus = "SUCCESS"
+	JobRunStatusFailed  JobRunStatus = "FAILED"
+	JobRunStatusRunning JobRunStatus = "RUNNING"
+	JobRunStatusSuccess JobRunStatus = "SUCCESS"
 )
 
 // Valid indicates whether the value is a known member of the JobRunStatus enum.
 func (e JobRunStatus) Valid() bool {
 	switch e {
-	case Failed:
+	case JobRunStatusFailed:
 		return true
-	case Running:
+	case JobRunStatusRunning:
 		return true
-	case Success:
+	case JobRunStatusSuccess:
 		return true
 	default:
 		return false
@@ -84,14 +84,6 @@ type Flag int
 
 // ID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ID = string
-
-// What the document says of an ID.
-const (
-	IDDescription = "Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit."
-	IDMinLength   = 1
-	IDMaxLength   = 253
-	IDPattern     = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
-)
 
 // JobRun One run of a job.
 //

@@ -5,13 +5,13 @@ import (
 	"sync"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // watcher keeps who waits for which run. While somebody waits, one watch looks for conclusions on behalf of all.
 type watcher struct {
 	mu      sync.Mutex
-	waiting map[stored.RunKey]map[*waiter]struct{}
+	waiting map[jobrun.Key]map[*waiter]struct{}
 	watch   *Watch // nil while nobody waits
 }
 
@@ -21,7 +21,7 @@ type waiter struct {
 }
 
 // Await implements server.Runs.
-func (s *Store) Await(ctx context.Context, key stored.RunKey, enough <-chan struct{}) (*model.JobRun, error) {
+func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	w := &waiter{told: make(chan *model.JobRun, 1)}
 	watch := s.wait(key, w)
 	defer s.forget(key, w)
@@ -50,7 +50,7 @@ func (s *Store) Await(ctx context.Context, key stored.RunKey, enough <-chan stru
 }
 
 // wait enters a waiter, and returns the watch that tells it.
-func (s *Store) wait(key stored.RunKey, w *waiter) *Watch {
+func (s *Store) wait(key jobrun.Key, w *waiter) *Watch {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
 	if s.watcher.watch == nil {
@@ -66,7 +66,7 @@ func (s *Store) wait(key stored.RunKey, w *waiter) *Watch {
 }
 
 // forget strikes a waiter out, and ends the watch with the last one.
-func (s *Store) forget(key stored.RunKey, w *waiter) {
+func (s *Store) forget(key jobrun.Key, w *waiter) {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
 	delete(s.watcher.waiting[key], w)
@@ -80,7 +80,7 @@ func (s *Store) forget(key stored.RunKey, w *waiter) {
 }
 
 // tell tells those who wait for the run; with nil, to look for themselves.
-func (s *watcher) tell(key stored.RunKey, run *model.JobRun) {
+func (s *watcher) tell(key jobrun.Key, run *model.JobRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tellAll(s.waiting[key], run)

@@ -11,18 +11,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // running returns a record of a run that has not concluded, with the changes.
-func running(change ...func(*stored.Record)) stored.Record {
-	return record(append([]func(*stored.Record){func(r *stored.Record) {
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: r.Run.RunName, Status: model.Running, StartedAt: started}
+func running(change ...func(*jobrun.Record)) jobrun.Record {
+	return record(append([]func(*jobrun.Record){func(r *jobrun.Record) {
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: r.Run.RunName, Status: model.JobRunStatusRunning, StartedAt: started}
 	}}, change...)...)
 }
 
-func put(t *testing.T, s *store.Store, r stored.Record) {
+func put(t *testing.T, s *store.Store, r jobrun.Record) {
 	t.Helper()
 	if err := s.PutRun(t.Context(), r); err != nil {
 		t.Fatal(err)
@@ -39,12 +39,12 @@ type awaited struct {
 }
 
 // await begins to wait, and returns when the store knows of it.
-func await(ctx context.Context, t *testing.T, s *store.Store, r stored.Record, enough <-chan struct{}) <-chan awaited {
+func await(ctx context.Context, t *testing.T, s *store.Store, r jobrun.Record, enough <-chan struct{}) <-chan awaited {
 	t.Helper()
 	done := make(chan awaited, 1)
 	before := waiters(s)
 	go func() {
-		run, err := s.Await(ctx, key(r), enough)
+		run, err := s.Await(ctx, r.Key(), enough)
 		done <- awaited{run, err}
 	}()
 	for waiters(s) == before && len(done) == 0 {
@@ -58,7 +58,7 @@ func waiters(s *store.Store) int {
 	return n
 }
 
-func wantAwaited(t *testing.T, done <-chan awaited, want stored.Record) {
+func wantAwaited(t *testing.T, done <-chan awaited, want jobrun.Record) {
 	t.Helper()
 	got := <-done
 	if diff := cmp.Diff(&want.Run, got.run); got.err != nil || diff != "" {
@@ -70,7 +70,7 @@ func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTes
 	for name, conclude := range map[string]func(*testing.T, *store.Store){
 		"recorded": func(t *testing.T, s *store.Store) { put(t, s, record()) },
 		"imported": func(t *testing.T, s *store.Store) {
-			err := s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) { yield(record(), nil) })
+			err := s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) { yield(record(), nil) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func testAwaitTellsOfAConclusionByAnotherProcess(t *testing.T, on engineUnderTes
 // TestAwaitWithANoteThatIsGone is about what happens when more have concluded at once than are kept: those who wait have
 // to look for themselves.
 func TestAwaitWithANoteThatIsGone(t *testing.T) {
-	other := func(r *stored.Record) { r.Job = "other" }
+	other := func(r *jobrun.Record) { r.Job = "other" }
 	s, url := sqliteUnderTest.open(t)
 	put(t, s, running())
 	put(t, s, running(other))
@@ -119,7 +119,7 @@ func testAwaitReturnsAtOnceWhatCannotChange(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	put(t, s, record())
 	wantAwaited(t, await(t.Context(), t, s, record(), nil), record())
-	if got := <-await(t.Context(), t, s, record(func(r *stored.Record) { r.Job = "other" }), nil); !errors.Is(got.err, stored.ErrNotFound) {
+	if got := <-await(t.Context(), t, s, record(func(r *jobrun.Record) { r.Job = "other" }), nil); !errors.Is(got.err, jobrun.ErrNotFound) {
 		t.Errorf("no such run: %v, want ErrNotFound", got.err)
 	}
 }
@@ -143,7 +143,7 @@ func testAwaitEnds(t *testing.T, on engineUnderTest) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-done; !errors.Is(got.err, stored.ErrUnavailable) {
+	if got := <-done; !errors.Is(got.err, jobrun.ErrUnavailable) {
 		t.Errorf("after the store was closed: %v, want ErrUnavailable", got.err)
 	}
 	if n, watched := s.Waiting(); n != 0 || watched {
@@ -155,8 +155,8 @@ func testAwaitEnds(t *testing.T, on engineUnderTest) {
 func testManyAwait(t *testing.T, on engineUnderTest) {
 	const runs = 50
 	s, url := on.open(t)
-	id := func(i int) func(*stored.Record) {
-		return func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) }
+	id := func(i int) func(*jobrun.Record) {
+		return func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }
 	}
 	for i := range runs {
 		put(t, s, running(id(i)))
@@ -192,7 +192,7 @@ func age(t *testing.T, s *store.Store, by time.Duration) {
 	}
 }
 
-func leased(r stored.Record) stored.Record {
+func leased(r jobrun.Record) jobrun.Record {
 	r.Leased = true
 	return r
 }
@@ -202,16 +202,16 @@ func testLease(t *testing.T, on engineUnderTest) {
 	wantStatus := func(want model.JobRunStatus) {
 		t.Helper()
 		run, _, err := s.Run(t.Context(), key(running()))
-		if err != nil || run.Status != want || run.Concluded != (want != model.Running) {
+		if err != nil || run.Status != want || run.Concluded != (want != model.JobRunStatusRunning) {
 			t.Errorf("%+v, %v; want %s", run, err, want)
 		}
 	}
 	before := time.Now().Truncate(time.Second).Add(-2 * store.LeaseTime)
 	put(t, s, leased(running()))
 	age(t, s, store.LeaseTime/2)
-	wantStatus(model.Running)
+	wantStatus(model.JobRunStatusRunning)
 	age(t, s, store.LeaseTime)
-	wantStatus(model.Failed)
+	wantStatus(model.JobRunStatusFailed)
 
 	run, _, err := s.Run(t.Context(), key(running()))
 	if err != nil {
@@ -220,7 +220,7 @@ func testLease(t *testing.T, on engineUnderTest) {
 	if at := run.ConcludedAt; at == nil || at.Before(before) || at.After(time.Now()) {
 		t.Errorf("concluded at %v, want the time of the last renewal, after %s", at, before)
 	}
-	want := &model.JobRun{ID: run.ID, RunName: run.RunName, Concluded: true, Failed: model.Yes, Status: model.Failed,
+	want := &model.JobRun{ID: run.ID, RunName: run.RunName, Concluded: true, Failed: model.FlagYes, Status: model.JobRunStatusFailed,
 		StartedAt: started, ConcludedAt: run.ConcludedAt}
 	if diff := cmp.Diff(want, run); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
@@ -228,19 +228,19 @@ func testLease(t *testing.T, on engineUnderTest) {
 
 	// A recorder that was only slow.
 	put(t, s, leased(running()))
-	wantStatus(model.Running)
+	wantStatus(model.JobRunStatusRunning)
 	age(t, s, time.Hour)
 	put(t, s, leased(record()))
-	wantStatus(model.Success)
+	wantStatus(model.JobRunStatusSuccess)
 
 	// Nobody vouches for what is imported.
 	put(t, s, leased(running()))
-	err = s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) { yield(running(), nil) })
+	err = s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) { yield(running(), nil) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	age(t, s, time.Hour)
-	wantStatus(model.Running)
+	wantStatus(model.JobRunStatusRunning)
 }
 
 // TestLeaseOfAnEarlierBoot has a recorder that is dead for certain.
@@ -250,7 +250,7 @@ func TestLeaseOfAnEarlierBoot(t *testing.T) {
 	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
 		t.Fatal(err)
 	}
-	if run, _, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.Failed {
+	if run, _, err := s.Run(t.Context(), key(running())); err != nil || run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", run, err)
 	}
 }
@@ -260,7 +260,7 @@ func testAwaitTellsOfADeadRecorder(t *testing.T, on engineUnderTest) {
 	put(t, s, leased(running()))
 	age(t, s, store.LeaseTime-2*time.Second)
 	done := await(t.Context(), t, s, running(), nil)
-	if got := <-done; got.err != nil || got.run.Status != model.Failed {
+	if got := <-done; got.err != nil || got.run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", got.run, got.err)
 	}
 }

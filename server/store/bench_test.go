@@ -6,15 +6,15 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // numbered returns that many records of runs, from the first on.
-func numbered(first, count int) []stored.Record {
-	records := make([]stored.Record, count)
+func numbered(first, count int) []jobrun.Record {
+	records := make([]jobrun.Record, count)
 	for i := range records {
-		records[i] = record(func(r *stored.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
+		records[i] = record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
 	}
 	return records
 }
@@ -32,7 +32,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := s.Run(b.Context(), key(records[rand.IntN(len(records))])); err != nil {
+		if _, _, err := s.Run(b.Context(), records[rand.IntN(len(records))].Key()); err != nil {
 			b.Fatal(err)
 		}
 	}

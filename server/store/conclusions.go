@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // watchInterval is how often a watch asks SQLite what others have written: SQLite tells nobody by itself.
@@ -72,7 +72,7 @@ func (f *conclusions) tell(rows *sql.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		var seq int64
-		var key stored.RunKey
+		var key jobrun.Key
 		run, _, err := scanRun(rows, &seq, &key.Team, &key.Project, &key.Job)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // leaseTime is how long a lease lasts. A recorder renews it far more often; when it has run out, the recorder is dead.
@@ -45,7 +46,7 @@ func settle(run *model.JobRun, lapsed sql.Null[int64]) {
 	if run.Concluded || !lapsed.Valid {
 		return
 	}
-	at := time.Unix(max(lapsed.V, run.StartedAt.Unix()), 0).UTC()
-	run.Active, run.Concluded, run.ConcludedAt = model.No, true, &at
-	run.Status, run.Failed, run.Succeeded = model.Failed, model.Yes, model.No
+	record := jobrun.Record{Run: *run}
+	record.Conclude(time.Unix(lapsed.V, 0), false)
+	*run = record.Run
 }

@@ -12,24 +12,24 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // observed returns what was observed in a cluster.
-func observed(version int64, r stored.Record) stored.Record {
+func observed(version int64, r jobrun.Record) jobrun.Record {
 	r.Source, r.Version = "cluster", version
 	return r
 }
 
 // testAnOlderObservationDoesNotReplaceANewerOne stores two records of a run, one after the other.
 func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderTest) {
-	named := func(name string, r stored.Record) stored.Record {
+	named := func(name string, r jobrun.Record) jobrun.Record {
 		r.Run.RunName = name
 		return r
 	}
 	for name, test := range map[string]struct {
-		first, second stored.Record
+		first, second jobrun.Record
 		want          string
 	}{
 		"newer":                               {observed(7, named("first", running())), observed(8, named("second", running())), "second"},
@@ -57,9 +57,9 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 
 func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	var records []stored.Record
+	var records []jobrun.Record
 	for i := range 2*store.Batch + 1 {
-		records = append(records, observed(int64(i), running(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		records = append(records, observed(int64(i), running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 	}
 	records[0].Leased = true
 	if err := s.PutRuns(t.Context(), nil); err != nil {
@@ -72,7 +72,7 @@ func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 		wantRun(t, s, r)
 	}
 	age(t, s, 2*store.LeaseTime)
-	if run, _, err := s.Run(t.Context(), key(records[0])); err != nil || run.Status != model.Failed {
+	if run, _, err := s.Run(t.Context(), records[0].Key()); err != nil || run.Status != model.JobRunStatusFailed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
 	wantRun(t, s, records[1])
@@ -92,11 +92,11 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 		writer := reopen(t, url)
 		all.Go(func() {
 			for version := range versions {
-				var records []stored.Record
+				var records []jobrun.Record
 				for i := range runs {
-					r := running(func(r *stored.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
+					r := running(func(r *jobrun.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
 					if version == versions-1 {
-						r.Run.Status, r.Run.Concluded, r.Run.ConcludedAt = model.Success, true, &concludedAt
+						r.Run.Status, r.Run.Concluded, r.Run.ConcludedAt = model.JobRunStatusSuccess, true, &concludedAt
 					}
 					records = append(records, observed(int64(version), r))
 				}
@@ -109,7 +109,7 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 	}
 	all.Wait()
 	for i := range runs {
-		run, _, err := s.Run(t.Context(), key(record(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		run, _, err := s.Run(t.Context(), key(record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 		if err != nil || run.Completions != versions-1 || !run.Concluded {
 			t.Errorf("%+v, %v", run, err)
 		}
@@ -118,18 +118,18 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 
 func testUnconcluded(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	id := func(id string) func(*stored.Record) {
-		return func(r *stored.Record) { r.Run.ID = id }
+	id := func(id string) func(*jobrun.Record) {
+		return func(r *jobrun.Record) { r.Run.ID = id }
 	}
 	elsewhere := observed(3, running(id("elsewhere")))
 	elsewhere.Source = "another cluster"
-	want := []stored.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
+	want := []jobrun.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
 	for _, r := range append(want, elsewhere, running(id("not observed")), observed(4, record(id("concluded")))) {
 		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
 		put(t, s, r)
 	}
 	got, err := s.Unconcluded(t.Context(), "cluster")
-	slices.SortFunc(got, func(a, b stored.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
+	slices.SortFunc(got, func(a, b jobrun.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
 	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, unconcluded (-want +got):\n%s", err, diff)
 	}

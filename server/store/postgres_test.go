@@ -13,9 +13,9 @@ import (
 	"time"
 
 	servers "github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 func TestPostgreSQL(t *testing.T) {
@@ -90,7 +90,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
 	reader := reopen(t, as(t, owner, "reader", "x"))
 	wantRun(t, reader, running())
-	if _, err := reader.Token(t.Context(), stored.TokenHash{}); !errors.Is(err, stored.ErrNotFound) {
+	if _, err := reader.Token(t.Context(), jobrun.TokenHash{}); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 	if err := reader.PutRun(t.Context(), record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
@@ -137,15 +137,15 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	put(t, s, running())
 	interrupted := await(t.Context(), t, s, running(), nil)
 	pg.Stop(t)
-	if got := <-interrupted; !errors.Is(got.err, stored.ErrUnavailable) {
+	if got := <-interrupted; !errors.Is(got.err, jobrun.ErrUnavailable) {
 		t.Errorf("%+v, %v, want ErrUnavailable", got.run, got.err)
 	}
 	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), record())} {
-		if !errors.Is(err, stored.ErrUnavailable) {
+		if !errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
 	}
-	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, stored.ErrUnavailable) {
+	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, jobrun.ErrUnavailable) {
 		t.Errorf("Await: %v, want ErrUnavailable", err)
 	}
 	pg.Restart(t)
@@ -161,7 +161,7 @@ func TestListeningStartsAgain(t *testing.T) {
 	url := pg.NewDatabase(t)
 	s, other := reopen(t, url), reopen(t, url)
 	for i := range 20 {
-		id := func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) }
+		id := func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }
 		put(t, s, running(id))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := await(ctx, t, s, running(id), nil)

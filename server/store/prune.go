@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // prunePage is how many runs are looked at before any of them are removed, at once, while other writers of SQLite wait.
@@ -22,7 +22,7 @@ const prunePage = 1000
 // slower, since neighbours in time are strangers in the table. Later runs take the space; a SQLite file keeps its size.
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	removed := 0
-	for from := (stored.RunKey{}); ; {
+	for from := (jobrun.Key{}); ; {
 		to, found, err := s.findExpired(ctx, from, before)
 		if errors.Is(err, sql.ErrNoRows) {
 			return removed, nil
@@ -53,7 +53,7 @@ func (s *Store) pageAfter() string {
 
 // findExpired returns the key of the last run on the page after the key, and whether any on it have expired.
 // Returns sql.ErrNoRows if there are no runs after the key.
-func (s *Store) findExpired(ctx context.Context, from stored.RunKey, before time.Time) (to stored.RunKey, found bool, err error) {
+func (s *Store) findExpired(ctx context.Context, from jobrun.Key, before time.Time) (to jobrun.Key, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	query := s.pageAfter() + ` SELECT team, project, job, id, EXISTS (SELECT 1 FROM page WHERE expired)
@@ -65,7 +65,7 @@ func (s *Store) findExpired(ctx context.Context, from stored.RunKey, before time
 
 // removeExpired removes those on the page after the key, and then rests for as long as that took: SQLite does not queue
 // writers, so that others might never have their turn.
-func (s *Store) removeExpired(ctx context.Context, from stored.RunKey, before time.Time) (int, error) {
+func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.Time) (int, error) {
 	const key = "team, project, job, id"
 	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + key + " FROM runs WHERE (" + key + ") IN (SELECT " + key +
 		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM runs WHERE (" + key + ") IN (SELECT " + key + " FROM gone)"

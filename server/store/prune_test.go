@@ -11,16 +11,16 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
-func withID(id string) func(*stored.Record) {
-	return func(r *stored.Record) { r.Run.ID = id }
+func withID(id string) func(*jobrun.Record) {
+	return func(r *jobrun.Record) { r.Run.ID = id }
 }
 
-func concluding(at time.Time) func(*stored.Record) {
-	return func(r *stored.Record) { r.Run.ConcludedAt = &at }
+func concluding(at time.Time) func(*jobrun.Record) {
+	return func(r *jobrun.Record) { r.Run.ConcludedAt = &at }
 }
 
 func wantPruned(t *testing.T, s *store.Store, before time.Time, want int) {
@@ -55,13 +55,13 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	wantPruned(t, s, time.Now(), 0)
 	limit := concludedAt
-	failed := func(r *stored.Record) {
-		r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.Failed, model.Yes, model.No
+	failed := func(r *jobrun.Record) {
+		r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.JobRunStatusFailed, model.FlagYes, model.FlagNo
 	}
-	for _, r := range []stored.Record{
+	for _, r := range []jobrun.Record{
 		record(withID("before"), concluding(limit.Add(-time.Second))),
 		record(withID("before-failed"), concluding(limit.Add(-time.Hour)), failed),
-		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *stored.Record) { r.Team = "zzz" }),
+		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *jobrun.Record) { r.Team = "zzz" }),
 		observed(1, record(withID("before-observed"), concluding(limit.Add(-time.Second)))),
 		record(withID("then"), concluding(limit)),
 		record(withID("after"), concluding(limit.Add(time.Second))),
@@ -90,12 +90,12 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
 	put(t, s, leased(running(withID("a"))))
-	put(t, s, leased(running(withID("starts-later"), func(r *stored.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
+	put(t, s, leased(running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
 	age(t, s, store.LeaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
 	age(t, s, 10*store.LeaseTime)
 	run, _, err := s.Run(t.Context(), key(running(withID("a"))))
-	if err != nil || run.Status != model.Failed {
+	if err != nil || run.Status != model.JobRunStatusFailed {
 		t.Fatalf("%+v, %v", run, err)
 	}
 	wantPruned(t, s, *run.ConcludedAt, 0)
@@ -111,8 +111,8 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 }
 
 // old yields runs that concluded one second after another.
-func old(runs int) iter.Seq2[stored.Record, error] {
-	return func(yield func(stored.Record, error) bool) {
+func old(runs int) iter.Seq2[jobrun.Record, error] {
+	return func(yield func(jobrun.Record, error) bool) {
 		for i := range runs {
 			if !yield(record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
 				return
@@ -155,7 +155,7 @@ func testManyPrune(t *testing.T, on engineUnderTest) {
 		})
 		all.Go(func() {
 			for j := range rounds {
-				some := []stored.Record{running(withID(fmt.Sprint(i, "-", j)))}
+				some := []jobrun.Record{running(withID(fmt.Sprint(i, "-", j)))}
 				for k := range again { // runs that the others remove
 					some = append(some, record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
 				}
@@ -193,7 +193,7 @@ func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-done; !errors.Is(got.err, stored.ErrNotFound) {
+	if got := <-done; !errors.Is(got.err, jobrun.ErrNotFound) {
 		t.Errorf("%+v, %v; want ErrNotFound", got.run, got.err)
 	}
 }

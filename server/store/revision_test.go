@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 func revisionOf(t *testing.T, s *store.Store) int64 {
@@ -26,20 +26,20 @@ func testRevision(t *testing.T, on engineUnderTest) {
 	exec := func(statement string) func() error {
 		return func() error { _, err := other.DB().ExecContext(t.Context(), statement); return err }
 	}
-	put := func(change ...func(*stored.Record)) func() error {
+	put := func(change ...func(*jobrun.Record)) func() error {
 		return func() error { return other.PutRun(t.Context(), record(change...)) }
 	}
-	goesOn := func(r *stored.Record) {
+	goesOn := func(r *jobrun.Record) {
 		r.Leased = true
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: "n", Status: model.JobRunStatusRunning, StartedAt: started}
 	}
-	another := func(r *stored.Record) { r.Run.ID = "another" }
-	secondAttempt := func(r *stored.Record) { r.Run.Completions = 2 }
+	another := func(r *jobrun.Record) { r.Run.ID = "another" }
+	secondAttempt := func(r *jobrun.Record) { r.Run.Completions = 2 }
 	token := func() error {
-		return other.CreateToken(t.Context(), stored.TokenHash{1}, stored.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
+		return other.CreateToken(t.Context(), jobrun.TokenHash{1}, jobrun.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
 	}
 	imports := func() error {
-		return other.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) {
+		return other.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
 			_ = yield(record(), nil) && yield(record(another, secondAttempt), nil)
 		})
 	}
@@ -60,7 +60,7 @@ func testRevision(t *testing.T, on engineUnderTest) {
 		{"both are imported again, one otherwise", imports, true},
 		{"both are imported again as they are", imports, false},
 		{"a run that goes on is removed", func() error {
-			return errors.Join(put(goesOn, func(r *stored.Record) { r.Run.ID = "third" })(), exec("DELETE FROM runs WHERE concluded = 0")())
+			return errors.Join(put(goesOn, func(r *jobrun.Record) { r.Run.ID = "third" })(), exec("DELETE FROM runs WHERE concluded = 0")())
 		}, false},
 		{"a run changes by plain SQL", exec("UPDATE runs SET run_name = 'changed' WHERE id = 'another'"), true},
 		{"a run gets another id", exec("UPDATE runs SET id = 'renamed' WHERE id = 'another'"), true},
@@ -85,10 +85,10 @@ func testRevision(t *testing.T, on engineUnderTest) {
 func testFinal(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {
-		r := record(func(r *stored.Record) { r.Run.ID = name })
+		r := record(func(r *jobrun.Record) { r.Run.ID = name })
 		if name != "concluded" {
 			r.Leased = name == "lapsed"
-			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.Running, model.Yes, model.No
+			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.JobRunStatusRunning, model.FlagYes, model.FlagNo
 		}
 		if err := s.PutRun(t.Context(), r); err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func testFinal(t *testing.T, on engineUnderTest) {
 		if name == "lapsed" {
 			age(t, s, 2*store.LeaseTime)
 		}
-		run, final, err := s.Run(t.Context(), key(r))
+		run, final, err := s.Run(t.Context(), r.Key())
 		if err != nil || final != want || run.Concluded != (name != "running") {
 			t.Errorf("%s: %+v, final %t, %v", name, run, final, err)
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // runFields are the columns that hold the fields of a run, in the contract's order but for the id.
@@ -32,7 +32,7 @@ func columnNames(list string) []string {
 const batch = 100
 
 // values returns the values of runColumns.
-func values(r stored.Record) []any {
+func values(r jobrun.Record) []any {
 	observed := r.Source != ""
 	return []any{
 		r.Team, r.Project, r.Job, r.Run.ID, r.Run.Active, r.Run.BackoffLimit, r.Run.Completions, flag(r.Run.Concluded),
@@ -101,7 +101,7 @@ func (e Engine) readRun() string {
 }
 
 // Run implements server.Runs.
-func (s *Store) Run(ctx context.Context, key stored.RunKey) (run *model.JobRun, final bool, err error) {
+func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	run, final, err = scanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run))
@@ -134,16 +134,16 @@ func scanRun(row interface{ Scan(...any) error }, others ...any) (run *model.Job
 }
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
-func (s *Store) Unconcluded(ctx context.Context, source string) ([]stored.Record, error) {
+func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT team, project, job, version, id, "+runFields+", "+s.engine.Lease.lapsedSince()+
 		" FROM runs WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
 		return nil, s.classify(err)
 	}
 	defer rows.Close()
-	var records []stored.Record
+	var records []jobrun.Record
 	for rows.Next() {
-		r := stored.Record{Source: source}
+		r := jobrun.Record{Source: source}
 		run, _, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
 		if err != nil {
 			return nil, s.classify(err)
@@ -154,17 +154,17 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]stored.Record
 	return records, s.classify(rows.Err())
 }
 
-// PutRun stores the run, in place of the one of the same id and job if there is one, unless stored.Record says
+// PutRun stores the run, in place of the one of the same id and job if there is one, unless jobrun.Record says
 // otherwise. Times lose their fractions of seconds.
 // Returns an error that names the field and the rule if the run breaks the contract.
-func (s *Store) PutRun(ctx context.Context, record stored.Record) error {
-	return s.PutRuns(ctx, []stored.Record{record})
+func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
+	return s.PutRuns(ctx, []jobrun.Record{record})
 }
 
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some may be stored.
-func (s *Store) PutRuns(ctx context.Context, records []stored.Record) error {
+func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	// Whoever writes several locks them in the same order, so that two never wait for each other.
-	records = slices.SortedFunc(slices.Values(records), func(a, b stored.Record) int {
+	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
 		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
 	})
 	for some := range slices.Chunk(records, batch) {
@@ -190,7 +190,7 @@ func (s *Store) PutRuns(ctx context.Context, records []stored.Record) error {
 // ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which is returned. Of
 // several records of a run the last one counts. Memory does not grow with their number, and others can write until the
 // last run has been read.
-func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[stored.Record, error]) error {
+func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error
 	err := s.engine.Import(ctx, s.db, Rows{Columns: columnNames(runColumns), OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
 		for record, err := range records {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // ErrExists means that what was to be created is there already.
@@ -23,7 +23,7 @@ const readTimeout = 5 * time.Second
 
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
-// Every method returns an error that wraps stored.ErrUnavailable when the database cannot be reached.
+// Every method returns an error that wraps jobrun.ErrUnavailable when the database cannot be reached.
 type Store struct {
 	engine   Engine
 	db       *sql.DB
@@ -48,7 +48,7 @@ func Open(ctx context.Context, text string, others ...Engine) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", redacted(text), err)
 	}
-	s := &Store{engine: engine, db: db, runQuery: engine.readRun(), watcher: watcher{waiting: map[stored.RunKey]map[*waiter]struct{}{}}}
+	s := &Store{engine: engine, db: db, runQuery: engine.readRun(), watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}}}
 	s.open, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -93,7 +93,7 @@ func redacted(text string) string {
 	return parsed.Redacted()
 }
 
-// Close gives the database up. Every later call fails with stored.ErrUnavailable, and so does a call of Await that has
+// Close gives the database up. Every later call fails with jobrun.ErrUnavailable, and so does a call of Await that has
 // not returned yet.
 func (s *Store) Close() error {
 	defer s.end() // after the database, so that those who wait find it closed
@@ -125,16 +125,16 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // classify marks an error of the database as what it is for a caller.
-// Returns nil for nil, stored.ErrNotFound for sql.ErrNoRows, an error that names the broken rule if a constraint of the
-// schema refused a value, and an error that wraps stored.ErrUnavailable for anything else.
+// Returns nil for nil, jobrun.ErrNotFound for sql.ErrNoRows, an error that names the broken rule if a constraint of the
+// schema refused a value, and an error that wraps jobrun.ErrUnavailable for anything else.
 func (s *Store) classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
-		return stored.ErrNotFound
+		return jobrun.ErrNotFound
 	case s.engine.RefusedValue(err):
 		return fmt.Errorf("the contract does not allow this value: %w", err)
 	}
-	return fmt.Errorf("%w: %w", stored.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 var (
@@ -28,10 +28,10 @@ var (
 )
 
 // record returns a record that the contract allows, with the changes.
-func record(change ...func(*stored.Record)) stored.Record {
-	r := stored.Record{Team: "default", Project: "default-project", Job: "example-job", Run: model.JobRun{
-		ID: "d34582a4", Completions: 1, Concluded: true, RunName: "example-job-5fcf", Status: model.Success,
-		Succeeded: model.Yes, StartedAt: started, ConcludedAt: &concludedAt,
+func record(change ...func(*jobrun.Record)) jobrun.Record {
+	r := jobrun.Record{Team: "default", Project: "default-project", Job: "example-job", Run: model.JobRun{
+		ID: "d34582a4", Completions: 1, Concluded: true, RunName: "example-job-5fcf", Status: model.JobRunStatusSuccess,
+		Succeeded: model.FlagYes, StartedAt: started, ConcludedAt: &concludedAt,
 	}}
 	for _, c := range change {
 		c(&r)
@@ -39,8 +39,8 @@ func record(change ...func(*stored.Record)) stored.Record {
 	return r
 }
 
-func key(r stored.Record) stored.RunKey {
-	return stored.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
+func key(r jobrun.Record) jobrun.Key {
+	return jobrun.Key{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
 func reopen(t *testing.T, url string) *store.Store {
@@ -53,9 +53,9 @@ func reopen(t *testing.T, url string) *store.Store {
 	return s
 }
 
-func wantRun(t *testing.T, s *store.Store, want stored.Record) {
+func wantRun(t *testing.T, s *store.Store, want jobrun.Record) {
 	t.Helper()
-	got, _, err := s.Run(t.Context(), key(want))
+	got, _, err := s.Run(t.Context(), want.Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,18 +67,18 @@ func wantRun(t *testing.T, s *store.Store, want stored.Record) {
 func testRunComesBackAsStored(t *testing.T, on engineUnderTest) {
 	first := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-	for name, want := range map[string]stored.Record{
+	for name, want := range map[string]jobrun.Record{
 		"succeeded": record(),
-		"the documented example": record(func(r *stored.Record) {
-			r.Run.Succeeded = model.No
+		"the documented example": record(func(r *jobrun.Record) {
+			r.Run.Succeeded = model.FlagNo
 		}),
-		"running": record(func(r *stored.Record) {
-			r.Run = model.JobRun{ID: "x", Active: model.Yes, BackoffLimit: 6, RunName: "ü", Status: model.Running, StartedAt: started}
+		"running": record(func(r *jobrun.Record) {
+			r.Run = model.JobRun{ID: "x", Active: model.FlagYes, BackoffLimit: 6, RunName: "ü", Status: model.JobRunStatusRunning, StartedAt: started}
 		}),
-		"failed": record(func(r *stored.Record) {
-			r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.Failed, model.Yes, model.No
+		"failed": record(func(r *jobrun.Record) {
+			r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.JobRunStatusFailed, model.FlagYes, model.FlagNo
 		}),
-		"extremes": record(func(r *stored.Record) {
+		"extremes": record(func(r *jobrun.Record) {
 			r.Team, r.Run.ID = "a", strings.Repeat("Z", 253)
 			r.Run.RunName = strings.Repeat("é", 512)
 			r.Run.BackoffLimit, r.Run.Completions = math.MaxInt, math.MaxInt
@@ -98,10 +98,10 @@ func testRunComesBackAsStored(t *testing.T, on engineUnderTest) {
 
 func testPutRunReplaces(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	running := record(func(r *stored.Record) {
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.Yes, RunName: "n", Status: model.Running, StartedAt: started}
+	running := record(func(r *jobrun.Record) {
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: "n", Status: model.JobRunStatusRunning, StartedAt: started}
 	})
-	for _, r := range []stored.Record{running, record()} {
+	for _, r := range []jobrun.Record{running, record()} {
 		if err := s.PutRun(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func testPutRunReplaces(t *testing.T, on engineUnderTest) {
 func testFractionsOfSecondsAreDropped(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	fraction := concludedAt.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
-	if err := s.PutRun(t.Context(), record(func(r *stored.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
+	if err := s.PutRun(t.Context(), record(func(r *jobrun.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
 		t.Fatal(err)
 	}
 	wantRun(t, s, record())
@@ -123,70 +123,70 @@ func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on engineUnderTest) {
 	if err := s.PutRun(t.Context(), record()); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []stored.RunKey{
+	for _, k := range []jobrun.Key{
 		{Team: "other", Project: "default-project", Job: "example-job", Run: "d34582a4"},
 		{Team: "default", Project: "other", Job: "example-job", Run: "d34582a4"},
 		{Team: "default", Project: "default-project", Job: "other", Run: "d34582a4"},
 		{Team: "default", Project: "default-project", Job: "example-job", Run: "D34582A4"},
 		{},
 	} {
-		if _, _, err := s.Run(t.Context(), k); !errors.Is(err, stored.ErrNotFound) {
+		if _, _, err := s.Run(t.Context(), k); !errors.Is(err, jobrun.ErrNotFound) {
 			t.Errorf("%v: %v, want ErrNotFound", k, err)
 		}
 	}
 }
 
 // outside are changes that bring a record outside the contract, by the rule that the schema's constraint names.
-var outside = map[string]func(*stored.Record){
-	"teamId pattern":       func(r *stored.Record) { r.Team = "" },
-	"projectId pattern":    func(r *stored.Record) { r.Project = "a/b" },
-	"jobId pattern":        func(r *stored.Record) { r.Job = ".job" },
-	"id pattern":           func(r *stored.Record) { r.Run.ID = strings.Repeat("a", 254) },
-	"active enum":          func(r *stored.Record) { r.Run.Active = 2 },
-	"backoffLimit minimum": func(r *stored.Record) { r.Run.BackoffLimit = -1 },
-	"completions minimum":  func(r *stored.Record) { r.Run.Completions = -1 },
-	"failed enum":          func(r *stored.Record) { r.Run.Failed = -1 },
-	"runName pattern":      func(r *stored.Record) { r.Run.RunName = "a\x01b" },
-	"status enum":          func(r *stored.Record) { r.Run.Status = "success" },
-	"succeeded enum":       func(r *stored.Record) { r.Run.Succeeded = 7 },
-	"startedAt year":       func(r *stored.Record) { r.Run.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
-	"concludedAt year": func(r *stored.Record) {
+var outside = map[string]func(*jobrun.Record){
+	"teamId pattern":       func(r *jobrun.Record) { r.Team = "" },
+	"projectId pattern":    func(r *jobrun.Record) { r.Project = "a/b" },
+	"jobId pattern":        func(r *jobrun.Record) { r.Job = ".job" },
+	"id pattern":           func(r *jobrun.Record) { r.Run.ID = strings.Repeat("a", 254) },
+	"active enum":          func(r *jobrun.Record) { r.Run.Active = 2 },
+	"backoffLimit minimum": func(r *jobrun.Record) { r.Run.BackoffLimit = -1 },
+	"completions minimum":  func(r *jobrun.Record) { r.Run.Completions = -1 },
+	"failed enum":          func(r *jobrun.Record) { r.Run.Failed = -1 },
+	"runName pattern":      func(r *jobrun.Record) { r.Run.RunName = "a\x01b" },
+	"status enum":          func(r *jobrun.Record) { r.Run.Status = "success" },
+	"succeeded enum":       func(r *jobrun.Record) { r.Run.Succeeded = 7 },
+	"startedAt year":       func(r *jobrun.Record) { r.Run.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+	"concludedAt year": func(r *jobrun.Record) {
 		early := time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC)
 		r.Run.ConcludedAt = &early
 	},
-	"concludedAt is null while concluded is false": func(r *stored.Record) { r.Run.ConcludedAt = nil },
+	"concludedAt is null while concluded is false": func(r *jobrun.Record) { r.Run.ConcludedAt = nil },
 }
 
 func testSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
 	for rule, change := range outside {
 		err := s.PutRun(t.Context(), record(change))
-		if err == nil || !strings.Contains(err.Error(), rule) || errors.Is(err, stored.ErrUnavailable) {
+		if err == nil || !strings.Contains(err.Error(), rule) || errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: got %v", rule, err)
 		}
 	}
 	for _, id := range []string{"-a", "a-", "_a", "a.", "a b", "a%", "ä", "a\n", "a\x00", "*", "[", "..", "."} {
-		if err := s.PutRun(t.Context(), record(func(r *stored.Record) { r.Run.ID = id })); err == nil {
+		if err := s.PutRun(t.Context(), record(func(r *jobrun.Record) { r.Run.ID = id })); err == nil {
 			t.Errorf("the id %q was stored", id)
 		}
 	}
 	for _, name := range []string{"", "\x00", "a\x00b", "\x01", "a\nb", "\x1b[0m", "\x7f", strings.Repeat("é", 513)} {
-		if err := s.PutRun(t.Context(), record(func(r *stored.Record) { r.Run.RunName = name })); err == nil {
+		if err := s.PutRun(t.Context(), record(func(r *jobrun.Record) { r.Run.RunName = name })); err == nil {
 			t.Errorf("the run name %q was stored", name)
 		}
 	}
 }
 
 // sequence yields n runs and then the error, if there is one.
-func sequence(n int, err error) iter.Seq2[stored.Record, error] {
-	return func(yield func(stored.Record, error) bool) {
+func sequence(n int, err error) iter.Seq2[jobrun.Record, error] {
+	return func(yield func(jobrun.Record, error) bool) {
 		for i := range n {
-			if !yield(record(func(r *stored.Record) { r.Run.ID = fmt.Sprint("run", i) }), nil) {
+			if !yield(record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }), nil) {
 				return
 			}
 		}
 		if err != nil {
-			yield(stored.Record{}, err)
+			yield(jobrun.Record{}, err)
 		}
 	}
 }
@@ -211,13 +211,13 @@ func testImportRuns(t *testing.T, on engineUnderTest) {
 	if n := count(t, s); n != 1000 {
 		t.Errorf("%d runs, want 1000", n)
 	}
-	wantRun(t, s, record(func(r *stored.Record) { r.Run.ID = "run999" }))
+	wantRun(t, s, record(func(r *jobrun.Record) { r.Run.ID = "run999" }))
 }
 
 func testImportRunsTheLastOfAnIDWins(t *testing.T, on engineUnderTest) {
 	s, _ := on.open(t)
-	want := record(func(r *stored.Record) { r.Run.Completions = 5 })
-	err := s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) {
+	want := record(func(r *jobrun.Record) { r.Run.Completions = 5 })
+	err := s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
 		_ = yield(record(), nil) && yield(want, nil)
 	})
 	if err != nil {
@@ -231,14 +231,14 @@ func testImportRunsAllOrNothing(t *testing.T, on engineUnderTest) {
 	stopped, stop := context.WithCancel(t.Context())
 	for name, test := range map[string]struct {
 		ctx     context.Context
-		records iter.Seq2[stored.Record, error]
+		records iter.Seq2[jobrun.Record, error]
 		want    error
 	}{
 		"an error at the end": {t.Context(), sequence(1000, broken), broken},
-		"a run outside the contract": {t.Context(), func(yield func(stored.Record, error) bool) {
-			_ = yield(record(), nil) && yield(record(func(r *stored.Record) { r.Run.ID = "b"; r.Run.Status = "" }), nil)
+		"a run outside the contract": {t.Context(), func(yield func(jobrun.Record, error) bool) {
+			_ = yield(record(), nil) && yield(record(func(r *jobrun.Record) { r.Run.ID = "b"; r.Run.Status = "" }), nil)
 		}, nil},
-		"a context that ends": {stopped, func(yield func(stored.Record, error) bool) {
+		"a context that ends": {stopped, func(yield func(jobrun.Record, error) bool) {
 			if yield(record(), nil) {
 				stop()
 				yield(record(), nil)
@@ -264,15 +264,15 @@ func testImportRunsAllOrNothing(t *testing.T, on engineUnderTest) {
 func testOthersWriteDuringAnImport(t *testing.T, on engineUnderTest) {
 	s, url := on.open(t)
 	other := reopen(t, url)
-	meanwhile := record(func(r *stored.Record) { r.Job = "meanwhile" })
-	err := s.ImportRuns(t.Context(), func(yield func(stored.Record, error) bool) {
+	meanwhile := record(func(r *jobrun.Record) { r.Job = "meanwhile" })
+	err := s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
 		if !yield(record(), nil) {
 			return
 		}
 		if err := other.PutRun(t.Context(), meanwhile); err != nil {
 			t.Error(err)
 		}
-		yield(record(func(r *stored.Record) { r.Run.ID = "b" }), nil)
+		yield(record(func(r *jobrun.Record) { r.Run.ID = "b" }), nil)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -286,22 +286,22 @@ func testOthersWriteDuringAnImport(t *testing.T, on engineUnderTest) {
 func testTokens(t *testing.T, on engineUnderTest) {
 	s, url := on.open(t)
 	expires := started.Add(time.Hour)
-	want := []stored.Token{
+	want := []jobrun.Token{
 		{Name: "a", Teams: []string{"x", "y"}, Projects: []string{"p"}, Permissions: []string{"One > Two"}, CreatedAt: started, ExpiresAt: &expires},
 		{Name: "b", Teams: []string{"x"}, Projects: []string{}, Permissions: []string{}, CreatedAt: started},
 	}
-	hashes := map[string]stored.TokenHash{}
+	hashes := map[string]jobrun.TokenHash{}
 	for _, token := range want {
-		_, hashes[token.Name] = stored.NewSecret()
+		_, hashes[token.Name] = jobrun.NewSecret()
 		if err := s.CreateToken(t.Context(), hashes[token.Name], token); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, hash := stored.NewSecret()
+	_, hash := jobrun.NewSecret()
 	if err := s.CreateToken(t.Context(), hash, want[0]); !errors.Is(err, store.ErrExists) {
 		t.Errorf("the same name again: %v, want store.ErrExists", err)
 	}
-	if _, err := s.Token(t.Context(), hash); !errors.Is(err, stored.ErrNotFound) {
+	if _, err := s.Token(t.Context(), hash); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("an unknown hash: %v, want ErrNotFound", err)
 	}
 	got, err := s.Tokens(t.Context())
@@ -315,13 +315,13 @@ func testTokens(t *testing.T, on engineUnderTest) {
 	if err := reopen(t, url).RevokeToken(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Token(t.Context(), hashes["a"]); !errors.Is(err, stored.ErrNotFound) {
+	if _, err := s.Token(t.Context(), hashes["a"]); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("a token that another process revoked: %v, want ErrNotFound", err)
 	}
-	if err := s.RevokeToken(t.Context(), "a"); !errors.Is(err, stored.ErrNotFound) {
+	if err := s.RevokeToken(t.Context(), "a"); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("revoked again: %v, want ErrNotFound", err)
 	}
-	if err := s.CreateToken(t.Context(), hash, stored.Token{Name: "no team"}); err == nil {
+	if err := s.CreateToken(t.Context(), hash, jobrun.Token{Name: "no team"}); err == nil {
 		t.Error("a token without a team was stored")
 	}
 }
@@ -332,18 +332,18 @@ func testClosedStoreIsUnavailable(t *testing.T, on engineUnderTest) {
 		t.Fatal(err)
 	}
 	_, _, runErr := s.Run(t.Context(), key(record()))
-	_, tokenErr := s.Token(t.Context(), stored.TokenHash{})
+	_, tokenErr := s.Token(t.Context(), jobrun.TokenHash{})
 	_, tokensErr := s.Tokens(t.Context())
 	_, pruneErr := s.Prune(t.Context(), time.Now())
 	for call, err := range map[string]error{
 		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr, "Prune": pruneErr,
 		"PutRun":      s.PutRun(t.Context(), record()),
 		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
-		"CreateToken": s.CreateToken(t.Context(), stored.TokenHash{}, stored.Token{Name: "a", Teams: []string{"x"}}),
+		"CreateToken": s.CreateToken(t.Context(), jobrun.TokenHash{}, jobrun.Token{Name: "a", Teams: []string{"x"}}),
 		"RevokeToken": s.RevokeToken(t.Context(), "a"),
 		"Ready":       s.Ready(t.Context()),
 	} {
-		if !errors.Is(err, stored.ErrUnavailable) {
+		if !errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", call, err)
 		}
 	}
@@ -449,7 +449,7 @@ func testManyOpenANewStoreAtOnce(t *testing.T, on engineUnderTest) {
 				return
 			}
 			defer s.Close()
-			if err := s.PutRun(t.Context(), record(func(r *stored.Record) { r.Run.ID = fmt.Sprint(i) })); err != nil {
+			if err := s.PutRun(t.Context(), record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint(i) })); err != nil {
 				t.Error(err)
 			}
 		})

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 const tokenColumns = "name, teams, projects, permissions, created_at, expires_at"
@@ -32,8 +32,8 @@ func array(l []string) string {
 	return string(text)
 }
 
-func scanToken(row interface{ Scan(...any) error }) (stored.Token, error) {
-	var t stored.Token
+func scanToken(row interface{ Scan(...any) error }) (jobrun.Token, error) {
+	var t jobrun.Token
 	var created int64
 	var expires sql.Null[int64]
 	err := row.Scan(&t.Name, (*list)(&t.Teams), (*list)(&t.Projects), (*list)(&t.Permissions), &created, &expires)
@@ -42,7 +42,7 @@ func scanToken(row interface{ Scan(...any) error }) (stored.Token, error) {
 }
 
 // Token implements server.Tokens.
-func (s *Store) Token(ctx context.Context, hash stored.TokenHash) (stored.Token, error) {
+func (s *Store) Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	t, err := scanToken(s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]))
@@ -51,7 +51,7 @@ func (s *Store) Token(ctx context.Context, hash stored.TokenHash) (stored.Token,
 
 // CreateToken stores a token under the hash of its secret.
 // Returns ErrExists if there is a token of that name.
-func (s *Store) CreateToken(ctx context.Context, hash stored.TokenHash, t stored.Token) error {
+func (s *Store) CreateToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token) error {
 	_, err := s.db.ExecContext(ctx, "INSERT INTO tokens (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		hash[:], t.Name, array(t.Teams), array(t.Projects), array(t.Permissions), t.CreatedAt.Unix(), seconds(t.ExpiresAt))
 	if s.engine.IsDuplicate(err) {
@@ -61,13 +61,13 @@ func (s *Store) CreateToken(ctx context.Context, hash stored.TokenHash, t stored
 }
 
 // Tokens returns all tokens, by name.
-func (s *Store) Tokens(ctx context.Context) ([]stored.Token, error) {
+func (s *Store) Tokens(ctx context.Context) ([]jobrun.Token, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens ORDER BY name")
 	if err != nil {
 		return nil, s.classify(err)
 	}
 	defer rows.Close()
-	var tokens []stored.Token
+	var tokens []jobrun.Token
 	for rows.Next() {
 		t, err := scanToken(rows)
 		if err != nil {
@@ -79,14 +79,14 @@ func (s *Store) Tokens(ctx context.Context) ([]stored.Token, error) {
 }
 
 // RevokeToken removes the token of that name.
-// Returns stored.ErrNotFound if there is none.
+// Returns jobrun.ErrNotFound if there is none.
 func (s *Store) RevokeToken(ctx context.Context, name string) error {
 	result, err := s.db.ExecContext(ctx, "DELETE FROM tokens WHERE name = $1", name)
 	if err != nil {
 		return s.classify(err)
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(s.classify(err), stored.ErrNotFound)
+		return errors.Join(s.classify(err), jobrun.ErrNotFound)
 	}
 	return nil
 }

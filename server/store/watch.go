@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // leaseInterval is how often a watch looks for leases that have run out, and how long it rests when something is in the
@@ -53,7 +53,7 @@ func (w *Watch) begin() {
 }
 
 // Concluded says that the run of that key has, for all who wait for it to look.
-func (w *Watch) Concluded(key stored.RunKey) { w.store.watcher.tell(key, nil) }
+func (w *Watch) Concluded(key jobrun.Key) { w.store.watcher.tell(key, nil) }
 
 // Lapsed finds the leases that have run out since it last looked, if it is time to. Returns the database's error.
 func (w *Watch) Lapsed(ctx context.Context) error {
@@ -74,7 +74,7 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var key stored.RunKey
+		var key jobrun.Key
 		if err := rows.Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 			return err
 		}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/command"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // NewExec returns the command exec, for stores in SQLite or one of the other engines. For any other store, the command
@@ -55,7 +55,7 @@ asked to end.`,
 	flags.SetInterspersed(false) // what follows the command is the command's
 	flags.StringVar(&c.Project, "project", "", "project that the job belongs to (required)")
 	flags.StringVar(&c.Job, "job", "", "job that this is a run of (required)")
-	flags.StringVar(&c.Team, "team", stored.DefaultTeam, "team that the project belongs to")
+	flags.StringVar(&c.Team, "team", jobrun.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
 	flags.DurationVar(&c.Backoff, "backoff", 10*time.Second, "delay before the second attempt; doubles each time, up to 6m")
 	Require(cmd, "project", "job")
@@ -64,7 +64,7 @@ asked to end.`,
 
 // runCommand returns the command's exit status as an error.
 func runCommand(cmd *cobra.Command, c *command.Command, others []store.Engine) error {
-	var recorded stored.Record // the latest state
+	var recorded jobrun.Record // the latest state
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrund: %v\n", err) }
 	recorder := command.NewRecorder(
@@ -72,7 +72,7 @@ func runCommand(cmd *cobra.Command, c *command.Command, others []store.Engine) e
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrund: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})
-	c.Record = func(r stored.Record) {
+	c.Record = func(r jobrun.Record) {
 		announce.Do(func() { fmt.Fprintf(os.Stderr, "jobrund: run %s\n", r.Run.ID) })
 		recorded = r
 		recorder.Record(r)

@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
-	"sync"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/cmd/internal/version"
-	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -174,13 +171,10 @@ func storeURL(cmd *cobra.Command) string {
 	return cmd.Flag("store").Value.String()
 }
 
-var idPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(model.IDPattern) })
-
 // CheckID checks what a person typed for a flag against the contract.
 func CheckID(flag, value string) error {
-	n := utf8.RuneCountInString(value)
-	if n < model.IDMinLength || n > model.IDMaxLength || !idPattern().MatchString(value) {
-		return Usagef("--%s %q: must have %d to %d characters: %s", flag, value, model.IDMinLength, model.IDMaxLength, model.IDDescription)
+	if err := jobrun.CheckID(value); err != nil {
+		return Usagef("--%s %q: %w", flag, value, err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // maxBackoff bounds the delay between two attempts, as Kubernetes does
@@ -43,7 +43,7 @@ type Command struct {
 	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6 minutes.
 	Backoff time.Duration
 	// Record is told the state of the run: when it starts, after each attempt, and when it ends. It must not block.
-	Record func(stored.Record)
+	Record func(jobrun.Record)
 	// Warn is told why an attempt could not start. It must not block.
 	Warn func(error)
 }
@@ -57,18 +57,16 @@ func (c *Command) Run() int {
 	signals := catchSignals()
 	defer signals.release()
 	now := steadyClock()
-	run := model.JobRun{
+	record := jobrun.Record{Team: c.Team, Project: c.Project, Job: c.Job, Leased: true, Run: model.JobRun{
 		ID:           uuid.NewString(),
-		Active:       model.Yes,
+		Active:       model.FlagYes,
 		BackoffLimit: c.BackoffLimit,
 		RunName:      c.Job + "-" + nameSuffix(),
-		Status:       model.Running,
+		Status:       model.JobRunStatusRunning,
 		StartedAt:    now(),
-	}
-	report := func() {
-		c.Record(stored.Record{Team: c.Team, Project: c.Project, Job: c.Job, Run: run, Leased: true})
-	}
-	report()
+	}}
+	run := &record.Run
+	c.Record(record)
 	status := 0
 	for delay := range delays(c.Backoff) {
 		status = c.attempt(signals)
@@ -76,19 +74,13 @@ func (c *Command) Run() int {
 		if status == 0 || run.Completions > c.BackoffLimit || signals.ending {
 			break
 		}
-		report()
+		c.Record(record)
 		if !signals.sleep(delay) {
 			break
 		}
 	}
-	end := now()
-	run.Active, run.Concluded, run.ConcludedAt = model.No, true, &end
-	if status == 0 {
-		run.Status, run.Succeeded = model.Success, model.Yes
-	} else {
-		run.Status, run.Failed = model.Failed, model.Yes
-	}
-	report()
+	record.Conclude(now(), status == 0)
+	c.Record(record)
 	return status
 }
 

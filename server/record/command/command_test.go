@@ -13,15 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // runShell runs a shell script as a command and returns what was recorded and warned of.
-func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recorded []stored.Record, warnings []error) {
+func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recorded []jobrun.Record, warnings []error) {
 	t.Helper()
 	c := Command{
 		Args: args, Team: "t", Project: "p", Job: "j", BackoffLimit: backoffLimit,
-		Record: func(r stored.Record) { recorded = append(recorded, r) },
+		Record: func(r jobrun.Record) { recorded = append(recorded, r) },
 		Warn:   func(err error) { warnings = append(warnings, err) },
 	}
 	status = c.Run()
@@ -53,9 +53,9 @@ func TestStatuses(t *testing.T) {
 		if status != test.want || len(warnings) != test.warnings {
 			t.Errorf("%q: status %d, %v; want %d and %d warnings", test.args, status, warnings, test.want, test.warnings)
 		}
-		wantStatus := model.Failed
+		wantStatus := model.JobRunStatusFailed
 		if test.want == 0 {
-			wantStatus = model.Success
+			wantStatus = model.JobRunStatusSuccess
 		}
 		if last := recorded[len(recorded)-1].Run; last.Status != wantStatus || last.Completions != 1 {
 			t.Errorf("%q: recorded %+v", test.args, last)
@@ -73,16 +73,16 @@ func TestStates(t *testing.T) {
 		t.Fatalf("status %d, %v", status, warnings)
 	}
 	first, end := recorded[0].Run, recorded[len(recorded)-1].Run.ConcludedAt
-	running := func(completions int) stored.Record {
-		return stored.Record{Team: "t", Project: "p", Job: "j", Leased: true, Run: model.JobRun{
-			ID: first.ID, RunName: first.RunName, Active: model.Yes, BackoffLimit: 5, Completions: completions,
-			Status: model.Running, StartedAt: first.StartedAt,
+	running := func(completions int) jobrun.Record {
+		return jobrun.Record{Team: "t", Project: "p", Job: "j", Leased: true, Run: model.JobRun{
+			ID: first.ID, RunName: first.RunName, Active: model.FlagYes, BackoffLimit: 5, Completions: completions,
+			Status: model.JobRunStatusRunning, StartedAt: first.StartedAt,
 		}}
 	}
 	succeeded := running(3)
-	succeeded.Run.Active, succeeded.Run.Succeeded, succeeded.Run.Status = model.No, model.Yes, model.Success
+	succeeded.Run.Active, succeeded.Run.Succeeded, succeeded.Run.Status = model.FlagNo, model.FlagYes, model.JobRunStatusSuccess
 	succeeded.Run.Concluded, succeeded.Run.ConcludedAt = true, end
-	if diff := cmp.Diff([]stored.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
+	if diff := cmp.Diff([]jobrun.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(first.ID) {
@@ -101,7 +101,7 @@ func TestBackoffLimitBoundsTheAttempts(t *testing.T) {
 	for limit := range 3 {
 		status, recorded, _ := runShell(t, limit, "sh", "-c", "exit 9")
 		last := recorded[len(recorded)-1].Run
-		want := model.JobRun{BackoffLimit: limit, Completions: limit + 1, Concluded: true, Failed: model.Yes, Status: model.Failed}
+		want := model.JobRun{BackoffLimit: limit, Completions: limit + 1, Concluded: true, Failed: model.FlagYes, Status: model.JobRunStatusFailed}
 		ignored := cmpopts.IgnoreFields(model.JobRun{}, "ID", "RunName", "StartedAt", "ConcludedAt")
 		if diff := cmp.Diff(want, last, ignored); status != 9 || diff != "" {
 			t.Errorf("limit %d: status %d, run (-want +got):\n%s", limit, status, diff)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // How long a recorder waits before it tries again to write, and how long at the most when the command has ended.
@@ -20,7 +20,7 @@ const renewal = 5 * time.Second
 // Runs is where a recorder writes runs.
 type Runs interface {
 	// PutRun stores the run in place of an earlier state of it.
-	PutRun(ctx context.Context, record stored.Record) error
+	PutRun(ctx context.Context, record jobrun.Record) error
 	// Close gives the store up.
 	Close() error
 }
@@ -30,7 +30,7 @@ type Runs interface {
 type Recorder struct {
 	open   func(context.Context) (Runs, error)
 	warn   func(error)
-	latest chan stored.Record // the state to be written next, if any
+	latest chan jobrun.Record // the state to be written next, if any
 	done   chan error
 	cancel context.CancelFunc
 }
@@ -39,14 +39,14 @@ type Recorder struct {
 // goroutine, when it cannot write for the first time.
 func NewRecorder(open func(context.Context) (Runs, error), warn func(error)) *Recorder {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Recorder{open: open, warn: warn, latest: make(chan stored.Record, 1), done: make(chan error, 1), cancel: cancel}
+	r := &Recorder{open: open, warn: warn, latest: make(chan jobrun.Record, 1), done: make(chan error, 1), cancel: cancel}
 	go func() { r.done <- r.write(ctx) }()
 	return r
 }
 
 // Record has the state written and does not wait for it. It must not be called by several goroutines at once, nor after
 // Close.
-func (r *Recorder) Record(record stored.Record) {
+func (r *Recorder) Record(record jobrun.Record) {
 	select {
 	case <-r.latest: // overtaken
 	default:
@@ -73,7 +73,7 @@ func (r *Recorder) write(ctx context.Context) error {
 		}
 		return err
 	}
-	put := func(record stored.Record) error {
+	put := func(record jobrun.Record) error {
 		if store == nil {
 			if err := open(); err != nil {
 				return err
@@ -87,7 +87,7 @@ func (r *Recorder) write(ctx context.Context) error {
 			_ = store.Close() // everything is written by now, or reported
 		}
 	}()
-	var record stored.Record
+	var record jobrun.Record
 	var again <-chan time.Time // when to write the record once more
 	var failure error          // of the latest attempt to write it
 	latest, retry, warned := r.latest, firstRetry, false

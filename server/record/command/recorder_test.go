@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // fakeStore keeps what is put into it, and fails as long as it is broken. A recorder uses it from one goroutine.
@@ -45,7 +45,7 @@ func (f *fakeStore) open(context.Context) (Runs, error) {
 	return f, nil
 }
 
-func (f *fakeStore) PutRun(ctx context.Context, r stored.Record) error {
+func (f *fakeStore) PutRun(ctx context.Context, r jobrun.Record) error {
 	if f.hangs {
 		select {
 		case <-f.hold:
@@ -65,8 +65,8 @@ func (f *fakeStore) Close() error {
 	return nil
 }
 
-func state(completions int) stored.Record {
-	return stored.Record{Run: model.JobRun{Completions: completions}}
+func state(completions int) jobrun.Record {
+	return jobrun.Record{Run: model.JobRun{Completions: completions}}
 }
 
 // TestRecorder runs in a bubble, whose time passes only when all wait.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"runtime"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // chunkLines is how many lines a goroutine parses at a time.
@@ -16,7 +16,7 @@ const chunkLines = 256
 
 // result is what came of a line that is not blank.
 type result struct {
-	record stored.Record
+	record jobrun.Record
 	err    error
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/jobruns/jobruns/server/contract"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB.
@@ -55,8 +55,8 @@ func exactly(schema openapi3.Schema) *openapi3.Schema {
 
 // Read yields the run of each line that is not blank, and stops after the first error, which names the line and the
 // rule that it breaks. It reads ahead, on all processors, while earlier runs are being dealt with.
-func (r *Reader) Read(from io.Reader) iter.Seq2[stored.Record, error] {
-	return func(yield func(stored.Record, error) bool) {
+func (r *Reader) Read(from io.Reader) iter.Seq2[jobrun.Record, error] {
+	return func(yield func(jobrun.Record, error) bool) {
 		done := make(chan struct{})
 		defer close(done)
 		for chunk := range r.chunks(from, done) {
@@ -74,24 +74,24 @@ var patterns = openapi3.SetSchemaRegexCompiler(func(expression string) (openapi3
 	return contract.CompilePattern(expression)
 })
 
-func (r *Reader) parse(text []byte) (stored.Record, error) {
+func (r *Reader) parse(text []byte) (jobrun.Record, error) {
 	var value any
 	if err := json.Unmarshal(text, &value); err != nil {
-		return stored.Record{}, fmt.Errorf("not JSON: %w", err)
+		return jobrun.Record{}, fmt.Errorf("not JSON: %w", err)
 	}
 	if err := r.schema.VisitJSON(value, patterns); err != nil {
-		return stored.Record{}, explain(err)
+		return jobrun.Record{}, explain(err)
 	}
-	var l stored.Line
+	var l jobrun.Line
 	// What the schema lets through and the model does not: a day or a number that does not exist.
 	if err := json.Unmarshal(text, &l); err != nil {
-		return stored.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		return jobrun.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if l.Run.Concluded != (l.Run.ConcludedAt != nil) {
-		return stored.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
+		return jobrun.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
 	}
-	team := cmp.Or(l.TeamID, stored.DefaultTeam)
-	return stored.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
+	team := cmp.Or(l.TeamID, jobrun.DefaultTeam)
+	return jobrun.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
 }
 
 // explain names the field, and the rule by its keyword in the document.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // valid is a line within the contract, with the documented example as its run.
@@ -37,8 +37,8 @@ func newReader(t testing.TB) *Reader {
 }
 
 // readAll returns what was read before the first error, if there is one.
-func readAll(r *Reader, from io.Reader) ([]stored.Record, error) {
-	var records []stored.Record
+func readAll(r *Reader, from io.Reader) ([]jobrun.Record, error) {
+	var records []jobrun.Record
 	for record, err := range r.Read(from) {
 		if err != nil {
 			return records, err
@@ -54,13 +54,13 @@ func TestReadReturnsWhatIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	concluded := time.Date(2020, 12, 8, 11, 52, 8, 0, time.UTC)
-	want := stored.Record{Team: "t", Project: "p", Job: "j", Run: model.JobRun{
-		ID: "d34582a4-35bd-4c71-8e7c-e36999b88723", Completions: 1, Concluded: true, Status: model.Success,
+	want := jobrun.Record{Team: "t", Project: "p", Job: "j", Run: model.JobRun{
+		ID: "d34582a4-35bd-4c71-8e7c-e36999b88723", Completions: 1, Concluded: true, Status: model.JobRunStatusSuccess,
 		RunName: "example-job-5fcf67bc56e1913e21d49504", StartedAt: concluded.Add(-5 * time.Minute), ConcludedAt: &concluded,
 	}}
 	unnamed := want
-	unnamed.Team = stored.DefaultTeam
-	if diff := cmp.Diff([]stored.Record{want, unnamed}, records); diff != "" {
+	unnamed.Team = jobrun.DefaultTeam
+	if diff := cmp.Diff([]jobrun.Record{want, unnamed}, records); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
 	if line, err := want.MarshalLine(); err != nil || string(line) != valid {

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 )
@@ -22,7 +22,7 @@ const (
 
 // doubt is a run that has not concluded, of which it is not certain that its Job is gone.
 type doubt struct {
-	record stored.Record // as it was last known
+	record jobrun.Record // as it was last known
 	at     time.Time     // when the Job was deleted, if it is gone; zero if that is not known
 }
 
@@ -30,8 +30,8 @@ type doubt struct {
 type doubts struct {
 	mapping    mapping
 	connection *connection
-	put        func(stored.Record)
-	followed   func(stored.Record) bool // whether an informer has the run's Job
+	put        func(jobrun.Record)
+	followed   func(jobrun.Record) bool // whether an informer has the run's Job
 	log        *slog.Logger
 
 	mu   sync.Mutex
@@ -115,7 +115,7 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 // find returns the runs of those Jobs that exist, by their uid, as the API server knows them right now, and not as one of its
 // caches does (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list: no
 // resourceVersion). It takes no permission to read a single one.
-func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]stored.Record, error) {
+func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]jobrun.Record, error) {
 	wanted := map[string]bool{}
 	selectors := map[string]bool{}
 	for _, one := range some {
@@ -125,7 +125,7 @@ func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[
 	if len(selectors) > findByName {
 		selectors = map[string]bool{"": true}
 	}
-	found := map[string]stored.Record{}
+	found := map[string]jobrun.Record{}
 	for selector := range selectors {
 		options := metav1.ListOptions{FieldSelector: selector, Limit: pageSize}
 		for more := true; more; more = options.Continue != "" {

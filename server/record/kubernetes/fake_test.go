@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -221,22 +221,22 @@ func write(w http.ResponseWriter, value any) {
 	_, _ = w.Write(append(text, '\n')) // else the client has gone
 }
 
-// fakeStore keeps runs by the rules of stored.Record.
+// fakeStore keeps runs by the rules of jobrun.Record.
 type fakeStore struct {
 	mu      sync.Mutex
 	changed *sync.Cond
-	runs    map[stored.RunKey]stored.Record
+	runs    map[jobrun.Key]jobrun.Record
 	failure error                       // of every call
-	refuse  func(stored.Record) error   // of a single run
-	puts    [][]stored.Record           // all that was asked for while it could be reached
+	refuse  func(jobrun.Record) error   // of a single run
+	puts    [][]jobrun.Record           // all that was asked for while it could be reached
 	hang    func(context.Context) error // of PutRuns
 }
 
-func newFakeStore(records ...stored.Record) *fakeStore {
-	f := &fakeStore{runs: map[stored.RunKey]stored.Record{}}
+func newFakeStore(records ...jobrun.Record) *fakeStore {
+	f := &fakeStore{runs: map[jobrun.Key]jobrun.Record{}}
 	f.changed = sync.NewCond(&f.mu)
 	for _, r := range records {
-		f.runs[key(r)] = r
+		f.runs[r.Key()] = r
 	}
 	return f
 }
@@ -247,7 +247,7 @@ func (f *fakeStore) fail(err error) {
 	f.failure = err
 }
 
-func (f *fakeStore) PutRuns(ctx context.Context, records []stored.Record) error {
+func (f *fakeStore) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	if f.hang != nil {
 		if err := f.hang(ctx); err != nil {
 			return err
@@ -259,12 +259,12 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []stored.Record) error 
 		return f.failure
 	}
 	f.puts = append(f.puts, records)
-	keys := map[stored.RunKey]bool{}
+	keys := map[jobrun.Key]bool{}
 	for _, r := range records {
-		if keys[key(r)] {
+		if keys[r.Key()] {
 			panic(fmt.Sprintf("put twice at once: %+v", r))
 		}
-		keys[key(r)] = true
+		keys[r.Key()] = true
 		if f.refuse != nil {
 			if err := f.refuse(r); err != nil {
 				return err
@@ -272,18 +272,18 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []stored.Record) error 
 		}
 	}
 	for _, r := range records {
-		if old, ok := f.runs[key(r)]; !ok || r.Version >= old.Version && (r.Run.Concluded || !old.Run.Concluded) {
-			f.runs[key(r)] = r
+		if old, ok := f.runs[r.Key()]; !ok || r.Version >= old.Version && (r.Run.Concluded || !old.Run.Concluded) {
+			f.runs[r.Key()] = r
 		}
 	}
 	f.changed.Broadcast()
 	return nil
 }
 
-func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]stored.Record, error) {
+func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]jobrun.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var records []stored.Record
+	var records []jobrun.Record
 	for _, r := range f.runs {
 		if r.Source == source && !r.Run.Concluded {
 			records = append(records, r)
@@ -293,7 +293,7 @@ func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]stored.Reco
 }
 
 // await waits until the run is as it should be, and returns it.
-func (f *fakeStore) await(k stored.RunKey, ok func(stored.Record) bool) stored.Record {
+func (f *fakeStore) await(k jobrun.Key, ok func(jobrun.Record) bool) jobrun.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {

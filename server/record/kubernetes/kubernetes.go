@@ -14,7 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/client-go/rest"
@@ -147,7 +147,7 @@ func (w *Watcher) added(object any) {
 
 func (w *Watcher) updated(before, after any) {
 	old, record := before.(*observation), after.(*observation).record
-	if key(old.record) != key(record) {
+	if old.record.Key() != record.Key() {
 		// A Job that took the name of another, which is gone unseen, or one whose label has changed.
 		w.lost(old)
 	} else if same(old.record, record) {
@@ -157,7 +157,7 @@ func (w *Watcher) updated(before, after any) {
 }
 
 // same reports whether two states of a run differ in nothing but their version.
-func same(a, b stored.Record) bool {
+func same(a, b jobrun.Record) bool {
 	aEnd, bEnd := a.Run.ConcludedAt, b.Run.ConcludedAt
 	a.Run.ConcludedAt, b.Run.ConcludedAt, a.Version, b.Version = nil, nil, 0, 0
 	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
@@ -190,14 +190,14 @@ func (w *Watcher) lost(last *observation) {
 
 // catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted while nobody watched.
 func (w *Watcher) catchUp(ctx context.Context) {
-	known, listed := map[stored.RunKey]bool{}, map[string]int64{}
+	known, listed := map[jobrun.Key]bool{}, map[string]int64{}
 	for namespace, informer := range w.informers {
 		again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
 			listed[namespace] = version(informer.LastSyncResourceVersion())
 			return informer.LastSyncResourceVersion() != ""
 		})
 		for _, job := range informer.GetStore().List() {
-			known[key(job.(*observation).record)] = true
+			known[job.(*observation).record.Key()] = true
 		}
 	}
 	select {
@@ -207,7 +207,7 @@ func (w *Watcher) catchUp(ctx context.Context) {
 	}
 	w.synced.Store(true)
 	w.log.Info("synced", "jobs", len(known))
-	var records []stored.Record
+	var records []jobrun.Record
 	failed := false
 	again(ctx, func(ctx context.Context) bool {
 		limited, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -219,11 +219,11 @@ func (w *Watcher) catchUp(ctx context.Context) {
 		}
 		return err == nil
 	})
-	records = slices.DeleteFunc(records, func(r stored.Record) bool {
+	records = slices.DeleteFunc(records, func(r jobrun.Record) bool {
 		namespace, watched := w.watched(r.Project)
 		// The informer tells what becomes of a Job that was listed, and of one that is newer than the list, whose run
 		// another watcher has stored.
-		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[key(r)] || w.followed(r)
+		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[r.Key()] || w.followed(r)
 	})
 	for _, record := range records {
 		w.doubts.add(doubt{record: record})
@@ -241,11 +241,11 @@ func (w *Watcher) watched(namespace string) (informer string, ok bool) {
 }
 
 // followed reports whether an informer has the run's Job.
-func (w *Watcher) followed(record stored.Record) bool {
+func (w *Watcher) followed(record jobrun.Record) bool {
 	namespace, watched := w.watched(record.Project)
 	if !watched {
 		return false
 	}
 	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
-	return err == nil && exists && key(object.(*observation).record) == key(record)
+	return err == nil && exists && object.(*observation).record.Key() == record.Key()
 }

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // watching is a watcher that runs.
@@ -32,7 +32,7 @@ type watching struct {
 func start(t *testing.T, api *fakeAPI, store *fakeStore, options Options) *watching {
 	t.Helper()
 	if options.Team == "" {
-		options.Team = stored.DefaultTeam
+		options.Team = jobrun.DefaultTeam
 	}
 	journal, log := newJournal()
 	watcher, err := New(&rest.Config{Host: api.server.URL}, store, options, log, prometheus.NewRegistry())
@@ -79,21 +79,21 @@ func labelled(job *batchv1.Job) *batchv1.Job {
 	return job
 }
 
-func runKey(namespace, name string) stored.RunKey {
-	return stored.RunKey{Team: stored.DefaultTeam, Project: namespace, Job: name, Run: "uid-of-" + name}
+func runKey(namespace, name string) jobrun.Key {
+	return jobrun.Key{Team: jobrun.DefaultTeam, Project: namespace, Job: name, Run: "uid-of-" + name}
 }
 
 // running returns a run that an earlier watcher has stored.
-func running(source, namespace, name string, version int64) stored.Record {
-	return stored.Record{
-		Team: stored.DefaultTeam, Project: namespace, Job: name, Source: source, Version: version,
-		Run: model.JobRun{ID: "uid-of-" + name, RunName: name, Status: model.Running, Active: model.Yes, StartedAt: time.Unix(1_700_000_000, 0).UTC()},
+func running(source, namespace, name string, version int64) jobrun.Record {
+	return jobrun.Record{
+		Team: jobrun.DefaultTeam, Project: namespace, Job: name, Source: source, Version: version,
+		Run: model.JobRun{ID: "uid-of-" + name, RunName: name, Status: model.JobRunStatusRunning, Active: model.FlagYes, StartedAt: time.Unix(1_700_000_000, 0).UTC()},
 	}
 }
 
-func isRunning(r stored.Record) bool { return r.Run.Status == model.Running }
-func succeeded(r stored.Record) bool { return r.Run.Status == model.Success }
-func failed(r stored.Record) bool    { return r.Run.Status == model.Failed }
+func isRunning(r jobrun.Record) bool { return r.Run.Status == model.JobRunStatusRunning }
+func succeeded(r jobrun.Record) bool { return r.Run.Status == model.JobRunStatusSuccess }
+func failed(r jobrun.Record) bool    { return r.Run.Status == model.JobRunStatusFailed }
 
 func TestWatcherFollowsAJob(t *testing.T) {
 	for name, noStream := range map[string]bool{"streamed list": false, "list": true} {
@@ -111,11 +111,11 @@ func TestWatcherFollowsAJob(t *testing.T) {
 			}
 			for _, state := range []struct {
 				of string
-				ok func(stored.Record) bool
+				ok func(jobrun.Record) bool
 			}{
-				{"not-started", func(r stored.Record) bool { return isRunning(r) && r.Run.Active == model.No }},
-				{"running", func(r stored.Record) bool { return isRunning(r) && r.Run.Active == model.Yes }},
-				{"success-criteria-met", func(r stored.Record) bool { return isRunning(r) && r.Run.Active == model.No }},
+				{"not-started", func(r jobrun.Record) bool { return isRunning(r) && r.Run.Active == model.FlagNo }},
+				{"running", func(r jobrun.Record) bool { return isRunning(r) && r.Run.Active == model.FlagYes }},
+				{"success-criteria-met", func(r jobrun.Record) bool { return isRunning(r) && r.Run.Active == model.FlagNo }},
 				{"deleted-after-success", succeeded},
 			} {
 				api.set(named(t, state.of, "a", "backup"))
@@ -150,7 +150,7 @@ func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
 	if len(store.runs) != 2 {
 		t.Errorf("the store has %d runs, want 2", len(store.runs))
 	}
-	store.await(stored.RunKey{Team: "data", Project: "c", Job: "in-c", Run: "uid-of-in-c"}, succeeded)
+	store.await(jobrun.Key{Team: "data", Project: "c", Job: "in-c", Run: "uid-of-in-c"}, succeeded)
 }
 
 // A Job that is deleted while it runs has failed, at the time that it says, or else when that is learned.
@@ -195,10 +195,10 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 			)
 			other := running(source, "a", "of-another-team", 50)
 			other.Team = "another"
-			store.runs[key(other)] = other
+			store.runs[other.Key()] = other
 			for i := range count {
 				r := running(source, "a", fmt.Sprint("gone-", i), 50)
-				store.runs[key(r)] = r
+				store.runs[r.Key()] = r
 			}
 			api.set(labelled(named(t, "success", "a", "ended")))
 			api.set(named(t, "parallel-running", "a", "there"))
@@ -210,10 +210,10 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 				}
 			}
 			store.await(runKey("a", "ended"), succeeded)
-			store.await(runKey("a", "there"), func(r stored.Record) bool { return isRunning(r) && r.Version == 102 })
+			store.await(runKey("a", "there"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
 			w.journal.await(`msg="Job there, but not followed any more" project=a job=there`)
 			w.stop()
-			for _, k := range []stored.RunKey{runKey("elsewhere", "unwatched"), runKey("a", "of-another-cluster"), runKey("a", "newer"), key(other)} {
+			for _, k := range []jobrun.Key{runKey("elsewhere", "unwatched"), runKey("a", "of-another-cluster"), runKey("a", "newer"), other.Key()} {
 				if r := store.runs[k]; r.Run.Concluded {
 					t.Errorf("%+v was concluded: %+v", k, r)
 				}
@@ -244,7 +244,7 @@ func TestWatcherMissesDeletions(t *testing.T) {
 	})
 	store.await(runKey("a", "gone"), failed)
 	store.await(runKey("a", "replaced"), failed)
-	store.await(stored.RunKey{Team: stored.DefaultTeam, Project: "a", Job: "replaced", Run: "another-uid"}, isRunning)
+	store.await(jobrun.Key{Team: jobrun.DefaultTeam, Project: "a", Job: "replaced", Run: "another-uid"}, isRunning)
 	w.stop()
 	if !succeeded(store.runs[runKey("a", "over")]) || !isRunning(store.runs[runKey("a", "stays")]) {
 		t.Errorf("over: %+v, stays: %+v", store.runs[runKey("a", "over")], store.runs[runKey("a", "stays")])
@@ -286,7 +286,7 @@ func TestWatcherFollowsAChangedLabel(t *testing.T) {
 	k.Job = "data"
 	store.await(k, isRunning)
 	w.journal.await(`msg="Job there, but not followed any more" project=a job=backup`)
-	store.await(runKey("a", "backup"), func(r stored.Record) bool { return isRunning(r) && r.Version == 102 })
+	store.await(runKey("a", "backup"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
 }
 
 // The last word on a run that is gone waits until the API server can be asked.
@@ -296,7 +296,7 @@ func TestDoubtWaitsForTheAPIServer(t *testing.T) {
 	api.forbidden["list"] = true // but not the stream
 	w := start(t, api, store, Options{})
 	w.journal.await("it cannot be told whether Jobs are gone, trying again")
-	if r := store.await(runKey("a", "gone"), func(stored.Record) bool { return true }); !isRunning(r) {
+	if r := store.await(runKey("a", "gone"), func(jobrun.Record) bool { return true }); !isRunning(r) {
 		t.Errorf("the run became %+v", r)
 	}
 	api.change(func() { api.forbidden["list"] = false })
@@ -368,7 +368,7 @@ func TestPermissionMissing(t *testing.T) {
 
 func TestStoreAway(t *testing.T) {
 	api, store := newFakeAPI(t), newFakeStore()
-	store.fail(fmt.Errorf("%w: no route to host", stored.ErrUnavailable))
+	store.fail(fmt.Errorf("%w: no route to host", jobrun.ErrUnavailable))
 	for i := range 5 {
 		api.set(named(t, "success", "a", fmt.Sprint("job-", i)))
 	}

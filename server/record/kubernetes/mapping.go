@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // defaultBackoffLimit is what an unset backoffLimit means
@@ -26,13 +26,13 @@ type mapping struct {
 }
 
 // record returns the run that the Job is.
-func (m mapping) record(job *batchv1.Job) stored.Record {
+func (m mapping) record(job *batchv1.Job) jobrun.Record {
 	run := model.JobRun{
 		ID:           string(job.UID),
 		BackoffLimit: defaultBackoffLimit,
 		Completions:  int(job.Status.Failed + job.Status.Succeeded),
 		RunName:      job.Name,
-		Status:       model.Running,
+		Status:       model.JobRunStatusRunning,
 		StartedAt:    instant(job.CreationTimestamp),
 	}
 	if job.Spec.BackoffLimit != nil {
@@ -42,7 +42,10 @@ func (m mapping) record(job *batchv1.Job) stored.Record {
 		run.StartedAt = instant(*job.Status.StartTime)
 	}
 	if job.Status.Active > 0 && (job.Spec.Suspend == nil || !*job.Spec.Suspend) {
-		run.Active = model.Yes
+		run.Active = model.FlagYes
+	}
+	record := jobrun.Record{
+		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job.ResourceVersion),
 	}
 	// Only these two are final: SuccessCriteriaMet and FailureTarget say what will become of a Job whose pods have not
 	// all ended (https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions).
@@ -51,13 +54,11 @@ func (m mapping) record(job *batchv1.Job) stored.Record {
 		if job.Status.CompletionTime != nil {
 			at = *job.Status.CompletionTime
 		}
-		run = conclude(run, model.Success, at.Time)
+		record.Conclude(at.Time, true)
 	} else if failed := condition(job, batchv1.JobFailed); failed != nil {
-		run = conclude(run, model.Failed, failed.LastTransitionTime.Time)
+		record.Conclude(failed.LastTransitionTime.Time, false)
 	}
-	return stored.Record{
-		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job.ResourceVersion),
-	}
+	return record
 }
 
 // job returns the name of the job that the Job is a run of.
@@ -75,25 +76,12 @@ func (m mapping) job(job *batchv1.Job) string {
 
 // gone returns the run as it is after its Job has gone without a conclusion: failed, at that time, or right now if it is
 // the zero time, and at the earliest when it started.
-func gone(record stored.Record, at time.Time) stored.Record {
+func gone(record jobrun.Record, at time.Time) jobrun.Record {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	record.Run = conclude(record.Run, model.Failed, at)
+	record.Conclude(at, false)
 	return record
-}
-
-func conclude(run model.JobRun, status model.JobRunStatus, at time.Time) model.JobRun {
-	at = at.UTC().Truncate(time.Second)
-	if at.Before(run.StartedAt) {
-		at = run.StartedAt
-	}
-	run.Active, run.Concluded, run.ConcludedAt, run.Status = model.No, true, &at, status
-	run.Failed, run.Succeeded = model.Yes, model.No
-	if status == model.Success {
-		run.Failed, run.Succeeded = model.No, model.Yes
-	}
-	return run
 }
 
 // condition returns the Job's condition of that type if it is true, or else nil.
@@ -124,7 +112,7 @@ func instant(t metav1.Time) time.Time {
 // observation is a state of a Job: the run that it is, and no more, for the Job itself takes ten times the memory. It is
 // what an informer keeps.
 type observation struct {
-	record          stored.Record
+	record          jobrun.Record
 	resourceVersion string
 	deletedAt       time.Time // zero for a Job that nobody has deleted, and for one that does not say when
 }

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // load reads a Job that was recorded from a cluster.
@@ -48,26 +48,26 @@ var recorded = map[string]struct {
 	status                    model.JobRunStatus
 	start, end                string
 }{
-	"not-started":             {0, 6, 0, model.Running, "00:08:00", ""},
-	"running":                 {1, 6, 0, model.Running, "00:08:00", ""},
-	"parallel-running":        {1, 6, 0, model.Running, "00:08:00", ""},
-	"indexed-running":         {1, 2147483647, 0, model.Running, "00:08:00", ""},
-	"suspended":               {0, 6, 0, model.Running, "00:08:00", ""},
-	"suspended-while-running": {0, 6, 0, model.Running, "00:08:00", ""},
-	"resumed":                 {1, 6, 0, model.Running, "00:08:05", ""},
-	"terminating":             {1, 6, 0, model.Running, "00:08:53", ""},
-	"success-criteria-met":    {0, 6, 0, model.Running, "00:08:53", ""},
-	"failure-target":          {0, 6, 0, model.Running, "00:08:53", ""},
-	"deleted-while-running":   {1, 6, 0, model.Running, "00:08:53", ""},
-	"success":                 {0, 6, 1, model.Success, "00:08:00", "00:08:02"},
-	"parallel-success":        {0, 6, 6, model.Success, "00:08:00", "00:08:08"},
-	"success-policy":          {0, 6, 3, model.Success, "00:08:53", "00:08:56"},
-	"cronjob-success":         {0, 6, 1, model.Success, "00:09:00", "00:09:02"},
-	"deleted-after-success":   {0, 6, 1, model.Success, "00:08:53", "00:08:55"},
-	"failed-after-retries":    {0, 2, 3, model.Failed, "00:08:00", "00:08:34"},
-	"failed-deadline":         {0, 6, 1, model.Failed, "00:08:00", "00:08:03"},
-	"failed-pod-policy":       {0, 6, 2, model.Failed, "00:08:53", "00:08:55"},
-	"indexed-failed":          {0, 2147483647, 6, model.Failed, "00:08:00", "00:08:13"},
+	"not-started":             {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"running":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"parallel-running":        {1, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"indexed-running":         {1, 2147483647, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"suspended":               {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"suspended-while-running": {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
+	"resumed":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:05", ""},
+	"terminating":             {1, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
+	"success-criteria-met":    {0, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
+	"failure-target":          {0, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
+	"deleted-while-running":   {1, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
+	"success":                 {0, 6, 1, model.JobRunStatusSuccess, "00:08:00", "00:08:02"},
+	"parallel-success":        {0, 6, 6, model.JobRunStatusSuccess, "00:08:00", "00:08:08"},
+	"success-policy":          {0, 6, 3, model.JobRunStatusSuccess, "00:08:53", "00:08:56"},
+	"cronjob-success":         {0, 6, 1, model.JobRunStatusSuccess, "00:09:00", "00:09:02"},
+	"deleted-after-success":   {0, 6, 1, model.JobRunStatusSuccess, "00:08:53", "00:08:55"},
+	"failed-after-retries":    {0, 2, 3, model.JobRunStatusFailed, "00:08:00", "00:08:34"},
+	"failed-deadline":         {0, 6, 1, model.JobRunStatusFailed, "00:08:00", "00:08:03"},
+	"failed-pod-policy":       {0, 6, 2, model.JobRunStatusFailed, "00:08:53", "00:08:55"},
+	"indexed-failed":          {0, 2147483647, 6, model.JobRunStatusFailed, "00:08:00", "00:08:13"},
 }
 
 func TestMappingOfRecordedJobs(t *testing.T) {
@@ -88,12 +88,12 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 				run.Concluded, run.ConcludedAt = true, &end
 			}
 			switch want.status {
-			case model.Success:
-				run.Succeeded = model.Yes
-			case model.Failed:
-				run.Failed = model.Yes
+			case model.JobRunStatusSuccess:
+				run.Succeeded = model.FlagYes
+			case model.JobRunStatusFailed:
+				run.Failed = model.FlagYes
 			}
-			record := stored.Record{
+			record := jobrun.Record{
 				Team: "platform", Project: "recorded", Job: job.Name, Run: run, Source: "kubernetes:test", Version: version(job.ResourceVersion),
 			}
 			if name == "cronjob-success" {
@@ -180,36 +180,38 @@ func TestMappingOfChangedJobs(t *testing.T) {
 	for name, test := range map[string]struct {
 		of     string
 		change func(*batchv1.Job)
-		check  func(stored.Record) bool
+		check  func(jobrun.Record) bool
 	}{
 		"a backoff limit that is not set": {"running", func(j *batchv1.Job) { j.Spec.BackoffLimit = nil },
-			func(r stored.Record) bool { return r.Run.BackoffLimit == 6 }},
+			func(r jobrun.Record) bool { return r.Run.BackoffLimit == 6 }},
 		"suspended, while pods are ending": {"running", func(j *batchv1.Job) { yes := true; j.Spec.Suspend = &yes },
-			func(r stored.Record) bool { return r.Run.Active == model.No && r.Run.Status == model.Running }},
+			func(r jobrun.Record) bool {
+				return r.Run.Active == model.FlagNo && r.Run.Status == model.JobRunStatusRunning
+			}},
 		"complete without a completion time": {"success", func(j *batchv1.Job) { j.Status.CompletionTime = nil },
-			func(r stored.Record) bool { return r.Run.ConcludedAt.Equal(at(t, "00:08:02")) }},
+			func(r jobrun.Record) bool { return r.Run.ConcludedAt.Equal(at(t, "00:08:02")) }},
 		"concluded with pods that are still active": {"success", func(j *batchv1.Job) { j.Status.Active = 2 },
-			func(r stored.Record) bool { return r.Run.Active == model.No && r.Run.Succeeded == model.Yes }},
+			func(r jobrun.Record) bool { return r.Run.Active == model.FlagNo && r.Run.Succeeded == model.FlagYes }},
 		"a condition that is not true": {"success", func(j *batchv1.Job) {
 			for i := range j.Status.Conditions {
 				j.Status.Conditions[i].Status = "Unknown"
 			}
-		}, func(r stored.Record) bool { return !r.Run.Concluded && r.Run.ConcludedAt == nil }},
+		}, func(r jobrun.Record) bool { return !r.Run.Concluded && r.Run.ConcludedAt == nil }},
 		"over before it started, by another clock": {"failed-deadline", func(j *batchv1.Job) {
 			j.Status.StartTime = &metav1.Time{Time: at(t, "00:10:00")}
-		}, func(r stored.Record) bool { return r.Run.ConcludedAt.Equal(r.Run.StartedAt) }},
+		}, func(r jobrun.Record) bool { return r.Run.ConcludedAt.Equal(r.Run.StartedAt) }},
 		"fractions and zones": {"success", func(j *batchv1.Job) {
 			zone := time.FixedZone("", 3600)
 			j.Status.StartTime = &metav1.Time{Time: at(t, "00:08:01").Add(time.Second / 2).In(zone)}
 			j.Status.CompletionTime = &metav1.Time{Time: at(t, "00:08:03").Add(time.Second / 2).In(zone)}
-		}, func(r stored.Record) bool {
+		}, func(r jobrun.Record) bool {
 			utc := r.Run.StartedAt.Location() == time.UTC && r.Run.ConcludedAt.Location() == time.UTC
 			return utc && r.Run.StartedAt.Equal(at(t, "00:08:01")) && r.Run.ConcludedAt.Equal(at(t, "00:08:03"))
 		}},
 		"a resource version that is no number": {"running", func(j *batchv1.Job) { j.ResourceVersion = "a7" },
-			func(r stored.Record) bool { return r.Version == 0 }},
+			func(r jobrun.Record) bool { return r.Version == 0 }},
 		"a resource version of more than 64 bits": {"running", func(j *batchv1.Job) { j.ResourceVersion = strings.Repeat("9", 20) },
-			func(r stored.Record) bool { return r.Version == 0 }},
+			func(r jobrun.Record) bool { return r.Version == 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := load(t, test.of)
@@ -234,7 +236,7 @@ func TestGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := running
 			end := at(t, test.want)
-			want.Run.Active, want.Run.Failed, want.Run.Status = model.No, model.Yes, model.Failed
+			want.Run.Active, want.Run.Failed, want.Run.Status = model.FlagNo, model.FlagYes, model.JobRunStatusFailed
 			want.Run.Concluded, want.Run.ConcludedAt = true, &end
 			if diff := cmp.Diff(want, gone(running, test.at)); diff != "" {
 				t.Errorf("the run (-want +got):\n%s", diff)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 const (
@@ -25,17 +25,17 @@ const (
 // Store is where a watcher writes runs.
 type Store interface {
 	// PutRuns stores all the runs, of which no two have the same key, or none.
-	// Returns an error that wraps stored.ErrUnavailable if the store cannot be reached, or another if a run breaks the
+	// Returns an error that wraps jobrun.ErrUnavailable if the store cannot be reached, or another if a run breaks the
 	// contract.
-	PutRuns(ctx context.Context, records []stored.Record) error
+	PutRuns(ctx context.Context, records []jobrun.Record) error
 	// Unconcluded returns the runs last observed at the source that have not concluded.
-	// Returns an error that wraps stored.ErrUnavailable if the store cannot be reached.
-	Unconcluded(ctx context.Context, source string) ([]stored.Record, error)
+	// Returns an error that wraps jobrun.ErrUnavailable if the store cannot be reached.
+	Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error)
 }
 
 // change is a state of a run that is to be stored.
 type change struct {
-	record stored.Record
+	record jobrun.Record
 	since  time.Time // when the first state was observed that is not stored
 }
 
@@ -44,12 +44,12 @@ type writer struct {
 	store   Store
 	log     *slog.Logger
 	metrics *metrics
-	more    chan struct{}          // full when there is something to write
-	refused map[stored.RunKey]bool // the runs that go on whose refusal was logged
-	failure error                  // why the store cannot be reached; nil if it can
+	more    chan struct{}       // full when there is something to write
+	refused map[jobrun.Key]bool // the runs that go on whose refusal was logged
+	failure error               // why the store cannot be reached; nil if it can
 
 	mu      sync.Mutex
-	pending map[stored.RunKey]change
+	pending map[jobrun.Key]change
 	taken   int             // how many are being written
 	waiting []chan struct{} // to be closed when what is pending is stored
 }
@@ -58,28 +58,24 @@ func newWriter(store Store, log *slog.Logger) *writer {
 	return &writer{
 		store: store, log: log,
 		more:    make(chan struct{}, 1),
-		refused: map[stored.RunKey]bool{},
-		pending: map[stored.RunKey]change{},
+		refused: map[jobrun.Key]bool{},
+		pending: map[jobrun.Key]change{},
 	}
-}
-
-func key(r stored.Record) stored.RunKey {
-	return stored.RunKey{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
 // put has the state written, unless a later one is to be written already. It does not wait.
-func (w *writer) put(record stored.Record) {
+func (w *writer) put(record jobrun.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next := change{record, time.Now()}
-	if before, ok := w.pending[key(record)]; ok {
+	if before, ok := w.pending[record.Key()]; ok {
 		next = merge(before, next)
 	}
-	w.pending[key(record)] = next
+	w.pending[record.Key()] = next
 	w.wake()
 }
 
-// merge returns what is to be stored of two changes of a run, by the rule of the store: see stored.Record.
+// merge returns what is to be stored of two changes of a run, by the rule of the store: see jobrun.Record.
 func merge(before, next change) change {
 	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
 		return before
@@ -167,7 +163,7 @@ func (w *writer) take() ([]change, []chan struct{}) {
 		changes = append(changes, c)
 	}
 	waiting := w.waiting
-	w.pending, w.waiting, w.taken = map[stored.RunKey]change{}, nil, len(changes) // the old map may be large
+	w.pending, w.waiting, w.taken = map[jobrun.Key]change{}, nil, len(changes) // the old map may be large
 	return changes, waiting
 }
 
@@ -176,10 +172,10 @@ func (w *writer) giveBack(changes []change, waiting []chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range changes {
-		if next, ok := w.pending[key(c.record)]; ok {
+		if next, ok := w.pending[c.record.Key()]; ok {
 			c = merge(c, next)
 		}
-		w.pending[key(c.record)] = c
+		w.pending[c.record.Key()] = c
 	}
 	w.waiting, w.taken = append(w.waiting, waiting...), 0
 }
@@ -196,7 +192,7 @@ func (w *writer) written(chunk []change) {
 
 // write writes a chunk. Runs that the store refuses are left out. Returns an error if the store cannot be reached.
 func (w *writer) write(ctx context.Context, chunk []change) error {
-	records := make([]stored.Record, len(chunk))
+	records := make([]jobrun.Record, len(chunk))
 	for i, c := range chunk {
 		records[i] = c.record
 	}
@@ -217,7 +213,7 @@ func (w *writer) write(ctx context.Context, chunk []change) error {
 }
 
 // putRuns returns why the store refuses the runs, or an error if it cannot be reached.
-func (w *writer) putRuns(ctx context.Context, records []stored.Record) (refusal, err error) {
+func (w *writer) putRuns(ctx context.Context, records []jobrun.Record) (refusal, err error) {
 	limited, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	err = w.store.PutRuns(limited, records)
@@ -226,22 +222,22 @@ func (w *writer) putRuns(ctx context.Context, records []stored.Record) (refusal,
 		w.metrics.written.Add(float64(len(records)))
 		w.succeeded()
 		return nil, nil
-	case errors.Is(err, stored.ErrUnavailable), limited.Err() != nil:
+	case errors.Is(err, jobrun.ErrUnavailable), limited.Err() != nil:
 		return nil, err
 	}
 	return err, nil
 }
 
 // refuse drops a run that the store will never take.
-func (w *writer) refuse(record stored.Record, err error) {
+func (w *writer) refuse(record jobrun.Record, err error) {
 	w.metrics.refused.Inc()
-	if !w.refused[key(record)] {
+	if !w.refused[record.Key()] {
 		w.log.Error("run refused by the store", append(name(record), "error", err)...)
 	}
 	if record.Run.Concluded {
-		delete(w.refused, key(record)) // nothing follows
+		delete(w.refused, record.Key()) // nothing follows
 	} else {
-		w.refused[key(record)] = true
+		w.refused[record.Key()] = true
 	}
 }
 
@@ -264,6 +260,6 @@ func (w *writer) succeeded() {
 }
 
 // name returns what the log says of a run.
-func name(r stored.Record) []any {
+func name(r jobrun.Record) []any {
 	return []any{"project", r.Project, "job", r.Job, "run", r.Run.ID, "name", r.Run.RunName}
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/stored"
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-var errAway = fmt.Errorf("%w: no route to host", stored.ErrUnavailable)
+var errAway = fmt.Errorf("%w: no route to host", jobrun.ErrUnavailable)
 
 // stateOf returns a state of run i that goes on, with so many completions.
-func stateOf(i int, version int64, completions int) stored.Record {
-	return stored.Record{
+func stateOf(i int, version int64, completions int) jobrun.Record {
+	return jobrun.Record{
 		Team: "t", Project: "p", Job: "j", Source: "s", Version: version,
-		Run: model.JobRun{ID: fmt.Sprint("run-", i), Completions: completions, Status: model.Running},
+		Run: model.JobRun{ID: fmt.Sprint("run-", i), Completions: completions, Status: model.JobRunStatusRunning},
 	}
 }
 
 // concluded is a state that has concluded.
-func concluded(r stored.Record) stored.Record { return gone(r, time.Now()) }
+func concluded(r jobrun.Record) jobrun.Record { return gone(r, time.Now()) }
 
 // TestWriter runs in a bubble, whose time passes only when all wait.
 func TestWriter(t *testing.T) {
@@ -93,7 +93,7 @@ func TestWriter(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, nil, map[string]int{}, map[string]int{"store away, trying again": 1, `before the end" runs=1 error="the store cannot be reached`: 1}},
 		"a run that is refused": {func(w *writer, f *fakeStore) {
-			f.refuse = func(r stored.Record) error {
+			f.refuse = func(r jobrun.Record) error {
 				if r.Run.ID == "run-1" {
 					return refusal
 				}

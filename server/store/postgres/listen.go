@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/stored"
 )
 
 // A connection that listens is looked after that often, and has that long to answer.
@@ -52,7 +52,7 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 			if err := json.Unmarshal([]byte(notification.Payload), &key); err != nil {
 				return err
 			}
-			w.Concluded(stored.RunKey{Team: key[0], Project: key[1], Job: key[2], Run: key[3]})
+			w.Concluded(jobrun.Key{Team: key[0], Project: key[1], Job: key[2], Run: key[3]})
 		case !pgconn.Timeout(err) || ctx.Err() != nil:
 			return err
 		default:

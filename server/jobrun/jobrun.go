@@ -1,0 +1,75 @@
+// Package jobrun is the domain: a run of a job, its key, what a recorder writes of it, how it concludes, and the errors
+// that all layers share. The run itself is the contract's, gen/model.JobRun.
+package jobrun
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// The errors of a store that its callers have to tell from others.
+var (
+	// ErrNotFound means that what was asked for does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable means that the store cannot be reached, or does not answer in time, and may in a moment.
+	ErrUnavailable = errors.New("the store cannot be reached")
+)
+
+// DefaultTeam is the team where nobody named one.
+const DefaultTeam = "default"
+
+// Key identifies a run, as the paths of the contract do. All four parts have the form of the contract's ID.
+type Key struct {
+	Team, Project, Job, Run string
+}
+
+// Record is a run and its team, project and job: what a recorder writes.
+type Record struct {
+	Team, Project, Job string
+	Run                model.JobRun
+	// Leased says that the recorder vouches for the run until it has concluded, by storing it again every few seconds.
+	// When it stops doing so, it has died, and the run has failed.
+	Leased bool
+	// Source names where the run was observed, such as a cluster, and Version orders what was observed there: a later
+	// observation has a higher one. A store lets no observation replace a later one, nor an observation of a running run
+	// replace a conclusion. Source is "" for a recorder that knows the run for certain, which is always stored.
+	Source  string
+	Version int64
+}
+
+// Key returns the key of the record's run.
+func (r Record) Key() Key {
+	return Key{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
+}
+
+// Conclude makes the record's run one that concluded at that time, in UTC and whole seconds, or when it started if that is
+// later. It sets the fields that follow from it: a run that has concluded is not active, and has either succeeded or failed.
+func (r *Record) Conclude(at time.Time, succeeded bool) {
+	run := &r.Run
+	at = at.UTC().Truncate(time.Second)
+	if at.Before(run.StartedAt) {
+		at = run.StartedAt
+	}
+	run.Active, run.Concluded, run.ConcludedAt = model.FlagNo, true, &at
+	if succeeded {
+		run.Status, run.Succeeded, run.Failed = model.JobRunStatusSuccess, model.FlagYes, model.FlagNo
+	} else {
+		run.Status, run.Succeeded, run.Failed = model.JobRunStatusFailed, model.FlagNo, model.FlagYes
+	}
+}
+
+// Line is a line of JSON that jobrund import reads. A missing team is DefaultTeam.
+type Line struct {
+	TeamID    string       `json:"teamId"`
+	ProjectID string       `json:"projectId"`
+	JobID     string       `json:"jobId"`
+	Run       model.JobRun `json:"run"`
+}
+
+// MarshalLine returns the line, without its end, from which the record is read again.
+func (r Record) MarshalLine() ([]byte, error) {
+	return json.Marshal(Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
+}
