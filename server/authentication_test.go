@@ -138,7 +138,7 @@ func TestExpiry(t *testing.T) {
 // The permission is the document's alone: one that is changed there is required from then on.
 func TestPermissionOfDocument(t *testing.T) {
 	const permission = "Project > Jobs > General > Watch"
-	doc, err := server.Document()
+	doc, err := freshDocument()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jobruns/jobruns/e2e/baseline"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/auth"
 )
 
 // discard is a response writer that costs as little as possible.
@@ -47,7 +48,7 @@ func BenchmarkGetJobRun(b *testing.B) {
 	}
 	make := func(memory int) http.Handler {
 		handler, err := server.New(a.store, slog.New(slog.NewJSONHandler(io.Discard, nil)), server.Options{
-			RateLimit: server.RateLimit{Requests: 1 << 30, Window: time.Hour}, Metrics: prometheus.NewRegistry(), Memory: memory})
+			RateLimit: auth.RateLimit{Requests: 1 << 30, Window: time.Hour}, Metrics: prometheus.NewRegistry(), Memory: memory})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -12,10 +12,11 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/gen/spec"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -55,7 +56,19 @@ func allowed() jobrun.Token {
 	return jobrun.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
 }
 
-var readDocument = sync.OnceValues(server.Document)
+// kin-openapi checks what it can decode, and has nothing for pages.
+func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder) }
+
+// freshDocument returns the contract, for the test to change.
+func freshDocument() (*openapi3.T, error) {
+	doc, err := spec.GetSpec()
+	if err == nil {
+		doc.Servers = nil // kin-openapi would check each request's Host header against them
+	}
+	return doc, err
+}
+
+var readDocument = sync.OnceValues(freshDocument)
 
 // document returns the contract, which tests that share it must not change.
 func document(t testing.TB) *openapi3.T {

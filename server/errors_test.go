@@ -3,21 +3,24 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/labstack/echo/v4"
+
+	"github.com/jobruns/jobruns/server/auth"
+	"github.com/jobruns/jobruns/server/contract"
 )
 
 // recording returns a server with what is common to all requests, and its log. A route that is added to it can do what
 // no operation of the contract does.
 func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 	t.Helper()
-	doc, err := Document()
+	doc, err := contract.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +35,9 @@ func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 // Once an answer has begun, its status is sent and nothing can be taken back.
 func TestErrorAfterAnswerHasBegun(t *testing.T) {
 	tests := map[string]func() error{
-		"an error": func() error { return errors.New("late") },
-		"a panic":  func() error { panic("late") },
-		"a known error": func() error {
-			return &problem{error: ErrUnauthorized, message: "late"}
-		},
+		"an error":      func() error { return errors.New("late") },
+		"a panic":       func() error { panic("late") },
+		"a known error": func() error { return fmt.Errorf("late: %w", auth.ErrUnauthorized) },
 	}
 	for name, late := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -79,27 +80,5 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 	}
 	if want := `"error":"gone"`; !strings.Contains(log.String(), want) {
 		t.Errorf("the log does not have %s: %s", want, log)
-	}
-}
-
-// The contract has no body yet; when one comes, what is wrong with it is a 400 all the same.
-func TestBrokenBody(t *testing.T) {
-	if err := broken(&openapi3filter.RequestError{}); !errors.Is(err, ErrBadRequest) {
-		t.Errorf("the error is %v, want %v", err, ErrBadRequest)
-	}
-}
-
-func TestBrokenType(t *testing.T) {
-	doc, err := Document()
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = broken(&openapi3filter.RequestError{
-		Parameter: doc.Components.Parameters["runId"].Value,
-		Err:       &openapi3filter.ParseError{Kind: openapi3filter.KindInvalidFormat, Reason: "an invalid integer"},
-	})
-	var told *problem
-	if !errors.As(err, &told) || told.details.Parameter != "runId" || told.details.Rule != "type" {
-		t.Errorf("the error is %#v, want one that names runId and the rule type", err)
 	}
 }

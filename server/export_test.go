@@ -1,17 +1,19 @@
 package server
 
 import (
+	"log/slog"
+	"net/http"
+
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/contract"
 )
 
 // NewFrom is New for a document that a test has changed.
-var NewFrom = newEcho
-
-// EncodeFrom returns what encodes answers with runs for a document, and whether all that the document says of them is
-// prepared.
-func EncodeFrom(doc *openapi3.T) (encode func(*model.JobRun) ([]byte, error), prepared bool) {
-	e := newDetailsEncoder(doc)
-	return e.encode, e.accepts != nil
+func NewFrom(doc *openapi3.T, store Store, log *slog.Logger, options Options) (http.Handler, error) {
+	document, err := contract.Prepare(doc)
+	if err != nil {
+		return nil, err
+	}
+	return newEcho(document, store, log, options)
 }

@@ -2,67 +2,98 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
+	"github.com/jobruns/jobruns/server/docs"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// handler implements the contract's operations. A request reaches it only when its operation's checks have let it
-// through.
+// handler has a method for each operation of the contract. A request reaches it only after it has passed the operation's
+// middleware.
 type handler struct {
-	runs    Runs
-	final   *finalAnswers
-	encoder *detailsEncoder
+	runs *runReader
 }
 
-// GetJobRun implements getJobRun.
+var _ gen.StrictServerInterface = (*handler)(nil)
+
+// GetJobRun returns a run of the token's own team, at once or when it has concluded.
+// Returns jobrun.ErrNotFound if there is none.
 func (h *handler) GetJobRun(ctx context.Context, r gen.GetJobRunRequestObject) (gen.GetJobRunResponseObject, error) {
-	return h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
+	return h.jobRun(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
 }
 
-// GetTeamJobRun implements getTeamJobRun.
+// GetTeamJobRun returns a run of the named team, at once or when it has concluded.
+// Returns jobrun.ErrNotFound if there is none.
 func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestObject) (gen.GetTeamJobRunResponseObject, error) {
-	return h.details(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
+	return h.jobRun(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
 }
 
-// details returns an answer that is held as an error, for requests.hold. Those that are kept do not come this far.
-func (h *handler) details(ctx context.Context, project, job, run string, prefer *string) (details, error) {
-	c := callOf(ctx)
-	key := jobrun.Key{Team: c.team, Project: project, Job: job, Run: run}
-	found, final, err := h.runs.Run(ctx, key)
-	if err != nil {
-		return details{}, err
-	}
-	wait, waits := preferredWait(prefer)
-	if !found.Concluded && wait > 0 {
-		return details{}, &held{key, wait}
-	}
-	body, err := h.encoder.encode(found)
-	if err != nil {
-		return details{}, err
-	}
-	if final {
-		h.final.put(c, key, body)
-	}
-	return details{c, body, wait, waits}, nil
+func (h *handler) jobRun(ctx context.Context, project, job, run string, prefer *string) (jobRunResponse, error) {
+	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job, Run: run}
+	wait, applied := preferredWait(prefer)
+	body, err := h.runs.read(ctx, key, wait)
+	return jobRunResponse{body: body, wait: wait, applied: applied}, err
 }
 
-// Login implements login: whoever comes this far has a valid token.
+// jobRunResponse is a run that has been encoded and checked already: it may come from the cache.
+type jobRunResponse struct {
+	checked
+	body    []byte
+	wait    time.Duration // that the caller preferred
+	applied bool          // whether the caller preferred to wait
+}
+
+// VisitGetJobRunResponse writes the response. Returns an error if the caller has left.
+func (r jobRunResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	if r.applied {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(r.wait/time.Second))) // RFC 7240, section 3
+	}
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(r.body)
+	return err
+}
+
+// VisitGetTeamJobRunResponse writes the response. Returns an error if the caller has left.
+func (r jobRunResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error {
+	return r.VisitGetJobRunResponse(w)
+}
+
+// Login returns an empty result: a request that comes this far has a valid token.
 func (h *handler) Login(context.Context, gen.LoginRequestObject) (gen.LoginResponseObject, error) {
 	return gen.Login200JSONResponse{LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}}}, nil
 }
 
-// GetSwaggerJSON implements getSwaggerJson.
+// GetSwaggerJSON returns the contract. Returns an error if the one that is built in cannot be read.
 func (h *handler) GetSwaggerJSON(ctx context.Context, _ gen.GetSwaggerJSONRequestObject) (gen.GetSwaggerJSONResponseObject, error) {
-	document, err := writtenDocument()
-	if err != nil {
-		return nil, err
-	}
-	return document.of(origin(callOf(ctx).Request())), nil
+	document, err := docs.Document(exchangeOf(ctx).request)
+	return documentResponse{document: document}, err
 }
 
-// GetSwaggerHTML implements getSwaggerHtml.
+// documentResponse keeps the order of openapi.yaml; the generated one would sort it.
+type documentResponse struct {
+	checked
+	document []byte
+}
+
+// VisitGetSwaggerJSONResponse writes the response. Returns an error if the caller has left.
+func (r documentResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+	return docs.WriteDocument(w, r.document)
+}
+
+// GetSwaggerHTML returns the documentation page. It never fails.
 func (h *handler) GetSwaggerHTML(context.Context, gen.GetSwaggerHTMLRequestObject) (gen.GetSwaggerHTMLResponseObject, error) {
-	return pageAnswer{}, nil
+	return pageResponse{}, nil
+}
+
+// pageResponse has the headers that a browser needs; the generated one would not.
+type pageResponse struct{ checked }
+
+// VisitGetSwaggerHTMLResponse writes the response. Returns an error if the caller has left.
+func (pageResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+	return docs.WritePage(w)
 }

@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 func TestParseRateLimit(t *testing.T) {
-	for s, want := range map[string]server.RateLimit{
+	for s, want := range map[string]auth.RateLimit{
 		"0":                {},
 		"1/1s":             {Requests: 1, Window: time.Second},
 		"50/10s":           {Requests: 50, Window: 10 * time.Second},
@@ -28,7 +29,7 @@ func TestParseRateLimit(t *testing.T) {
 		"2147483647/1.5s":  {Requests: 1<<31 - 1, Window: 1500 * time.Millisecond},
 		"1/2562047h47m16s": {Requests: 1, Window: 2562047*time.Hour + 47*time.Minute + 16*time.Second},
 	} {
-		got, err := server.ParseRateLimit(s)
+		got, err := auth.ParseRateLimit(s)
 		if err != nil || got != want || got.String() != s {
 			t.Errorf("%q: %+v %v, want %+v; written %q", s, got, err, want, got)
 		}
@@ -37,7 +38,7 @@ func TestParseRateLimit(t *testing.T) {
 		"", "/", "1000", "1000/", "/1h", "1000/h", "1000/3600", "0/1h", "-1/1h", "+1/1h", "1.5/1h", "1e3/1h", "1000/0s", "1000/-1h",
 		"1000/999ms", "1000/1h/1h", " 1000/1h", "1000/ 1h", "1000 / 1h", "00", "0/0s", "2147483648/1h", "1/2562048h", "nonsense",
 	} {
-		limit := server.RateLimit{Requests: 7, Window: time.Hour}
+		limit := auth.RateLimit{Requests: 7, Window: time.Hour}
 		err := limit.Set(s)
 		if want := "rate limit " + strconv.Quote(s) + ": must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit"; err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", s, err, want)
@@ -50,7 +51,7 @@ func TestParseRateLimit(t *testing.T) {
 
 func TestNewRefusesRateLimit(t *testing.T) {
 	a := newAPI(t)
-	for _, limit := range []server.RateLimit{{Requests: 1}, {Window: time.Hour}, {Requests: -1, Window: time.Hour}, {Requests: 1, Window: 1}} {
+	for _, limit := range []auth.RateLimit{{Requests: 1}, {Window: time.Hour}, {Requests: -1, Window: time.Hour}, {Requests: 1, Window: 1}} {
 		if _, err := server.New(a.store, a.logger, server.Options{RateLimit: limit}); err == nil {
 			t.Errorf("%+v is accepted", limit)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -35,7 +36,7 @@ func inMemory(t *testing.T, test func(a *api, secret string)) {
 // remember gives the api a memory.
 func (a *api) remember() {
 	a.Helper()
-	options := server.Options{Memory: 1 << 20, RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
+	options := server.Options{Memory: 1 << 20, RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}
 	var err error
 	if a.handler, err = server.New(a.store, a.logger, options); err != nil {
 		a.Fatal(err)
@@ -84,7 +85,7 @@ func TestKeptAnswerIsTheSame(t *testing.T) {
 		fresh := newAPI(a)
 		fresh.store = a.store
 		var err error
-		if fresh.handler, err = server.New(a.store, fresh.logger, server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}); err != nil {
+		if fresh.handler, err = server.New(a.store, fresh.logger, server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}); err != nil {
 			a.Fatal(err)
 		}
 		for name, change := range map[string]func(*http.Request){

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// noOperation stands for the operation of a request that none has taken: what the caller asked for could be anything.
+// noOperation is the label of requests that no operation has taken: what the caller asked for could be anything.
 const noOperation = "none"
 
 // metrics are what the server counts and measures. No label has a value that a caller can invent.
@@ -29,16 +28,16 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jobruns_http_requests_total",
-			Help: "Requests by operation of the contract, or none, and by status: 499 where the caller left before the answer.",
+			Help: "Requests by operation of the contract, or none, and by status: 499 if the caller left before the response.",
 		}, []string{"operation", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "jobruns_http_request_duration_seconds",
-			Help:    "Time from a request's headers to its answer, without the time that the answer was held for a run to conclude.",
+			Help:    "Time from a request's headers to its response, without the time that it waited for a run to conclude.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"operation"}),
 		waiters: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "jobruns_waiters",
-			Help: "Requests whose answer is held for a run to conclude.",
+			Help: "Requests that wait for a run to conclude.",
 		}),
 		query: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "jobruns_store_query_duration_seconds",
@@ -50,10 +49,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Look-ups in the store that failed, and waits for a run that did; one that finds nothing does not.",
 		}, []string{"query"}),
 	}
-	for _, query := range []string{"run", "token", "revision", "await"} {
+	for _, query := range queries {
 		m.queryErrors.WithLabelValues(query) // 0 from the start, or the first failure would be no increase
 	}
-	m.query.WithLabelValues("revision") // which is asked for in the background: nobody can tell when
+	m.query.WithLabelValues(queryRevision) // which is asked for in the background: nobody can tell when
 	if registry != nil {
 		registry.MustRegister(m.requests, m.duration, m.waiters, m.query, m.queryErrors)
 	}
@@ -72,48 +71,35 @@ func (m *metrics) failed(ctx context.Context, query string, err error) bool {
 // observer measures and logs the requests for one operation, or those that none has taken.
 type observer struct {
 	requests *prometheus.CounterVec // by status
-	latest   *atomic.Pointer[statusCounter]
 	duration prometheus.Observer
-	log      slog.Handler
-	logs     map[string]slog.Handler // by method: the caller may have invented another
+	log      *slog.Logger
+	logs     map[string]*slog.Logger // by method: the caller may have invented another
 }
 
-// observer returns one for an operation and its methods, whose names come first in what the log has of a request.
+// observer returns one for an operation and its methods, whose names come first in what the log says of a request.
 func (m *metrics) observer(log *slog.Logger, operation string, methods ...string) observer {
 	o := observer{
 		requests: m.requests.MustCurryWith(prometheus.Labels{"operation": operation}),
-		latest:   &atomic.Pointer[statusCounter]{},
 		duration: m.duration.WithLabelValues(operation),
-		log:      log.Handler(),
-		logs:     map[string]slog.Handler{},
+		log:      log,
+		logs:     map[string]*slog.Logger{},
 	}
 	for _, method := range methods {
-		o.logs[method] = log.With("method", method, "operation", operation).Handler()
+		o.logs[method] = log.With("method", method, "operation", operation)
 	}
 	return o
 }
 
 // logFor returns the log of requests with the method.
-func (o *observer) logFor(method string) slog.Handler {
+func (o *observer) logFor(method string) *slog.Logger {
 	if log := o.logs[method]; log != nil {
 		return log
 	}
 	return o.log
 }
 
-// statusCounter counts the requests with a status.
-type statusCounter struct {
-	status int
-	prometheus.Counter
-}
-
-// measure counts and measures a request. Most have the same status as the one before.
+// measure counts and measures a request.
 func (o *observer) measure(status int, took time.Duration) {
-	counter := o.latest.Load()
-	if counter == nil || counter.status != status {
-		counter = &statusCounter{status, o.requests.WithLabelValues(strconv.Itoa(status))}
-		o.latest.Store(counter)
-	}
-	counter.Inc()
+	o.requests.WithLabelValues(strconv.Itoa(status)).Inc()
 	o.duration.Observe(took.Seconds())
 }

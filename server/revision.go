@@ -6,18 +6,26 @@ import (
 	"time"
 )
 
-// revisionAge is for how long what the store says of its revision counts, and so for how long what is kept in memory may
+// Revisions is where the server finds out whether what does not change by itself has been changed.
+type Revisions interface {
+	// Revision returns a number that becomes another one whenever a final run or a token is changed or removed: what was
+	// read after it was asked for is unchanged for as long as the number stays the same.
+	// Returns jobrun.ErrUnavailable if the store cannot be reached.
+	Revision(ctx context.Context) (int64, error)
+}
+
+// revisionAge is for how long what the store says of its revision counts, and so for how long a cached run or token may
 // still be used after somebody has changed or removed it.
 const revisionAge = time.Second
 
 // revision follows the store's revision while there are requests. No request waits for it.
 type revision struct {
-	store   Revisions // nil if nobody wants to know
+	store   Revisions // nil if nothing is cached
 	latest  atomic.Pointer[seenRevision]
 	looking atomic.Bool
 }
 
-// seenRevision is what the store said, when it was asked.
+// seenRevision is what the store said, and when it was asked.
 type seenRevision struct {
 	number int64
 	at     time.Time
@@ -29,29 +37,26 @@ func newRevision(store Revisions) *revision {
 	return r
 }
 
-// current returns the revision that the store had less than revisionAge ago, or nil if nobody knows. In time for the next
-// request, it has a look in the background.
-func (r *revision) current(ctx context.Context, now time.Time) *seenRevision {
+// Current returns the revision that the store had less than revisionAge ago, and false if it is not known. In time for the
+// next request, it asks the store in the background.
+func (r *revision) Current(ctx context.Context) (number int64, known bool) {
 	if r.store == nil {
-		return nil
+		return 0, false
 	}
 	seen := r.latest.Load()
-	age := now.Sub(seen.at)
+	age := time.Since(seen.at)
 	if age >= revisionAge/2 && r.looking.CompareAndSwap(false, true) {
 		go func() {
 			defer r.looking.Store(false)
 			r.look(context.WithoutCancel(ctx))
 		}()
 	}
-	if age >= revisionAge {
-		return nil
-	}
-	return seen
+	return seen.number, age < revisionAge
 }
 
 func (r *revision) look(ctx context.Context) {
 	begin := time.Now()
-	if number, err := r.store.Revision(ctx); err == nil { // else whoever reads something else finds out why
+	if number, err := r.store.Revision(ctx); err == nil { // otherwise whoever reads something else finds out why
 		r.latest.Store(&seenRevision{number, begin})
 	}
 }

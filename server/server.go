@@ -47,183 +47,123 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
-	"github.com/jobruns/jobruns/gen/spec"
+	"github.com/jobruns/jobruns/server/auth"
+	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/server/docs"
 )
 
 // Store is what the server needs of a store.
 type Store interface {
 	Runs
-	Tokens
 	Revisions
+	auth.Tokens
 }
 
-// Document returns the contract that is built into the program, for the caller to change.
-func Document() (*openapi3.T, error) {
-	doc, err := spec.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("the contract: %w", err)
-	}
-	// kin-openapi would check each request's Host header against them.
-	doc.Servers = nil
-	return doc, nil
-}
-
-// Options are what a server can be told. The zero value is good for a test.
+// Options configure a server. The zero value is good for a test.
 type Options struct {
-	// RateLimit is how many requests each token may make of the handler. The zero value is no limit; how often an address
-	// may be wrong about a token is limited all the same.
-	RateLimit RateLimit
-	// Memory is how many bytes of answers with runs that have concluded are kept, and of the tokens that were seen lately
-	// a limited number. Each holds for a second after it was changed or removed. The zero value keeps nothing.
+	// RateLimit is how many requests each token may make. The zero value is no limit; how often an address may send a
+	// wrong token is limited all the same.
+	RateLimit auth.RateLimit
+	// Memory is how many bytes of final runs are cached, and with them a limited number of tokens. A cached run or token
+	// is used for up to a second after it has been changed or removed. The zero value caches nothing.
 	Memory int
-	// Metrics is where the server registers what it counts and measures; nil for nowhere.
+	// Metrics is where the server registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
-	// Traces makes a span of each request and of what the store is asked for it; nil for none.
+	// Traces makes a span of each request and of each of its queries; nil for none.
 	Traces trace.TracerProvider
 }
 
 // New returns a handler that answers the contract from the store. It logs each request, never a token.
 //
-// It returns an error when the contract and the routes generated from it do not belong together: an operation without
-// a route, a route without an operation, or an operation whose requests nothing would check. And when the options have
-// a rate limit that ParseRateLimit would not return.
+// It returns an error if the contract and the routes generated from it do not belong together: an operation without a
+// route, a route without an operation, or an operation whose requests nothing would check. And if contract.Prepare refuses
+// the document, or auth.RateLimit.Check the rate limit.
 func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
-	doc, err := Document()
+	document, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
-	return newEcho(doc, store, log, options)
+	e, err := newEcho(document, store, log, options)
+	if err != nil || options.Traces == nil {
+		return e, err
+	}
+	return traceRequests(e, options.Traces), nil
 }
 
-func newEcho(doc *openapi3.T, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
-	if !options.RateLimit.valid() {
-		return nil, fmt.Errorf("the rate limit is %s: less than 1 request, or a window of less than a second", options.RateLimit)
+func newEcho(document *contract.Document, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
+	if err := options.RateLimit.Check(); err != nil {
+		return nil, err
 	}
-	e := echo.New()
-	// The address of the connection: a caller could write anything into X-Forwarded-For.
-	e.IPExtractor = echo.ExtractIPDirect()
+	checkRun, err := contract.SchemaOf[model.JobRunResult](document, "JobRunResult")
+	if err != nil {
+		return nil, err
+	}
 	metrics := newMetrics(options.Metrics)
-	observed := &observedStore{Store: store, metrics: metrics}
+	observed := &observedStore{store: store, metrics: metrics}
 	if options.Traces != nil {
-		e.Use(traceRequests(options.Traces))
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
 	}
-	encoder := newDetailsEncoder(doc)
-	all := &requests{store: store, encoder: encoder, log: log, metrics: metrics, others: metrics.observer(log, noOperation), traced: options.Traces != nil}
-	e.Use(all.middleware)
-
 	revision := newRevision(nil)
 	if options.Memory > 0 {
 		revision = newRevision(observed)
 	}
-	final := newFinalAnswers(options.Memory)
-	authentication := newAuthentication(observed, options.RateLimit)
+	authenticator := auth.New(observed, revision, options.RateLimit)
+
+	e := echo.New()
+	// The address of the connection: a caller could write anything into X-Forwarded-For.
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = writeError(log)
+	e.Use(
+		startExchange,
+		observe(metrics.observer(log, noOperation)),
+		closeAfterBody,
+		recoverPanics(log),
+	)
+	r := newRoutes(document)
 	checks := map[string][]echo.MiddlewareFunc{}
-	unserved := map[string]string{} // the operations that have no route, by method and path
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			permission, err := requiredPermission(op)
-			if err != nil {
-				return nil, err
-			}
-			secured, err := needsToken(doc, op)
-			if err != nil {
-				return nil, err
-			}
-			check := &operation{
-				route:          &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
-				secured:        secured,
-				permission:     permission,
-				parameters:     prepareParameters(item, op),
-				revision:       revision,
-				final:          final,
-				observer:       metrics.observer(log, op.OperationID, method, http.MethodHead),
-				authentication: authentication,
-			}
-			checks[op.OperationID] = []echo.MiddlewareFunc{check.middleware}
-			unserved[method+" "+path] = op.OperationID
+	for _, op := range document.Operations() {
+		o := &operation{
+			Operation:     op,
+			observer:      metrics.observer(log, op.ID, op.Method, http.MethodHead),
+			authenticator: authenticator,
 		}
+		checks[op.ID] = o.middleware()
 	}
-
-	var routes []registration
-	e.OnAddRouteHandler = func(_ string, route echo.Route, h echo.HandlerFunc, m []echo.MiddlewareFunc) {
-		routes = append(routes, registration{route.Method, route.Path, h, m})
-	}
-	strict := gen.NewStrictHandler(&handler{observed, final, encoder}, []gen.StrictMiddlewareFunc{holdBack})
-	gen.RegisterHandlersWithOptions(e, strict, gen.RegisterHandlersOptions{OperationMiddlewares: checks})
+	handler := &handler{newRunReader(observed, revision, options.Memory, checkRun, metrics)}
+	e.OnAddRouteHandler = r.add
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handler, []gen.StrictMiddlewareFunc{bufferUnchecked}),
+		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
 	e.OnAddRouteHandler = nil
-
-	var problems []error
-	allowed := methods{}
-	for _, route := range routes {
-		id, documented := unserved[route.documented()]
-		delete(unserved, route.documented())
-		switch {
-		case !documented:
-			problems = append(problems, fmt.Errorf("the route %s is not in the document", route.documented()))
-		case len(route.middleware) == 0:
-			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q, %s: the generated code knows it by another name",
-				id, route.documented()))
-		}
-		allowed[route.path] = append(allowed[route.path], route.method)
-		if route.method == http.MethodGet {
-			// RFC 9110, section 9.3.2: HEAD is answered as GET is, without the body.
-			e.HEAD(route.path, route.handler, route.middleware...)
-			allowed[route.path] = append(allowed[route.path], http.MethodHead)
-		}
-	}
-	for path := range allowed {
-		// Without this, a path's last parameter would take in all that follows it, slashes and all.
-		e.RouteNotFound(path+"/*", allowed.other)
-	}
-	for _, route := range slices.Sorted(maps.Keys(unserved)) {
-		problems = append(problems, fmt.Errorf("operation %q of the document, %s, has no route", unserved[route], route))
-	}
-	problems = append(problems, serveAssets(e))
-	return e, errors.Join(problems...)
+	return e, errors.Join(r.complete(e), serveAssets(e))
 }
 
-// methods are those of each path, as Echo writes paths.
-type methods map[string][]string
+// recoverPanics makes an error of a panic, and logs where it came from.
+func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
+	return middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableErrorHandler: true, // the error goes on to observe
+		DisableStackAll:     true,
+		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+			log.Error("panic", "id", exchangeOf(c.Request().Context()).id, "error", err, "stack", string(stack))
+			// Whatever it was, it is no response of the contract's: only its text goes on.
+			return fmt.Errorf("panic: %v", err)
+		},
+	})
+}
 
-// other answers what no route takes. It may be a path below another, with a method that it does not know.
-func (m methods) other(c echo.Context) error {
-	segments := strings.Split(echo.GetPath(c.Request()), "/")
-	same := func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") && got != "" }
-	for path, known := range m {
-		if !slices.EqualFunc(strings.Split(path, "/"), segments, same) {
-			continue
-		}
-		c.Response().Header().Set(echo.HeaderAllow, strings.Join(append([]string{http.MethodOptions}, known...), ", "))
-		if c.Request().Method == http.MethodOptions {
-			return c.NoContent(http.StatusNoContent)
-		}
-		return echo.ErrMethodNotAllowed
+// serveAssets adds a route for each asset of the documentation page. Returns an error if one is not built in.
+func serveAssets(e *echo.Echo) error {
+	assets, err := docs.Assets()
+	for _, path := range slices.Sorted(maps.Keys(assets)) {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(assets[path]))
 	}
-	return echo.ErrNotFound
-}
-
-// registration is a route as the generated code registers it.
-type registration struct {
-	method, path string
-	handler      echo.HandlerFunc
-	middleware   []echo.MiddlewareFunc
-}
-
-var echoParameter = regexp.MustCompile(`:([^/]+)`)
-
-// documented returns the method and the path as the document writes them.
-func (r registration) documented() string {
-	return r.method + " " + echoParameter.ReplaceAllString(r.path, "{$1}")
+	return err
 }

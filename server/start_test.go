@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/spec"
 )
 
 const runPathItem = "/v1/projects/{projectId}/jobs/{jobId}/runs/{runId}"
@@ -15,7 +16,7 @@ const runPathItem = "/v1/projects/{projectId}/jobs/{jobId}/runs/{runId}"
 // changed returns the contract after the change, which is this test's alone.
 func changed(t *testing.T, change func(*openapi3.T)) *openapi3.T {
 	t.Helper()
-	doc, err := Document()
+	doc, err := spec.GetSpec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +30,10 @@ func TestRefusesToStart(t *testing.T) {
 	other := func(id string) *openapi3.Operation {
 		return &openapi3.Operation{OperationID: id, Responses: openapi3.NewResponses()}
 	}
+	writing := func(op *openapi3.Operation) *openapi3.Operation {
+		op.Extensions = map[string]any{"x-required-permission": "A > B"}
+		return op
+	}
 	tests := []struct {
 		name   string
 		change func(*openapi3.T)
@@ -41,7 +46,7 @@ func TestRefusesToStart(t *testing.T) {
 		},
 		{
 			name:   "an operation with a new method",
-			change: func(doc *openapi3.T) { doc.Paths.Value("/v1/login").Post = other("logInAgain") },
+			change: func(doc *openapi3.T) { doc.Paths.Value("/v1/login").Post = writing(other("logInAgain")) },
 			want:   []string{`"logInAgain"`, "POST /v1/login", "has no route"},
 		},
 		{
@@ -58,7 +63,7 @@ func TestRefusesToStart(t *testing.T) {
 			name: "a method changed",
 			change: func(doc *openapi3.T) {
 				login := doc.Paths.Value("/v1/login")
-				login.Get, login.Put = nil, login.Get
+				login.Get, login.Put = nil, writing(login.Get)
 			},
 			want: []string{"GET /v1/login", "is not in the document", `"login"`, "PUT /v1/login", "has no route"},
 		},
@@ -83,35 +88,35 @@ func TestRefusesToStart(t *testing.T) {
 		},
 		{
 			name:   "a permission that is a list",
-			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = []any{"a"} },
-			want:   []string{"getJobRun", permissionExtension},
+			change: func(doc *openapi3.T) { getJobRun(doc).Extensions["x-required-permission"] = []any{"a"} },
+			want:   []string{"getJobRun", "x-required-permission"},
 		},
 		{
 			name:   "a permission that is true",
-			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = true },
-			want:   []string{"getJobRun", permissionExtension},
+			change: func(doc *openapi3.T) { getJobRun(doc).Extensions["x-required-permission"] = true },
+			want:   []string{"getJobRun", "x-required-permission"},
 		},
 		{
 			name:   "a permission that is null",
-			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = nil },
-			want:   []string{"getJobRun", permissionExtension},
+			change: func(doc *openapi3.T) { getJobRun(doc).Extensions["x-required-permission"] = nil },
+			want:   []string{"getJobRun", "x-required-permission"},
 		},
 		{
 			name:   "a permission that is empty",
-			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = "" },
-			want:   []string{"getJobRun", permissionExtension},
+			change: func(doc *openapi3.T) { getJobRun(doc).Extensions["x-required-permission"] = "" },
+			want:   []string{"getJobRun", "x-required-permission"},
 		},
 		{
 			name: "a permission that nobody can have",
 			change: func(doc *openapi3.T) {
-				doc.Paths.Value("/v1/swagger-json").Get.Extensions = map[string]any{permissionExtension: "A > B"}
+				doc.Paths.Value("/v1/swagger-json").Get.Extensions = map[string]any{"x-required-permission": "A > B"}
 			},
-			want: []string{"getSwaggerJson", permissionExtension},
+			want: []string{"getSwaggerJson", "x-required-permission"},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := newEcho(changed(t, test.change), nil, slog.New(slog.NewTextHandler(io.Discard, nil)), Options{})
+			_, err := NewFrom(changed(t, test.change), nil, slog.New(slog.NewTextHandler(io.Discard, nil)), Options{})
 			if err == nil {
 				t.Fatal("it starts")
 			}
@@ -119,36 +124,6 @@ func TestRefusesToStart(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("the error does not say %s: %v", want, err)
 				}
-			}
-		})
-	}
-}
-
-func TestPermissions(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*openapi3.T)
-		want   []string
-	}{
-		{"the contract's", func(*openapi3.T) {}, []string{"Project > Jobs > General > Read"}},
-		{
-			name:   "sorted",
-			change: func(doc *openapi3.T) { getJobRun(doc).Extensions[permissionExtension] = "A > B" },
-			want:   []string{"A > B", "Project > Jobs > General > Read"},
-		},
-		{
-			name: "none",
-			change: func(doc *openapi3.T) {
-				for _, item := range doc.Paths.Map() {
-					item.Get.Extensions = nil
-				}
-			},
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, Permissions(changed(t, test.change))); diff != "" {
-				t.Errorf("permissions (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/listen"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -42,7 +42,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 	log.Info("serving admin", "url", "http://"+listener.Addr().String())
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	handler := server.NewAdmin(func(probe context.Context) error {
+	handler := listen.NewAdmin(func(probe context.Context) error {
 		if ctx.Err() != nil {
 			return errors.New("shutting down")
 		}
@@ -55,7 +55,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 	go func() {
 		defer close(done)
 		log := log.With("listener", "admin")
-		if err := server.Serve(serving, listener, handler, log); err != nil {
+		if err := listen.Serve(serving, listener, handler, log); err != nil {
 			log.Error("the listener has failed", "error", err)
 		}
 	}()

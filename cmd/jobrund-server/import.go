@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
 )
@@ -38,14 +38,16 @@ all are imported or none. A run that is in the store already is replaced.`,
 				defer file.Close()
 				from, name = file, args[0]
 			}
-			doc, err := server.Document()
+			document, err := contract.Load()
 			if err != nil {
 				return err
 			}
-			reader, err := jsonlines.NewReader(doc)
+			line, err := document.Object([]string{"projectId", "jobId", "run"},
+				map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
 			if err != nil {
 				return err
 			}
+			reader := jsonlines.NewReader(line.CheckJSON)
 			store, err := openStore(cmd)
 			if err != nil {
 				return err

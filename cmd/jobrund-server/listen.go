@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/listen"
 )
 
 // listenOptions say where and how to listen.
@@ -22,7 +22,7 @@ func (l listenOptions) listen(log *slog.Logger) (net.Listener, string, error) {
 	scheme := "http"
 	if l.certificate != "" {
 		var err error
-		if config, err = server.TLSConfig(l.certificate, l.key, log); err != nil {
+		if config, err = listen.TLSConfig(l.certificate, l.key, log); err != nil {
 			return nil, "", fmt.Errorf("--tls-cert and --tls-key: %w", err)
 		}
 		scheme = "https"

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/listen"
+	"github.com/jobruns/jobruns/server/auth"
 )
 
 // leastCache is the least memory in which answers can be kept.
@@ -23,7 +25,7 @@ func newServe() *cobra.Command {
 	var l listenOptions
 	var delay time.Duration
 	cache := size(64 << 20)
-	options := server.Options{RateLimit: server.RateLimit{Requests: 1000, Window: time.Hour}}
+	options := server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
@@ -89,7 +91,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return server.Serve(later(ctx, delay), listener, handler, log)
+			return listen.Serve(later(ctx, delay), listener, handler, log)
 		},
 	}
 	flags := cmd.Flags()

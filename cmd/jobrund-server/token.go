@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 )
@@ -72,7 +72,7 @@ of it, so it is never shown again.`,
 	flags.StringVar(&t.Name, "name", "", "name by which to list and revoke the token (required)")
 	flags.StringSliceVar(&t.Teams, "team", []string{jobrun.DefaultTeam}, "team that the token belongs to; can be repeated")
 	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
-	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all)")
+	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all that only read)")
 	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
 	jobrund.Require(cmd, "name")
 	return cmd
@@ -80,7 +80,7 @@ of it, so it is never shown again.`,
 
 // checkToken checks what the person typed against the contract, and fills in the permissions that it knows.
 func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
-	doc, err := server.Document()
+	document, err := contract.Load()
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 			return err
 		}
 	}
-	known := server.Permissions(doc)
+	known := document.Permissions()
 	for _, permission := range t.Permissions {
 		if !slices.Contains(known, permission) {
 			return jobrund.Usagef("--permission %q: must be one of: %s", permission, strings.Join(known, ", "))

@@ -71,6 +71,9 @@ type ErrorDetails struct {
 
 	// Permission The permission that the token lacks.
 	Permission string `json:"permission,omitempty"`
+
+	// Pointer JSON pointer (RFC 6901) to the part of the body that broke a rule.
+	Pointer string `json:"pointer,omitempty"`
 }
 
 // ErrorResult What every request is answered with that goes wrong.

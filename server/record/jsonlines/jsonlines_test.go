@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server"
+	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -25,15 +25,16 @@ const valid = `{"teamId":"t","projectId":"p","jobId":"j","run":{"id":"d34582a4-3
 
 func newReader(t testing.TB) *Reader {
 	t.Helper()
-	doc, err := server.Document()
+	document, err := contract.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReader(doc)
+	line, err := document.Object([]string{"projectId", "jobId", "run"},
+		map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return NewReader(line.CheckJSON)
 }
 
 // readAll returns what was read before the first error, if there is one.
@@ -75,7 +76,8 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`"active":0,`, ``, `run.active: breaks the rule "required"`},
 		{`"active":0`, `"Active":0`, `breaks the rule`},
 		{`"active":0`, `"active":0,"extra":1`, `run: breaks the rule "properties": property "extra" is unsupported`},
-		{`"teamId":"t"`, `"teamID":"t"`, `the line: breaks the rule "properties": property "teamID" is unsupported`},
+		{`"active":0`, `"active":0,"active":1`, `the name "active" occurs twice`},
+		{`"teamId":"t"`, `"teamID":"t"`, `: breaks the rule "properties": property "teamID" is unsupported`},
 		{`"teamId":"t"`, `"teamId":""`, `teamId: breaks the rule "minLength"`},
 		{`"projectId":"p",`, ``, `projectId: breaks the rule "required"`},
 		{`"projectId":"p"`, `"projectId":"a/b"`, `projectId: breaks the rule "pattern"`},
@@ -94,9 +96,10 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`SUCCESS`, `success`, `run.status: breaks the rule "enum"`},
 		{`example-job-5fcf`, `a\u0000b`, `run.runName: breaks the rule "pattern"`},
 		{valid, `{`, `not JSON`},
-		{valid, `[]`, `the line: breaks the rule "type"`},
+		{valid, `[]`, `: breaks the rule "type"`},
 		{valid, `{"projectId":"p","jobId":"j","run":null}`, `run: breaks the rule "nullable"`},
-		{valid, valid + "}", `not JSON`},
+		{valid, valid + "}", `something follows the JSON value`},
+		{valid, valid + valid, `something follows the JSON value`},
 		{valid, strings.Repeat("a", maxLine+1), "longer than 65536 bytes"},
 	} {
 		before := chunkLines + 3 // so that it is not the first chunk
@@ -143,17 +146,6 @@ func TestReadCanBeLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		break
-	}
-}
-
-func TestNewReaderNeedsItsSchemas(t *testing.T) {
-	doc, err := server.Document()
-	if err != nil {
-		t.Fatal(err)
-	}
-	delete(doc.Components.Schemas, "JobRun")
-	if _, err := NewReader(doc); err == nil {
-		t.Error("no error without the schema JobRun")
 	}
 }
 

@@ -1,0 +1,137 @@
+// Package auth finds out which token a request carries and what that may do, limits how many requests a token may make,
+// and makes guessing tokens slow. It knows neither Echo nor the contract.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// The sentinels that an [*Error] wraps.
+var (
+	// ErrUnauthorized means that the request carries no valid token.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden means that the token may not do this.
+	ErrForbidden = errors.New("forbidden")
+	// ErrNoTeam means that the request names no team, and the token belongs to several.
+	ErrNoTeam = errors.New("no team")
+	// ErrTooManyRequests means that the token has used up its requests for now, or that too many tokens that are not
+	// valid came from the caller's address.
+	ErrTooManyRequests = errors.New("too many requests")
+)
+
+// Error is what the caller is told: it says nothing that the caller does not know or may not know.
+type Error struct {
+	sentinel   error
+	message    string
+	Permission string        // that the token lacks; "" unless ErrForbidden
+	RetryAfter time.Duration // when it is worth another try; 0 unless ErrTooManyRequests
+}
+
+// Error returns a sentence for the caller.
+func (e *Error) Error() string { return e.message }
+
+// Unwrap returns the sentinel.
+func (e *Error) Unwrap() error { return e.sentinel }
+
+// Tokens is where tokens are looked up.
+type Tokens interface {
+	// Token returns the token with that hash, expired or not.
+	// Returns jobrun.ErrNotFound if there is none, and jobrun.ErrUnavailable if the store cannot be reached.
+	Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token, error)
+}
+
+// Revisions tells whether a token may have changed since it was looked up.
+type Revisions interface {
+	// Current returns a number that changes within a second after any token has changed, and false if it is not known:
+	// then no cached token counts.
+	Current(ctx context.Context) (number int64, known bool)
+}
+
+// Authenticator authenticates requests. It is safe for concurrent use.
+type Authenticator struct {
+	tokens    Tokens
+	revisions Revisions
+	limit     RateLimit
+	entries   entries
+	guesses   *guesses
+}
+
+// New returns an authenticator of requests with tokens, of which each may make as many requests as the limit says.
+func New(tokens Tokens, revisions Revisions, limit RateLimit) *Authenticator {
+	return &Authenticator{tokens: tokens, revisions: revisions, limit: limit, entries: newEntries(), guesses: newGuesses()}
+}
+
+// Authenticate returns the session of the token in the Authorization header. The caller's address is one of IPv4 or IPv6,
+// or any other text for an unknown address.
+//
+// Returns ErrUnauthorized if there is no token, or none that is valid, and ErrTooManyRequests if the address has sent too
+// many such tokens. Returns errors of Tokens but jobrun.ErrNotFound.
+func (a *Authenticator) Authenticate(ctx context.Context, header http.Header, address string) (*Session, error) {
+	secret, err := bearerSecret(header)
+	if err != nil {
+		// It is no guess, and costs no look-up: it does not count, or a probe without a token would shut others out.
+		return nil, err
+	}
+	now := time.Now()
+	revision, known := a.revisions.Current(ctx)
+	g := guess{from: source(address), hash: jobrun.HashToken(secret)}
+	e, token, here := a.entries.lookUp(g, revision, known)
+	if token != nil && expired(token, now) {
+		token = nil // the store may know better
+	}
+	if token == nil || !here {
+		if token, err = a.admit(ctx, g, token, now); err != nil {
+			return nil, err
+		}
+		e = a.entries.accept(g, token, revision, known)
+	}
+	return &Session{Token: token, entry: e, limit: a.limit}, nil
+}
+
+// admit returns the token, which it looks up if it is nil, unless the address has been wrong too often.
+// Returns errors as Authenticate does.
+func (a *Authenticator) admit(ctx context.Context, g guess, token *jobrun.Token, now time.Time) (*jobrun.Token, error) {
+	if err := a.guesses.check(g, now); err != nil {
+		return nil, err
+	}
+	if token == nil {
+		found, err := a.tokens.Token(ctx, g.hash)
+		switch {
+		case errors.Is(err, jobrun.ErrNotFound):
+			err = &Error{sentinel: ErrUnauthorized, message: "the token is not valid"}
+		case err != nil:
+			return nil, err
+		case expired(&found, now):
+			err = &Error{sentinel: ErrUnauthorized, message: "the token has expired"}
+		}
+		if err != nil {
+			a.guesses.wrong(g, now)
+			return nil, err
+		}
+		token = &found
+	}
+	a.guesses.right(g)
+	return token, nil
+}
+
+// bearerSecret returns the secret that a request carries (RFC 6750, section 2.1).
+// Returns ErrUnauthorized if it carries none, or more than one Authorization header.
+func bearerSecret(header http.Header) (string, error) {
+	if lines := header["Authorization"]; len(lines) == 1 {
+		scheme, secret, _ := strings.Cut(lines[0], " ")
+		if secret = strings.TrimSpace(secret); strings.EqualFold(scheme, "Bearer") && secret != "" {
+			return secret, nil
+		}
+	}
+	return "", &Error{sentinel: ErrUnauthorized, message: `no token: send one header "Authorization: Bearer TOKEN"`}
+}
+
+func expired(t *jobrun.Token, now time.Time) bool {
+	return t.ExpiresAt != nil && !now.Before(*t.ExpiresAt)
+}

@@ -1,0 +1,78 @@
+package auth
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// entries has an entry for each token that was accepted lately, up to maxTracked.
+type entries struct {
+	*lru.Cache[jobrun.TokenHash, *entry]
+}
+
+// entry is what is known of a token: how many requests it has made, and a cached copy.
+type entry struct {
+	mu       sync.Mutex
+	window   window
+	token    *jobrun.Token // as it was in the revision; nil if that was not known
+	revision int64         // of the store
+	from     netip.Addr    // where the token was last accepted
+}
+
+func newEntries() entries {
+	cache, err := lru.New[jobrun.TokenHash, *entry](maxTracked)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return entries{cache}
+}
+
+// lookUp returns the entry of the token with that hash, and the token if it is cached in the current revision. It reports
+// whether the token was last accepted from that address. The entry is nil if there is none.
+func (e entries) lookUp(g guess, revision int64, known bool) (found *entry, token *jobrun.Token, here bool) {
+	found, ok := e.Get(g.hash)
+	if !ok {
+		return nil, nil, false
+	}
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	if known && found.revision == revision {
+		token = found.token
+	}
+	return found, token, found.from == g.from
+}
+
+// accept returns the entry of a token that was looked up after the store was asked for its revision.
+func (e entries) accept(g guess, token *jobrun.Token, revision int64, known bool) *entry {
+	accepted := &entry{}
+	if earlier, ok, _ := e.PeekOrAdd(g.hash, accepted); ok {
+		accepted = earlier
+	}
+	accepted.mu.Lock()
+	defer accepted.mu.Unlock()
+	accepted.from, accepted.token = g.from, nil
+	if known {
+		accepted.token, accepted.revision = token, revision
+	}
+	return accepted
+}
+
+// take counts a request, as a window does.
+func (e *entry) take(limit RateLimit, now time.Time) (reset time.Duration, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, reset, ok = e.window.take(limit, now)
+	return reset, ok
+}
+
+// left returns how many requests are left, as a window does.
+func (e *entry) left(limit RateLimit, now time.Time) (left int, reset time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.window.left(limit, now)
+}

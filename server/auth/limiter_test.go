@@ -1,0 +1,188 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// hashOf returns a different hash for each number.
+func hashOf(n int) jobrun.TokenHash {
+	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
+}
+
+// addressOf returns an address of another 64 bits for each number.
+func addressOf(n int) netip.Addr {
+	var address [16]byte
+	binary.BigEndian.PutUint64(address[:], 0x2001<<48|uint64(n))
+	return netip.AddrFrom16(address)
+}
+
+func TestLimiterCountsEachOnce(t *testing.T) {
+	l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 500, Window: time.Hour})
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				if _, _, ok := l.take(hashOf(1), time.Now()); ok {
+					passed.Add(1)
+				}
+				l.take(hashOf(2), time.Now())
+				l.left(hashOf(1), time.Now())
+			}
+		})
+	}
+	all.Wait()
+	if passed.Load() != 500 {
+		t.Errorf("%d of 1600 passed, want 500", passed.Load())
+	}
+	if left, _ := l.left(hashOf(1), time.Now()); left != 0 {
+		t.Errorf("%d are left", left)
+	}
+}
+
+// However many others come, a token that comes close to its limit is not evicted.
+func TestLimiterEvictsTheLeastRecentlyUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 10, Window: time.Hour})
+		often, seldom := hashOf(-1), hashOf(-2)
+		l.take(seldom, time.Now())
+		for n := range 10 * maxTracked / 2 {
+			if n%(maxTracked/2) == 0 {
+				if _, _, ok := l.take(often, time.Now()); !ok {
+					t.Fatal("used up too early")
+				}
+			}
+			l.take(hashOf(n), time.Now())
+		}
+		if _, wait, ok := l.take(often, time.Now()); ok || wait != time.Hour {
+			t.Errorf("passed: %t, wait %s", ok, wait)
+		}
+		if left, wait := l.left(seldom, time.Now()); left != 10 || wait != time.Hour {
+			t.Errorf("%d left for %s", left, wait)
+		}
+		if n := l.windows.Len(); n != maxTracked {
+			t.Errorf("%d windows", n)
+		}
+	})
+}
+
+// The memory of the limits does not grow with the number of tokens and addresses.
+func TestAuthenticatorTakesFixedMemory(t *testing.T) {
+	a := New(nil, nil, RateLimit{Requests: 1000, Window: time.Hour})
+	come := func(n int) {
+		g := guess{addressOf(n), hashOf(n)}
+		a.entries.accept(g, &jobrun.Token{}, 0, true).take(a.limit, time.Now())
+		a.guesses.right(g)
+		a.guesses.wrong(guess{addressOf(-n - 1), g.hash}, time.Now())
+	}
+	before := heap()
+	for round := range 10 {
+		for n := range 2 * maxTracked {
+			come(2*maxTracked*round + n)
+		}
+		t.Logf("after %d tokens and addresses: %d KiB", 2*maxTracked*(round+1), (heap()-before)>>10)
+	}
+	if took := heap() - before; took > 24<<20 {
+		t.Errorf("%d bytes", took)
+	}
+	runtime.KeepAlive(a)
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestGuessesSideBySide(t *testing.T) {
+	g := newGuesses()
+	known := guess{addressOf(1), hashOf(1)}
+	g.right(known)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 100 {
+				this := guess{addressOf(1), hashOf(100*i + n + 2)}
+				if g.check(this, time.Now()) == nil {
+					g.wrong(this, time.Now())
+				}
+				if err := g.check(known, time.Now()); err != nil {
+					t.Error(err)
+				}
+				g.right(known)
+			}
+		})
+	}
+	all.Wait()
+	if err := g.check(guess{addressOf(1), hashOf(2)}, time.Now()); !errors.Is(err, ErrTooManyRequests) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func BenchmarkLimit(b *testing.B) {
+	limit := RateLimit{Requests: 1 << 30, Window: time.Hour}
+	b.Run("one token", func(b *testing.B) {
+		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
+		b.ReportAllocs()
+		for b.Loop() {
+			l.take(hash, time.Now())
+		}
+	})
+	b.Run("one token, side by side", func(b *testing.B) {
+		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				l.take(hash, time.Now())
+			}
+		})
+	})
+	b.Run("ever new tokens", func(b *testing.B) {
+		l := newLimiter[jobrun.TokenHash](limit)
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			l.take(hashOf(n), time.Now())
+		}
+	})
+	b.Run("a valid token", func(b *testing.B) {
+		a, g := New(nil, nil, limit), guess{addressOf(1), hashOf(1)}
+		a.entries.accept(g, &jobrun.Token{}, 0, true)
+		b.ReportAllocs()
+		for b.Loop() { // what each request with one takes
+			if found, _, here := a.entries.lookUp(g, 0, true); here {
+				found.take(limit, time.Now())
+			}
+		}
+	})
+	b.Run("ever new addresses", func(b *testing.B) {
+		g := newGuesses()
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if this := (guess{addressOf(n), hashOf(n)}); g.check(this, time.Now()) == nil {
+				g.wrong(this, time.Now())
+			}
+		}
+	})
+	b.Run("an address that is shut out", func(b *testing.B) {
+		g := newGuesses()
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			if this := (guess{addressOf(1), hashOf(n)}); g.check(this, time.Now()) == nil {
+				g.wrong(this, time.Now())
+			}
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// Session is a request that carries a valid token.
+type Session struct {
+	Token *jobrun.Token // not nil, and not to be changed
+	entry *entry
+	limit RateLimit
+}
+
+// Count counts the request. Returns ErrTooManyRequests if the token has used up its requests.
+func (s *Session) Count() error {
+	if s.limit == (RateLimit{}) {
+		return nil
+	}
+	reset, ok := s.entry.take(s.limit, time.Now())
+	if ok {
+		return nil
+	}
+	return &Error{
+		sentinel:   ErrTooManyRequests,
+		message:    fmt.Sprintf("the token %q has used up its requests: %s", s.Token.Name, s.limit),
+		RetryAfter: reset,
+	}
+}
+
+// WriteRateLimit says in the headers of the reference API how many requests the token has left right now, unless there is
+// no limit.
+func (s *Session) WriteRateLimit(header http.Header) {
+	if s.limit == (RateLimit{}) {
+		return
+	}
+	left, reset := s.entry.left(s.limit, time.Now())
+	header.Set("X-Ratelimit-Limit", strconv.Itoa(s.limit.Requests))
+	header.Set("X-Ratelimit-Remaining", strconv.Itoa(left))
+	header.Set("X-Ratelimit-Reset", strconv.FormatInt(Seconds(reset), 10))
+}
+
+// Authorize checks that the token may do what needs the permission; "" needs none.
+// Returns ErrForbidden if it may not.
+func (s *Session) Authorize(permission string) error {
+	if permission == "" || slices.Contains(s.Token.Permissions, permission) {
+		return nil
+	}
+	return s.forbidden(permission, "")
+}
+
+// Team returns the team that a request is about: the one that it names, or else the token's own. The permission is the one
+// that the request requires.
+// Returns ErrForbidden if the token may not see that team or the project; an empty name is not checked.
+// Returns ErrNoTeam if the request names no team and the token has several.
+func (s *Session) Team(permission, team, project string) (string, error) {
+	t := s.Token
+	if team == "" && len(t.Teams) > 1 {
+		return "", &Error{
+			sentinel: ErrNoTeam,
+			message: fmt.Sprintf("the token %q belongs to several teams (%s): name one, with /v1/teams/{teamId}/...",
+				t.Name, strings.Join(t.Teams, ", ")),
+		}
+	}
+	if team == "" {
+		team = t.Teams[0]
+	}
+	if !slices.Contains(t.Teams, team) {
+		return "", s.forbidden(permission, " in that team")
+	}
+	if project != "" && len(t.Projects) > 0 && !slices.Contains(t.Projects, project) {
+		return "", s.forbidden(permission, " in that project")
+	}
+	return team, nil
+}
+
+// forbidden does not repeat what the request names: the message is logged, and a caller may have put a token there.
+func (s *Session) forbidden(permission, where string) error {
+	return &Error{
+		sentinel:   ErrForbidden,
+		message:    fmt.Sprintf("the token %q lacks the permission %q%s", s.Token.Name, permission, where),
+		Permission: permission,
+	}
+}
+
+// Seconds rounds a positive time up to whole seconds, after which it is over.
+func Seconds(d time.Duration) int64 {
+	return int64((d-1)/time.Second) + 1
+}

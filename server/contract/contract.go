@@ -1,0 +1,182 @@
+// Package contract enforces what openapi.yaml says: of the parameters and bodies of requests, of responses, and of who may
+// call an operation; and it explains what is broken. It prepares the document once, so that a check costs next to nothing.
+// It is the only package that knows kin-openapi. It knows neither Echo nor runs.
+package contract
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/jobruns/jobruns/gen/spec"
+)
+
+// The extensions of OpenAPI that the document uses.
+const (
+	// permissionExtension names the permission that an operation requires.
+	permissionExtension = "x-required-permission"
+	// maxBytesExtension is how many bytes the body of a request may have.
+	maxBytesExtension = "x-max-bytes"
+)
+
+// The path parameters that say whose data an operation is about.
+var ownerParameters = []string{"teamId", "projectId"}
+
+// Document is the contract, prepared.
+type Document struct {
+	doc        *openapi3.T
+	operations []*Operation
+}
+
+// Operation is an operation of the contract. It is safe for concurrent use.
+type Operation struct {
+	ID     string
+	Method string
+	Path   string // as the document writes it: /v1/projects/{projectId}
+	// Permission is the one that the operation requires; "" if it requires none.
+	Permission string
+	// NeedsToken is whether a request must carry a token.
+	NeedsToken bool
+
+	route      *routers.Route
+	parameters []parameter
+	body       *body // nil if the operation takes none
+	responses  responses
+}
+
+// Load prepares the document that is built in.
+func Load() (*Document, error) {
+	doc, err := spec.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("the contract: %w", err)
+	}
+	return Prepare(doc)
+}
+
+// Prepare prepares a document, and removes its servers.
+//
+// It returns an error that names each operation that this package could not enforce, or that would be open by mistake:
+//   - its security is neither one bearer token nor none, or its permission is not a string that a token can have;
+//   - its path names a team or a project, and it needs no token;
+//   - it writes (its method is not GET), and declares no permission of its own;
+//   - it takes a body that is not JSON, or declares no response 413 and 415 for one.
+func Prepare(doc *openapi3.T) (*Document, error) {
+	doc.Servers = nil // kin-openapi would check each request's Host header against them
+	d := &Document{doc: doc}
+	var problems []error
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			prepared, err := d.prepare(&routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op})
+			if err != nil {
+				problems = append(problems, fmt.Errorf("operation %s, %s %s: %w", op.OperationID, method, path, err))
+				continue
+			}
+			d.operations = append(d.operations, prepared)
+		}
+	}
+	slices.SortFunc(d.operations, func(a, b *Operation) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
+	})
+	return d, errors.Join(problems...)
+}
+
+func (d *Document) prepare(route *routers.Route) (*Operation, error) {
+	op := route.Operation
+	o := &Operation{ID: op.OperationID, Method: route.Method, Path: route.Path, route: route}
+	var err error
+	if o.NeedsToken, err = needsToken(d.doc, op); err != nil {
+		return nil, err
+	}
+	if o.Permission, err = permission(op, o.NeedsToken); err != nil {
+		return nil, err
+	}
+	if o.writes() && o.Permission == "" {
+		return nil, fmt.Errorf("it writes, and declares no %s", permissionExtension)
+	}
+	declared := slices.Concat(route.PathItem.Parameters, op.Parameters) // those of the operation count more
+	for i, ref := range declared {
+		p := ref.Value
+		if p.In == openapi3.ParameterInPath && slices.Contains(ownerParameters, p.Name) && !o.NeedsToken {
+			return nil, fmt.Errorf("its path has the parameter %s, and it needs no token", p.Name)
+		}
+		overridden := slices.ContainsFunc(declared[i+1:], func(other *openapi3.ParameterRef) bool {
+			return other.Value.In == p.In && other.Value.Name == p.Name
+		})
+		if !overridden {
+			o.parameters = append(o.parameters, prepareParameter(p))
+		}
+	}
+	if o.body, err = prepareBody(op); err != nil {
+		return nil, err
+	}
+	o.responses.operation = op
+	return o, nil
+}
+
+// writes reports whether the operation may change something (RFC 9110, section 9.2.1).
+func (o *Operation) writes() bool {
+	return !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, o.Method)
+}
+
+// permission returns the one that the operation requires; "" if it requires none.
+func permission(op *openapi3.Operation, needsToken bool) (string, error) {
+	value, declared := op.Extensions[permissionExtension]
+	permission, ok := value.(string)
+	switch {
+	case declared && (!ok || permission == ""):
+		return "", fmt.Errorf("%s is not the name of a permission: %v", permissionExtension, value)
+	case declared && !needsToken:
+		return "", fmt.Errorf("%s without a token to have it", permissionExtension)
+	}
+	return permission, nil
+}
+
+// needsToken reports whether the document wants a token for the operation.
+// Returns an error for a security that is not enforced here: anything but a bearer token.
+func needsToken(doc *openapi3.T, op *openapi3.Operation) (bool, error) {
+	security := doc.Security
+	if op.Security != nil {
+		security = *op.Security
+	}
+	if len(security) == 0 {
+		return false, nil
+	}
+	if len(security) == 1 && len(security[0]) == 1 {
+		for name := range security[0] {
+			if scheme := doc.Components.SecuritySchemes[name]; scheme != nil && scheme.Value.Type == "http" && scheme.Value.Scheme == "bearer" {
+				return true, nil
+			}
+		}
+	}
+	return false, errors.New("security is neither one bearer token nor none")
+}
+
+// Operations returns all operations, by path and method.
+func (d *Document) Operations() []*Operation { return d.operations }
+
+// Permissions returns every permission that an operation requires, sorted.
+func (d *Document) Permissions() []string {
+	return d.permissions(func(*Operation) bool { return true })
+}
+
+// ReadPermissions returns the permissions that let a token do no more than read, sorted.
+func (d *Document) ReadPermissions() []string {
+	writing := d.permissions((*Operation).writes)
+	return slices.DeleteFunc(d.Permissions(), func(p string) bool { return slices.Contains(writing, p) })
+}
+
+func (d *Document) permissions(of func(*Operation) bool) []string {
+	var all []string
+	for _, o := range d.operations {
+		if o.Permission != "" && of(o) {
+			all = append(all, o.Permission)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,179 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// maxDepth is how deep the values of a JSON text may be nested.
+const maxDepth = 100
+
+// decodeJSON decodes a single JSON value, with numbers as json.Number. It refuses what two readers may take for different
+// values: a name that occurs twice in an object, text that is not UTF-8, and a second value.
+func decodeJSON(text []byte) (any, *Violation) {
+	refuse := func(reason string) (any, *Violation) { return nil, &Violation{Rule: "type", Reason: reason} }
+	if !utf8.Valid(text) {
+		return refuse("the JSON is not UTF-8")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return refuse("not JSON: it ends too early")
+		}
+		return refuse("not JSON: " + err.Error())
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return refuse("something follows the JSON value")
+	}
+	names, depth := measure(value, 0)
+	if depth > maxDepth {
+		return refuse(fmt.Sprintf("the JSON is nested deeper than %d levels", maxDepth))
+	}
+	if names != countNames(text) {
+		return refuse(fmt.Sprintf("the name %q occurs twice in an object", repeatedName(text)))
+	}
+	return value, nil
+}
+
+// measure returns how many names the objects in a value have, and how deep it is nested.
+func measure(value any, depth int) (names, deepest int) {
+	deepest = depth
+	add := func(inner any) {
+		n, d := measure(inner, depth+1)
+		names, deepest = names+n, max(deepest, d)
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		names = len(v)
+		for _, inner := range v {
+			add(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			add(inner)
+		}
+	}
+	return names, deepest
+}
+
+// countNames returns how many names the objects in a valid JSON text have: as many as there are colons outside of strings.
+func countNames(text []byte) int {
+	n, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch {
+		case quoted && text[i] == '\\':
+			i++
+		case text[i] == '"':
+			quoted = !quoted
+		case !quoted && text[i] == ':':
+			n++
+		}
+	}
+	return n
+}
+
+// repeatedName returns a name that occurs twice in an object of a valid JSON text.
+func repeatedName(text []byte) string {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var objects []map[string]bool // nil for an array
+	name := false                 // whether a name comes next
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		if key, ok := token.(string); ok && name {
+			names := objects[len(objects)-1]
+			if names[key] {
+				return key
+			}
+			names[key], name = true, false
+			continue
+		}
+		switch token {
+		case json.Delim('{'):
+			objects = append(objects, map[string]bool{})
+		case json.Delim('['):
+			objects = append(objects, nil)
+		case json.Delim('}'), json.Delim(']'):
+			objects = objects[:len(objects)-1]
+		}
+		name = len(objects) > 0 && objects[len(objects)-1] != nil
+	}
+}
+
+// readable finds what encoding/json would read in another way than a schema that accepts the value: a name that differs
+// from a property's by case only, and a number or a time that the Go type does not take. Returns nil if there is nothing.
+func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
+	if schema == nil {
+		return nil
+	}
+	for _, part := range slices.Concat(schema.AllOf, schema.AnyOf, schema.OneOf) {
+		if v := readable(value, part.Value, keys); v != nil {
+			return v
+		}
+	}
+	refuse := func(rule, reason string) *Violation {
+		return &Violation{Pointer: pointer(keys), Rule: rule, Reason: reason}
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		return readableObject(v, schema, keys)
+	case []any:
+		for i, inner := range v {
+			if schema.Items == nil {
+				break
+			}
+			if violation := readable(inner, schema.Items.Value, append(keys[:len(keys):len(keys)], strconv.Itoa(i))); violation != nil {
+				return violation
+			}
+		}
+	case json.Number:
+		bits := 64
+		if formatOf(schema) == "int32" {
+			bits = 32
+		}
+		if _, err := strconv.ParseInt(v.String(), 10, bits); err != nil && schema.Type.Is(openapi3.TypeInteger) {
+			return refuse("type", "value must be an integer, without fraction or exponent, of "+strconv.Itoa(bits)+" bits")
+		}
+	case string:
+		if _, err := time.Parse(time.RFC3339, v); err != nil && schema.Format == "date-time" {
+			return refuse("format", "value must be a date-time of RFC 3339")
+		}
+	}
+	return nil
+}
+
+func readableObject(object map[string]any, schema *openapi3.Schema, keys []string) *Violation {
+	for name, inner := range object {
+		at := append(keys[:len(keys):len(keys)], name)
+		property, declared := schema.Properties[name]
+		if !declared {
+			for other := range schema.Properties {
+				if strings.EqualFold(name, other) {
+					return &Violation{Pointer: pointer(at), Rule: "properties", Reason: fmt.Sprintf("the property is written %q", other)}
+				}
+			}
+			property = schema.AdditionalProperties.Schema
+		}
+		if property == nil {
+			continue
+		}
+		if violation := readable(inner, property.Value, at); violation != nil {
+			return violation
+		}
+	}
+	return nil
+}

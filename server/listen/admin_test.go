@@ -1,0 +1,74 @@
+package listen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/listen"
+)
+
+func TestAdmin(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_test_total", Help: "A test."}))
+	secret := errors.New("password=hunter2")
+	for name, test := range map[string]struct {
+		method, path string
+		ready        error
+		status       int
+		body         string
+	}{
+		"live":                 {"GET", "/livez", errors.New("starting"), 200, "ok\n"},
+		"ready":                {"GET", "/readyz", nil, 200, "ok\n"},
+		"not ready":            {"GET", "/readyz", errors.New("starting"), 503, "not ready: starting\n"},
+		"store away":           {"GET", "/readyz", fmt.Errorf("%w: %w", jobrun.ErrUnavailable, secret), 503, "not ready: the store cannot be reached\n"},
+		"live, by HEAD":        {"HEAD", "/livez", nil, 200, ""},
+		"not ready, by HEAD":   {"HEAD", "/readyz", errors.New("starting"), 503, ""},
+		"another method":       {"POST", "/livez", nil, 405, "Method Not Allowed\n"},
+		"another path":         {"GET", "/", nil, 404, "404 page not found\n"},
+		"metrics":              {"GET", "/metrics", errors.New("starting"), 200, "# HELP jobruns_test_total A test.\n# TYPE jobruns_test_total counter\njobruns_test_total 0\n"},
+		"nothing below a path": {"GET", "/livez/", nil, 404, "404 page not found\n"},
+		"no command line":      {"GET", "/debug/pprof/cmdline", nil, 404, "Unknown profile\n"},
+		"nothing of the API's": {"GET", "/v1/login", nil, 404, "404 page not found\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			handler := listen.NewAdmin(func(context.Context) error { return test.ready }, registry)
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, httptest.NewRequest(test.method, test.path, nil))
+			body := answer.Body.String()
+			if test.method == "HEAD" {
+				body = "" // net/http leaves it out
+			}
+			if answer.Code != test.status || body != test.body {
+				t.Errorf("the answer is %d %q, want %d %q", answer.Code, body, test.status, test.body)
+			}
+			if strings.Contains(answer.Body.String(), "hunter2") {
+				t.Error("the answer tells a password")
+			}
+		})
+	}
+}
+
+// A store that does not answer must not keep whoever asks waiting.
+func TestAdminIsNotReadyInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handler := listen.NewAdmin(func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, ctx.Err())
+		}, prometheus.NewRegistry())
+		answer := httptest.NewRecorder()
+		begin := time.Now()
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", "/readyz", nil))
+		if took := time.Since(begin); answer.Code != 503 || took != 2*time.Second {
+			t.Errorf("the answer is %d after %s, want 503 after 2s", answer.Code, took)
+		}
+	})
+}

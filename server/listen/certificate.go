@@ -1,0 +1,81 @@
+package listen
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+)
+
+// TLSConfig returns how to serve HTTPS with the certificate and the key in two files, in PEM. They are read again when
+// they change, as whoever renews certificates leaves them; while they do not fit together, which the log tells, those
+// that were read before go on serving.
+// Returns an error that names the file if one cannot be read or holds something else, or if they do not fit together.
+func TLSConfig(certificate, key string, log *slog.Logger) (*tls.Config, error) {
+	f := &certificateFiles{names: [2]string{certificate, key}, log: log}
+	if err := f.read(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current(), nil },
+		NextProtos:     []string{"h2", "http/1.1"},
+		MinVersion:     tls.VersionTLS12,
+	}, nil
+}
+
+// certificateFiles are a certificate and its key.
+type certificateFiles struct {
+	names  [2]string
+	log    *slog.Logger
+	mu     sync.Mutex
+	seen   [2]os.FileInfo // as they were when they were last read, whatever came of it
+	latest *tls.Certificate
+}
+
+// current returns the latest certificate that was good. Looking at the files takes little of the time that a handshake
+// takes.
+func (f *certificateFiles) current() *tls.Certificate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changed() {
+		if err := f.read(); err != nil {
+			f.log.Error("the new certificate cannot be used, the one before is served", "error", err)
+		} else {
+			f.log.Info("a new certificate is served", "file", f.names[0])
+		}
+	}
+	return f.latest
+}
+
+func (f *certificateFiles) changed() bool {
+	for i, name := range f.names {
+		info, err := os.Stat(name)
+		// A file that is missing is about to be replaced.
+		if err == nil && (!os.SameFile(info, f.seen[i]) || info.ModTime() != f.seen[i].ModTime() || info.Size() != f.seen[i].Size()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *certificateFiles) read() error {
+	var text [2][]byte
+	for i, name := range f.names {
+		// First how it is, so that what changes while it is read is read again.
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		f.seen[i] = info
+		if text[i], err = os.ReadFile(name); err != nil {
+			return err
+		}
+	}
+	pair, err := tls.X509KeyPair(text[0], text[1])
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", f.names[0], f.names[1], err)
+	}
+	f.latest = &pair
+	return nil
+}

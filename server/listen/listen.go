@@ -1,0 +1,73 @@
+// Package listen accepts connections: with time limits, over TLS whose certificate reloads, until the process shuts down;
+// and it answers on the admin listener. It knows no contract.
+package listen
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits within which a slow or a talkative caller can tie up the server. A request has a small body or none, and a
+// response is small.
+const (
+	readTimeout    = 5 * time.Second
+	writeTimeout   = 30 * time.Second // see ExtendWriteDeadline
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+// shutdownTimeout is how long running requests may take to finish.
+const shutdownTimeout = 10 * time.Second
+
+// Serve answers connections from the listener, which it closes, until the context ends. Then it accepts no more, ends the
+// waiting of requests (see UntilShutdown), and lets running requests finish, up to 10 seconds.
+// Returns nil after a shutdown in which every request finished, or else what went wrong.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	s := &http.Server{
+		Handler:        handler,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), shutdownKey{}, ctx)
+		},
+	}
+	done := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		log.Info("shutting down")
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		done <- s.Shutdown(limited)
+	})
+	listener = lazyListener{listener} // without this line, deadlines are set as net/http sets them
+	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	return <-done
+}
+
+type shutdownKey struct{}
+
+// UntilShutdown returns a channel that is closed after the time, or when the server of the request shuts down. The
+// function that it returns releases what that takes.
+func UntilShutdown(request context.Context, d time.Duration) (<-chan struct{}, context.CancelFunc) {
+	shutdown, ok := request.Value(shutdownKey{}).(context.Context)
+	if !ok {
+		shutdown = context.Background() // not served by Serve
+	}
+	ctx, cancel := context.WithTimeout(shutdown, d)
+	return ctx.Done(), cancel
+}
+
+// ExtendWriteDeadline gives a response that is written after that time as long for writing as any other. It has no effect
+// on a response that Serve does not write.
+func ExtendWriteDeadline(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
+}

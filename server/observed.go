@@ -1,0 +1,79 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// The queries of a store, as metrics and traces name them.
+const (
+	queryRun      = "run"
+	queryToken    = "token"
+	queryRevision = "revision"
+	queryAwait    = "await"
+)
+
+var queries = []string{queryRun, queryToken, queryRevision, queryAwait}
+
+// observedStore measures and traces each query of a store. It embeds nothing, so that a new query that it does not observe
+// does not compile.
+type observedStore struct {
+	store   Store
+	metrics *metrics
+	tracer  trace.Tracer // nil if nothing is traced
+}
+
+var _ Store = (*observedStore)(nil)
+
+// Run returns what the store's Run returns.
+func (s *observedStore) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
+	ctx, end := s.begin(ctx, queryRun)
+	defer func() { end(err) }()
+	return s.store.Run(ctx, key)
+}
+
+// Token returns what the store's Token returns.
+func (s *observedStore) Token(ctx context.Context, hash jobrun.TokenHash) (t jobrun.Token, err error) {
+	ctx, end := s.begin(ctx, queryToken)
+	defer func() { end(err) }()
+	return s.store.Token(ctx, hash)
+}
+
+// Revision returns what the store's Revision returns.
+func (s *observedStore) Revision(ctx context.Context) (number int64, err error) {
+	ctx, end := s.begin(ctx, queryRevision)
+	defer func() { end(err) }()
+	return s.store.Revision(ctx)
+}
+
+// Await returns what the store's Await returns. Only its failures are counted: how long it takes is up to the run.
+func (s *observedStore) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
+	run, err := s.store.Await(ctx, key, enough)
+	s.metrics.failed(ctx, queryAwait, err)
+	return run, err
+}
+
+// begin returns the context of a query, and what is to be called when it has ended.
+func (s *observedStore) begin(ctx context.Context, query string) (context.Context, func(error)) {
+	begin := time.Now()
+	var span trace.Span
+	if s.tracer != nil {
+		ctx, span = s.tracer.Start(ctx, "store "+query, trace.WithSpanKind(trace.SpanKindClient))
+	}
+	return ctx, func(err error) {
+		s.metrics.query.WithLabelValues(query).Observe(time.Since(begin).Seconds())
+		failed := s.metrics.failed(ctx, query, err)
+		if span != nil {
+			if failed {
+				span.SetStatus(codes.Error, err.Error())
+			}
+			span.End()
+		}
+	}
+}
