@@ -14,9 +14,19 @@ import (
 var (
 	// ErrNotFound means that what was asked for does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrUnavailable means that the store cannot be reached, or does not answer in time, and may in a moment.
+	// ErrUnavailable means that the store cannot be reached now. Trying again may help.
 	ErrUnavailable = errors.New("the store cannot be reached")
+	// ErrTimeout means that the store was reached, but did not answer in time. errors.Is finds
+	// ErrUnavailable in it too: whoever tries again after that does so after this.
+	ErrTimeout error = timeoutError{}
+	// ErrInvalid means that a record breaks a rule of the contract, so that no store ever takes it.
+	ErrInvalid = errors.New("the contract does not allow this value")
 )
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "the store did not answer in time" }
+func (timeoutError) Is(target error) bool { return target == ErrUnavailable }
 
 // DefaultTeam is the team where nobody named one.
 const DefaultTeam = "default"

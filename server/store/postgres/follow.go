@@ -52,7 +52,7 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 			if err := json.Unmarshal([]byte(notification.Payload), &key); err != nil {
 				return err
 			}
-			w.Concluded(jobrun.Key{Team: key[0], Project: key[1], Job: key[2], Run: key[3]})
+			w.Concluded(jobrun.Key{Team: key[0], Project: key[1], Job: key[2], Run: key[3]}, nil)
 		case !pgconn.Timeout(err) || ctx.Err() != nil:
 			return err
 		default:

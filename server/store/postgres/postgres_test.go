@@ -1,31 +1,70 @@
 //go:build e2e
 
-package store_test
+package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	servers "github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
+	"github.com/jobruns/jobruns/server/store/storetest"
 )
 
-func TestPostgreSQL(t *testing.T) {
+func TestStore(t *testing.T) {
 	pg := servers.Start(t)
-	on := engineUnderTest{newURL: func(t *testing.T) string { return pg.NewDatabase(t) }}
-	on.test(t)
+	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) })
+	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
 	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, pg) })
 	t.Run("TheServerIsStartedAgain", func(t *testing.T) { testServerIsStartedAgain(t, pg) })
+}
+
+// migrations returns how many migrations there are.
+func migrations(t *testing.T) int {
+	t.Helper()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d migrations, %v", len(files), err)
+	}
+	return len(files)
+}
+
+func testOpenUpgradesEveryEarlierSchema(t *testing.T, pg *servers.Server) {
+	storetest.ExerciseUpgrades(t, postgres.Engine, migrations(t), func(t *testing.T, version int) string {
+		url := pg.NewDatabase(t)
+		pg.Exec(t, url, "CREATE SCHEMA jobruns")
+		db, err := sql.Open("pgx", url+"&search_path=jobruns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := provider.UpTo(t.Context(), int64(version)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(storetest.StoreRun); err != nil {
+			t.Fatal(err)
+		}
+		return url
+	})
 }
 
 // as returns the URL with another user and password.
@@ -43,10 +82,10 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	here := pg.NewDatabase(t)
 	elsewhere := strings.Replace(here, pg.Address(), "127.0.0.1:1", 1)
 	newer := pg.NewDatabase(t)
-	if err := reopen(t, newer).Close(); err != nil {
+	if err := storetest.Open(t, postgres.Engine, newer).Close(); err != nil {
 		t.Fatal(err)
 	}
-	pg.Exec(t, newer, "INSERT INTO jobruns.goose_db_version (version_id, is_applied) VALUES (99, true)")
+	pg.Exec(t, newer, "SET search_path = jobruns; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true); "+storetest.RaiseOldestWriter)
 	pg.Exec(t, here, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
 	pg.Exec(t, here, "CREATE DATABASE foreign_tables")
 	foreign := strings.Replace(here, "/jobruns_", "/foreign_tables?x=", 1)
@@ -62,7 +101,7 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     "does not exist",
 		strings.Replace(foreign, "foreign_tables", "latin", 1): "encoding LATIN1: create one with UTF8",
 		foreign:                              "already exists",
-		newer:                                "has schema 99, this program knows 2: use a newer version",
+		newer:                                fmt.Sprintf("has schema 1000, this program knows %d: use a newer version", migrations(t)),
 		"postgres://u:hush@host:port/d":      "invalid port",
 		as(t, here, "nobody_much", "secret"): "permission denied for database",
 	} {
@@ -85,37 +124,37 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 func testPrivileges(t *testing.T, pg *servers.Server) {
 	owner := pg.NewDatabase(t)
 	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder")
-	recorder := reopen(t, as(t, owner, "recorder", "x"))
-	put(t, recorder, running())
+	recorder := storetest.Open(t, postgres.Engine, as(t, owner, "recorder", "x"))
+	storetest.Put(t, recorder, storetest.Running())
 	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
-	reader := reopen(t, as(t, owner, "reader", "x"))
-	wantRun(t, reader, running())
+	reader := storetest.Open(t, postgres.Engine, as(t, owner, "reader", "x"))
+	storetest.WantRun(t, reader, storetest.Running())
 	if _, err := reader.Token(t.Context(), jobrun.TokenHash{}); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
-	if err := reader.PutRun(t.Context(), record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
+	if err := reader.PutRun(t.Context(), storetest.Record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("a reader writes: %v", err)
 	}
-	done := await(t.Context(), t, reader, running(), nil)
-	put(t, recorder, record())
-	wantAwaited(t, done, record())
+	done := storetest.Await(t.Context(), t, reader, storetest.Running(), nil)
+	storetest.Put(t, recorder, storetest.Record())
+	storetest.WantAwaited(t, done, storetest.Record())
 }
 
 // testConnections counts the connections of a process that has more to do than them.
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
-		s, other := reopen(t, url), reopen(t, url+"&application_name=other")
-		put(t, s, running())
+		s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(t, postgres.Engine, url+"&application_name=other")
+		storetest.Put(t, s, storetest.Running())
 		var all sync.WaitGroup
 		for range 10 * limit {
 			all.Go(func() {
-				if _, err := s.Await(t.Context(), key(running()), nil); err != nil {
+				if _, err := s.Await(t.Context(), storetest.Running().Key(), nil); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		for waiters(s) < 10*limit {
+		for s.Waiting() < 10*limit {
 			time.Sleep(time.Millisecond)
 		}
 		var connections int
@@ -125,7 +164,7 @@ func testConnections(t *testing.T, pg *servers.Server) {
 		if connections == 0 || connections > limit {
 			t.Errorf("%d connections, want up to %d", connections, limit)
 		}
-		put(t, other, record())
+		storetest.Put(t, other, storetest.Record())
 		all.Wait()
 	}
 }
@@ -133,43 +172,43 @@ func testConnections(t *testing.T, pg *servers.Server) {
 // testServerIsStartedAgain stops the server under who reads and who waits.
 func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
-	s := reopen(t, url)
-	put(t, s, running())
-	interrupted := await(t.Context(), t, s, running(), nil)
+	s := storetest.Open(t, postgres.Engine, url)
+	storetest.Put(t, s, storetest.Running())
+	interrupted := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
 	pg.Stop(t)
-	if got := <-interrupted; !errors.Is(got.err, jobrun.ErrUnavailable) {
-		t.Errorf("%+v, %v, want ErrUnavailable", got.run, got.err)
+	if got := <-interrupted; !errors.Is(got.Err, jobrun.ErrUnavailable) {
+		t.Errorf("%+v, %v, want ErrUnavailable", got.Run, got.Err)
 	}
-	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), record())} {
+	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), storetest.Record())} {
 		if !errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
 	}
-	if _, err := s.Await(t.Context(), key(running()), nil); !errors.Is(err, jobrun.ErrUnavailable) {
+	if _, err := s.Await(t.Context(), storetest.Running().Key(), nil); !errors.Is(err, jobrun.ErrUnavailable) {
 		t.Errorf("Await: %v, want ErrUnavailable", err)
 	}
 	pg.Restart(t)
-	wantRun(t, s, running())
-	done := await(t.Context(), t, s, running(), nil)
-	put(t, s, record())
-	wantAwaited(t, done, record())
+	storetest.WantRun(t, s, storetest.Running())
+	done := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
+	storetest.Put(t, s, storetest.Record())
+	storetest.WantAwaited(t, done, storetest.Record())
 }
 
 // TestListeningStartsAgain cuts off the one connection that listens, and concludes a run while nobody does.
 func TestListeningStartsAgain(t *testing.T) {
 	pg := servers.Start(t)
 	url := pg.NewDatabase(t)
-	s, other := reopen(t, url), reopen(t, url)
+	s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(t, postgres.Engine, url)
 	for i := range 20 {
 		id := func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }
-		put(t, s, running(id))
+		storetest.Put(t, s, storetest.Running(id))
 		ctx, cancel := context.WithCancel(t.Context())
-		done := await(ctx, t, s, running(id), nil)
+		done := storetest.Await(ctx, t, s, storetest.Running(id), nil)
 		if _, err := other.DB().Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"); err != nil {
 			t.Fatal(err)
 		}
-		put(t, other, record(id))
-		wantAwaited(t, done, record(id))
+		storetest.Put(t, other, storetest.Record(id))
+		storetest.WantAwaited(t, done, storetest.Record(id))
 		cancel()
 	}
 }

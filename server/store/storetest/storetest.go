@@ -1,14 +1,30 @@
-package store_test
+// Package storetest tests what a store does with any engine, and helps an engine's own tests.
+package storetest
 
 import (
-	"path/filepath"
+	"context"
+	"database/sql"
+	"sync"
 	"testing"
 
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// behaviour is what a store does, whatever its engine.
-var behaviour = map[string]func(*testing.T, engineUnderTest){
+// Exercise runs all tests with an engine, each in a new database: newURL returns the URL of one that
+// does not exist yet, or is empty. It returns when all tests are over.
+func Exercise(t *testing.T, engine store.Engine, newURL func(*testing.T) string) {
+	t.Run("Behaviour", func(t *testing.T) {
+		for name, test := range behaviour {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel() // each has a database of its own
+				test(t, subject{engine: engine, newURL: newURL})
+			})
+		}
+	})
+}
+
+// behaviour is what a store does with any engine.
+var behaviour = map[string]func(*testing.T, subject){
 	"RunComesBackAsStored":                      testRunComesBackAsStored,
 	"PutRunReplaces":                            testPutRunReplaces,
 	"FractionsOfSecondsAreDropped":              testFractionsOfSecondsAreDropped,
@@ -39,36 +55,54 @@ var behaviour = map[string]func(*testing.T, engineUnderTest){
 	"ManyPrune":                                 testManyPrune,
 	"AwaitARunThatIsPruned":                     testAwaitARunThatIsPruned,
 	"Revision":                                  testRevision,
-	"Final":                                     testFinal,
+	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,
+	"OpenRefusesALaterSchemaThatItMustNotWrite": testOpenRefusesALaterSchemaThatItMustNotWrite,
+	"Final": testFinal,
 }
 
-// engineUnderTest makes stores that are not there yet.
-type engineUnderTest struct {
+// subject is the engine under test.
+type subject struct {
+	engine store.Engine
 	newURL func(*testing.T) string
 }
 
 // open opens a new store.
-func (e engineUnderTest) open(t *testing.T) (s *store.Store, url string) {
+func (on subject) open(t *testing.T) (s *Store, url string) {
 	t.Helper()
-	url = e.newURL(t)
-	return reopen(t, url), url
+	url = on.newURL(t)
+	return on.reopen(t, url), url
 }
 
-// test returns when all of them are over.
-func (e engineUnderTest) test(t *testing.T) {
-	t.Run("Behaviour", func(t *testing.T) {
-		for name, test := range behaviour {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel() // each has a store of its own
-				test(t, e)
-			})
+// reopen opens the store once more, as another process does.
+func (on subject) reopen(t *testing.T, url string) *Store {
+	t.Helper()
+	return Open(t, on.engine, url)
+}
+
+// Store is a store under test.
+type Store struct {
+	*store.Store
+	connect func() *sql.DB
+}
+
+// Open opens the store that the URL names. It is closed when the test ends.
+func Open(t testing.TB, engine store.Engine, url string) *Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return &Store{Store: s, connect: sync.OnceValue(func() *sql.DB {
+		db, err := engine.Connect(context.WithoutCancel(t.Context()), url)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		t.Cleanup(func() { db.Close() })
+		return db
+	})}
 }
 
-// sqliteUnderTest makes files whose paths have characters with a meaning in URLs.
-var sqliteUnderTest = engineUnderTest{newURL: func(t *testing.T) string {
-	return "sqlite:" + filepath.Join(t.TempDir(), "a b%3F?x=1#y.db")
-}}
-
-func TestSQLite(t *testing.T) { sqliteUnderTest.test(t) }
+// DB connects to the store's database as another program would, which does what no method of the store
+// does.
+func (s *Store) DB() *sql.DB { return s.connect() }
