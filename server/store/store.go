@@ -128,7 +128,11 @@ func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Ro
 }
 
 // Ready checks that the database can be reached and has its tables.
+// Returns an error that wraps jobrun.ErrUnavailable, whatever is wrong.
 func (s *Store) Ready(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM runs LIMIT 1")
-	return s.classify(ctx, err)
+	if err = s.classify(ctx, err); err == nil || errors.Is(err, jobrun.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 }

@@ -36,10 +36,12 @@ func classify(err error) error {
 		return jobrun.ErrUnavailable
 	case errors.As(err, &failure):
 		return classifyCode(failure.Code)
-	case pgconn.Timeout(err):
+	case errors.As(err, &network) && network.Timeout():
 		return jobrun.ErrTimeout
-	case errors.As(err, &network), errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err):
-		return jobrun.ErrUnavailable // the connection was lost, or nothing was sent on it
+	case network != nil, errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return jobrun.ErrUnavailable // the connection was lost
+	case pgconn.SafeToRetry(err):
+		return jobrun.ErrUnavailable // the connection was lost before
 	}
 	return nil
 }

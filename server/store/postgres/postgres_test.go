@@ -31,6 +31,7 @@ func TestStore(t *testing.T) {
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
 	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, pg) })
+	t.Run("LockedTableTimesOut", func(t *testing.T) { testLockedTableTimesOut(t, pg) })
 	t.Run("TheServerIsStartedAgain", func(t *testing.T) { testServerIsStartedAgain(t, pg) })
 }
 
@@ -167,6 +168,27 @@ func testConnections(t *testing.T, pg *servers.Server) {
 		storetest.Put(t, other, storetest.Record())
 		all.Wait()
 	}
+}
+
+// testLockedTableTimesOut has the server itself end a query that takes too long.
+func testLockedTableTimesOut(t *testing.T, pg *servers.Server) {
+	url := pg.NewDatabase(t)
+	other := storetest.Open(t, postgres.Engine, url)
+	s := storetest.Open(t, postgres.Engine, url+"&lock_timeout=10")
+	tx, err := other.DB().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("LOCK TABLE runs"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutRun(t.Context(), storetest.Record()); !errors.Is(err, jobrun.ErrTimeout) {
+		t.Errorf("%v, want ErrTimeout", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Put(t, s, storetest.Record())
 }
 
 // testServerIsStartedAgain stops the server under who reads and who waits.
