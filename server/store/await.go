@@ -8,23 +8,23 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// watcher knows who waits for which run. While somebody waits, one watch looks for conclusions on behalf
-// of all.
+// watcher knows who waits for which run. While somebody waits, one watch looks for conclusions on
+// behalf of all.
 type watcher struct {
 	mu      sync.Mutex
 	waiting map[jobrun.Key]map[*waiter]struct{}
 	watch   *Watch // nil while nobody waits
 }
 
-// waiter receives its run's conclusion, or nil: it has to read the run. Until it has received one, it is
-// not sent another.
+// waiter receives its run's conclusion, or nil: it has to read the run. Until it has received one,
+// it is not sent another.
 type waiter struct {
 	told chan *model.JobRun
 }
 
-// Await waits until the run of that key has concluded, or the channel enough is closed, and returns the
-// run as it is then. A run that has concluded already is returned at once. enough may be nil. The death
-// of a run's recorder concludes it.
+// Await waits until the run of that key has concluded, or the channel enough is closed, and returns
+// the run as it is then. A run that has concluded already is returned at once. enough may be nil.
+// The death of a run's recorder concludes it.
 // Returns jobrun.ErrNotFound if there is no such run, or if it is deleted meanwhile.
 func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	w := &waiter{told: make(chan *model.JobRun, 1)}
@@ -36,7 +36,8 @@ func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{
 		return nil, ctx.Err()
 	}
 	for {
-		// The watch has begun: a conclusion before this query is read here, and the watch tells of a later one.
+		// The watch has begun: a conclusion before this query is read here, and the watch tells of
+		// a later one.
 		run, _, err := s.Run(ctx, key)
 		if err != nil || run.Concluded {
 			return run, err

@@ -21,16 +21,16 @@ func limit(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // classify turns an error of the database into what it is to the caller; ctx is the context of the
-// query. Returns nil for nil, the context's error if the caller's context has ended, jobrun.ErrNotFound
-// for sql.ErrNoRows, and an error that wraps what Engine.Classify or the standard library's error says it
-// is. Any other error is returned as it is.
+// query. Returns nil for nil, the context's error if the caller's context has ended,
+// jobrun.ErrNotFound for sql.ErrNoRows, and an error that wraps what Engine.Classify or the
+// standard library's error says it is. Any other error is returned as it is.
 func (s *Store) classify(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return jobrun.ErrNotFound
-	case context.Cause(ctx) == jobrun.ErrTimeout:
+	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):
 		return fmt.Errorf("%w: %w", jobrun.ErrTimeout, err)
 	case ctx.Err() != nil:
 		return ctx.Err()

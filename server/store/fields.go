@@ -65,7 +65,8 @@ func values(r *jobrun.Record) []any {
 }
 
 // checkFields compares the type of the contract's run with what is stored of it. It returns the
-// indices of the optional fields that are not stored: a run that has one of them is not stored either.
+// indices of the optional fields that are not stored: a run that has one of them is not stored
+// either.
 // Returns an error that names a required field that is not stored.
 func checkFields(run reflect.Type, stored []field) (optional []int, err error) {
 	columns := map[string]bool{}
@@ -85,8 +86,8 @@ func checkFields(run reflect.Type, stored []field) (optional []int, err error) {
 	return optional, nil
 }
 
-// checkStorable returns an error that wraps jobrun.ErrInvalid and names the field if the run has one
-// that the store has no column for.
+// checkStorable returns an error that wraps jobrun.ErrInvalid and names the field if the run has
+// one that the store has no column for.
 func (s *Store) checkStorable(r *jobrun.Record) error {
 	for _, i := range s.unstored {
 		if run := reflect.ValueOf(&r.Run).Elem(); !run.Field(i).IsZero() {

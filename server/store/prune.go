@@ -13,14 +13,14 @@ import (
 // wait meanwhile.
 const PageSize = 1000
 
-// Prune deletes the runs that concluded before the time, and returns how many it has deleted, even when
-// it fails. A run whose recorder has died concluded when the lease was last renewed. A running run stays,
-// and so does, until the next time, one that another process of PostgreSQL is writing.
+// Prune deletes the runs that concluded before the time, and returns how many it has deleted, even
+// when it fails. A run whose recorder has died concluded when the lease was last renewed. A running
+// run stays, and so does, until the next time, one that another process of PostgreSQL is writing.
 //
-// It walks through all runs in the order of their keys, a page at a time, so that others wait for no
-// more than a page. An index of conclusions would find old runs sooner. But it makes a SQLite file larger
-// by half, and deleting many runs six times slower, because runs that concluded at the same time are far
-// apart in the table. Later runs reuse the space; a SQLite file does not shrink.
+// It walks through all runs in the order of their keys, a page at a time, so that others wait for
+// no more than a page. An index of conclusions would find old runs sooner. But it makes a SQLite
+// file larger by half, and deleting many runs six times slower, because runs that concluded at the
+// same time are far apart in the table. Later runs reuse the space; a SQLite file does not shrink.
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	removed := 0
 	for from := (jobrun.Key{}); ; {
@@ -40,13 +40,14 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	}
 }
 
-// expired is a condition in SQL: the run concluded before $5. lapsedSince is null for a lease that has
-// not run out.
+// expired is a condition in SQL: the run concluded before $5. lapsedSince is null for a lease that
+// has not run out.
 func (s *Store) expired() string {
 	return "(concluded = 1 AND concluded_at < $5 OR concluded = 0 AND " + s.engine.Lease.lapsedSince() + " < $5 AND started_at < $5)"
 }
 
-// pageAfter is a table in SQL of the next runs after the key in $1 to $4, and whether they have expired.
+// pageAfter is a table in SQL of the next runs after the key in $1 to $4, and whether they have
+// expired.
 func (s *Store) pageAfter() string {
 	// The limit is not a parameter: PostgreSQL has to know when it plans that these are few.
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (SELECT team, project, job, id, %s AS expired FROM runs
@@ -66,8 +67,8 @@ func (s *Store) findExpired(ctx context.Context, from jobrun.Key, before time.Ti
 	return to, found, s.classify(ctx, err)
 }
 
-// removeExpired deletes the expired runs on the page after the key, and then pauses for as long as that
-// took: SQLite does not queue writers, so that others might never have their turn.
+// removeExpired deletes the expired runs on the page after the key, and then pauses for as long as
+// that took: SQLite does not queue writers, so that others might never have their turn.
 func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.Time) (int, error) {
 	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM runs WHERE (" + keyColumns + ") IN (SELECT " + keyColumns +
 		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM runs WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"

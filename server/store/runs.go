@@ -30,8 +30,8 @@ func (e Engine) placeholders(first, n int) string {
 	return b.String()
 }
 
-// replaceRun ends an INSERT so that a new record replaces an old one, unless the old one was observed
-// later, or has concluded while the new one is an observation of a running run.
+// replaceRun ends an INSERT so that a new record replaces an old one, unless the old one was
+// observed later, or has concluded while the new one is an observation of a running run.
 func (e Engine) replaceRun() string {
 	var b strings.Builder
 	b.WriteString("ON CONFLICT (" + keyColumns + ") DO UPDATE SET ")
@@ -56,9 +56,9 @@ func (e Engine) readRun() string {
 	return "SELECT " + e.runColumns() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
-// ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others. A
-// run whose lease has run out has failed, at the time of the last renewal. final reports whether the run
-// was stored as concluded, so that it only changes if a recorder corrects it.
+// ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others.
+// A run whose lease has run out has failed, at the time of the last renewal. final reports whether
+// the run was stored as concluded, so that it only changes if a recorder corrects it.
 // Returns the database's own error.
 func ScanRun(row interface{ Scan(...any) error }, record *jobrun.Record, others ...any) (final bool, err error) {
 	var lapsed sql.Null[int64]
@@ -119,16 +119,16 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record
 	return records, s.classify(ctx, rows.Err())
 }
 
-// PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record says
-// otherwise. Times lose their fractions of seconds.
-// Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks the
-// contract.
+// PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
+// says otherwise. Times lose their fractions of seconds.
+// Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
+// the contract.
 func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 	return s.PutRuns(ctx, []jobrun.Record{record})
 }
 
-// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some may
-// be stored.
+// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
+// may be stored.
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
@@ -158,9 +158,9 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	return nil
 }
 
-// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which it
-// returns. If several records have the same key, the last one counts. Memory does not grow with their
-// number, and other processes can write until the last run has been read.
+// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which
+// it returns. If several records have the same key, the last one counts. Memory does not grow with
+// their number, and other processes can write until the last run has been read.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
 	err := s.engine.Import(ctx, s.db, Rows{Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {

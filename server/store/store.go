@@ -1,5 +1,5 @@
-// Package store stores runs and tokens in a database. Each database is an Engine in a package of its
-// own, such as store/sqlite; the tables are the same in all of them.
+// Package store stores runs and tokens in a database. Each database is an Engine in a package of
+// its own, such as store/sqlite; the tables are the same in all of them.
 package store
 
 import (
@@ -23,8 +23,8 @@ var ErrExists = errors.New("exists already")
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
 // Every method returns an error that wraps jobrun.ErrUnavailable if the database cannot be reached,
-// jobrun.ErrTimeout if it did not answer in time, and the context's error if the caller's context has
-// ended.
+// jobrun.ErrTimeout if it did not answer in time, and the context's error if the caller's context
+// has ended.
 type Store struct {
 	engine   Engine
 	db       *sql.DB
@@ -40,8 +40,9 @@ type Store struct {
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
 // schema up to date.
 //
-// Returns an error that names the URL, without a password, and says what to do if no engine takes it,
-// or if the database cannot be opened, belongs to another program, or needs a newer version of this one.
+// Returns an error that names the URL, without a password, and says what to do if no engine takes
+// it, or if the database cannot be opened, belongs to another program, or needs a newer version of
+// this one.
 // Returns an error that names the field if the contract requires one of a run that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	unstored, err := checkFields(reflect.TypeFor[model.JobRun](), fields)
@@ -101,8 +102,8 @@ func redact(text string) string {
 	return parsed.Redacted()
 }
 
-// Close closes the database. Every later call fails with jobrun.ErrUnavailable, and so does a call of
-// Await that has not returned yet.
+// Close closes the database. Every later call fails with jobrun.ErrUnavailable, and so does a call
+// of Await that has not returned yet.
 func (s *Store) Close() error {
 	s.closed.Store(true)
 	defer s.end() // after the database, so that waiting callers find it closed

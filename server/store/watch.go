@@ -8,8 +8,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// leaseInterval is how often a watch looks for leases that have run out, and how long it pauses after an
-// error.
+// leaseInterval is how often a watch looks for leases that have run out, and how long it pauses
+// after an error.
 const leaseInterval = time.Second
 
 // Watch looks for conclusions on behalf of all callers of Await, until it is cancelled.
@@ -22,8 +22,8 @@ type Watch struct {
 	until    int64     // leases renewed before then, on the engine's clock, have been looked at
 }
 
-// run follows what is written. While the store cannot be read, waiting callers look for themselves, and
-// find out why.
+// run follows what is written. While the store cannot be read, waiting callers look for themselves,
+// and find out why.
 func (w *Watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has ended
@@ -57,8 +57,8 @@ func (w *Watch) begin() {
 // RunColumns returns the columns of the table runs that ScanRun scans, separated by commas.
 func (w *Watch) RunColumns() string { return w.store.engine.runColumns() }
 
-// Concluded tells the callers who wait for the run of that key that it has concluded. run is what they
-// return; if it is nil, they read the run.
+// Concluded tells the callers who wait for the run of that key that it has concluded. run is what
+// they return; if it is nil, they read the run.
 func (w *Watch) Concluded(key jobrun.Key, run *model.JobRun) { w.store.watcher.tell(key, run) }
 
 // LookAgain has all waiting callers read their run, because some conclusions may have been missed.

@@ -12,12 +12,12 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// oneLine makes one line of pgx's list of what was tried.
+// oneLine makes one line of pgx's error, which lists the addresses that it tried.
 func oneLine(err error) error {
 	return rephrased{err, strings.Join(strings.Fields(err.Error()), " ")}
 }
 
-// rephrased is an error in other words.
+// rephrased is an error with another text.
 type rephrased struct {
 	error
 	words string
@@ -26,7 +26,7 @@ type rephrased struct {
 func (r rephrased) Error() string { return r.words }
 func (r rephrased) Unwrap() error { return r.error }
 
-// classify is store.Engine's Classify.
+// classify returns what an error of pgx is to a caller of the store, as store.Engine's Classify.
 func classify(err error) error {
 	var connect *pgconn.ConnectError
 	var failure *pgconn.PgError
@@ -41,7 +41,7 @@ func classify(err error) error {
 	case network != nil, errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return jobrun.ErrUnavailable // the connection was lost
 	case pgconn.SafeToRetry(err):
-		return jobrun.ErrUnavailable // the connection was lost before
+		return jobrun.ErrUnavailable // the connection was lost before the query was sent
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestClassify(t *testing.T) {
 		"a connection that timed out":  {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, jobrun.ErrTimeout},
 		"any other":                    {errors.New("a mistake"), nil},
 	} {
-		if got := classify(test.err); got != test.want {
+		if got := classify(test.err); !errors.Is(got, test.want) || !errors.Is(test.want, got) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// importRows first collects the runs in a temporary table, so that nobody waits until the last run has been read.
+// importRows first collects the runs in a temporary table, so that no other process waits until the
+// last run has been read.
 func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {

@@ -15,10 +15,11 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrationLock is the key of the advisory lock under which the schema is brought up to date: "jobr".
+// migrationLock is the key of the advisory lock that a process holds while it migrates: "jobr".
 const migrationLock = 1785684594
 
-// migrate brings the schema up to date. Of several processes that start at once one does it, the others wait.
+// migrate brings the schema up to date. If several processes start at once, one does it and the
+// others wait.
 func migrate(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -45,7 +46,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	defer func() {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
 	}()
-	// Who may not create schemas can have it created, and then must not ask for it.
+	// An administrator may have created the schema for a user who may not, and whose CREATE SCHEMA
+	// fails even with IF NOT EXISTS.
 	var exists bool
 	if err := conn.QueryRowContext(ctx, "SELECT current_schema() IS NOT NULL").Scan(&exists); err != nil {
 		return err

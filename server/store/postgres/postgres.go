@@ -15,9 +15,11 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// Engine takes URLs of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what else PostgreSQL allows in them
-// (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). The tables are in the schema
-// "jobruns", unless the URL has a search_path. At most 10 connections are used, or pool_max_conns.
+// Engine takes URLs of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE, with everything that
+// PostgreSQL allows in them
+// (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). The tables
+// are in the schema "jobruns", unless the URL has a search_path. A process opens at most 10
+// connections, or pool_max_conns.
 //
 // A lease counts on the database's clock, which is the same for all machines.
 var Engine = store.Engine{
@@ -45,15 +47,12 @@ const clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 // schema is the schema that holds the tables.
 const schema = "jobruns"
 
-// maxConnections is how many connections a process has at the most, unless the URL says otherwise with
-// pool_max_conns.
+// maxConnections caps the connections of a process, unless the URL has pool_max_conns.
 const maxConnections = 10
 
-// How long to try to connect, unless the URL says otherwise with connect_timeout, and how long a connection that is not
-// used is kept.
 const (
-	connectTimeout = 5 * time.Second
-	idleTime       = time.Minute
+	connectTimeout = 5 * time.Second // unless the URL has connect_timeout
+	idleTime       = time.Minute     // after which an unused connection is closed
 )
 
 func connect(ctx context.Context, text string) (*sql.DB, error) {

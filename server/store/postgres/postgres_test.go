@@ -121,7 +121,8 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	}
 }
 
-// testPrivileges has the schema made by who may, for one that may not, and one that may only read.
+// testPrivileges has an administrator create the schema for a user who may not, and a user who may
+// only read the tables.
 func testPrivileges(t *testing.T, pg *servers.Server) {
 	owner := pg.NewDatabase(t)
 	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder")
@@ -141,7 +142,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 	storetest.WantAwaited(t, done, storetest.Record())
 }
 
-// testConnections counts the connections of a process that has more to do than them.
+// testConnections counts the connections of a process that has more to do than it has connections.
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
@@ -170,7 +171,7 @@ func testConnections(t *testing.T, pg *servers.Server) {
 	}
 }
 
-// testLockedTableTimesOut has the server itself end a query that takes too long.
+// testLockedTableTimesOut has the server cancel a statement that waits too long for a lock.
 func testLockedTableTimesOut(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	other := storetest.Open(t, postgres.Engine, url)
@@ -191,7 +192,7 @@ func testLockedTableTimesOut(t *testing.T, pg *servers.Server) {
 	storetest.Put(t, s, storetest.Record())
 }
 
-// testServerIsStartedAgain stops the server under who reads and who waits.
+// testServerIsStartedAgain stops the server while callers read and wait.
 func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	s := storetest.Open(t, postgres.Engine, url)
@@ -216,7 +217,7 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	storetest.WantAwaited(t, done, storetest.Record())
 }
 
-// TestListeningStartsAgain cuts off the one connection that listens, and concludes a run while nobody does.
+// TestListeningStartsAgain ends the one connection that listens, and concludes a run meanwhile.
 func TestListeningStartsAgain(t *testing.T) {
 	pg := servers.Start(t)
 	url := pg.NewDatabase(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/jobruns/jobruns/server/store/storetest"
 )
 
-// numbered returns that many records of runs, from the first on.
+// numbered returns count records of different runs; first is the number of the first.
 func numbered(first, count int) []jobrun.Record {
 	records := make([]jobrun.Record, count)
 	for i := range records {
@@ -21,7 +21,7 @@ func numbered(first, count int) []jobrun.Record {
 	return records
 }
 
-// BenchmarkRun reads one of 10,000 runs after the other from SQLite, in no order.
+// BenchmarkRun reads one of 10,000 runs, at random.
 func BenchmarkRun(b *testing.B) {
 	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"), sqlite.Engine)
 	if err != nil {
@@ -40,7 +40,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// BenchmarkPutRuns writes 100 runs at once to SQLite, each time others.
+// BenchmarkPutRuns writes 100 new runs at once.
 func BenchmarkPutRuns(b *testing.B) {
 	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"), sqlite.Engine)
 	if err != nil {

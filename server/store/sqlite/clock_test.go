@@ -2,8 +2,7 @@ package sqlite
 
 import "testing"
 
-// TestMachineClock checks that the real clock runs, and that of one boot is told from that of another.
-func TestMachineClock(t *testing.T) {
+func TestMachineClockRunsAndNamesItsBoot(t *testing.T) {
 	boot, err := bootID()
 	if err != nil || boot == "" {
 		t.Fatalf("%v, boot %q", err, boot)

@@ -15,7 +15,7 @@ import (
 // (https://sqlite.org/rescode.html#extrc).
 const primaryCode = 0xff
 
-// explain says in words what SQLite says in numbers.
+// explain replaces SQLite's error by one that says what to do about it, if it can.
 func explain(err error) error {
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {
@@ -32,7 +32,8 @@ func explain(err error) error {
 	return err
 }
 
-// classify is store.Engine's Classify (https://sqlite.org/rescode.html).
+// classify returns what an error of SQLite is to a caller of the store, as store.Engine's Classify
+// (https://sqlite.org/rescode.html).
 func classify(err error) error {
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {
@@ -47,9 +48,11 @@ func classify(err error) error {
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL: // after busy_timeout
 		return jobrun.ErrTimeout
 	case lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_NOMEM:
-		// The disk, or what the process may open, is used up or away: that passes without a change here.
+		// The disk is full or away, or the process has used up its files or its memory. That may
+		// pass.
 		return jobrun.ErrUnavailable
 	}
-	// A file that is damaged or read-only stays so until somebody repairs it.
+	// Anything else is a mistake in SQL, or a damaged or read-only file, which somebody has to
+	// repair.
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// TestClassify has SQLite itself make each error, with one connection that waits for no other.
+// TestClassify provokes each error in SQLite itself. The connections do not wait for locks.
 func TestClassify(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, statement string
@@ -72,7 +72,7 @@ func TestClassify(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			if got := classify(err); got != test.want {
+			if got := classify(err); !errors.Is(got, test.want) || !errors.Is(test.want, got) {
 				t.Errorf("%v: %v, want %v", err, got, test.want)
 			}
 		})

@@ -84,7 +84,8 @@ func (f *follower) tell(rows *sql.Rows) error {
 			return err
 		}
 		if seq > f.seen+1 {
-			// The conclusions in between are gone: the trigger has deleted them, or Prune their runs.
+			// The conclusions in between are gone: the trigger has deleted them, or Prune their
+			// runs.
 			f.watch.LookAgain()
 		}
 		f.seen = seq

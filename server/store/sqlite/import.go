@@ -9,21 +9,21 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// importRows first collects the runs in a temporary table, which lies in a file of its own that nobody else waits for,
-// so that others can write until the last run has been read.
+// importRows first collects the runs in a temporary table. It is in a file of its own, so that
+// other processes can write until the last run has been read.
 func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	// The temporary table goes with the connection.
+	// The temporary table lasts as long as the connection, which therefore must not be reused.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
 	columns := strings.Join(rows.Columns, ", ")
 	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+columns+" FROM runs WHERE false"); err != nil {
 		return err
 	}
-	// Not BeginTx, which would lock out other writers from here on.
+	// BeginTx would lock out other writers from here on: it begins an immediate transaction.
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}

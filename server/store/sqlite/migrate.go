@@ -18,9 +18,10 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrate brings the schema up to date. Of several processes that start at once one does it, the others wait:
-// they lock the directory of the file, because SQLite's own locks vanish when the process opens and closes the file
-// once more (https://sqlite.org/howtocorrupt.html, section 2.2).
+// migrate brings the schema up to date. If several processes start at once, one does it and the
+// others wait. They lock the file's directory: a lock on the file itself would be SQLite's too, and
+// vanish when this process closes the file a second time (https://sqlite.org/howtocorrupt.html,
+// section 2.2).
 func migrate(ctx context.Context, db *sql.DB, directory string) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -48,8 +49,9 @@ func migrate(ctx context.Context, db *sql.DB, directory string) error {
 	return store.Migrate(ctx, goose.DialectSQLite3, db, files)
 }
 
-// claim marks an empty database as ours. That comes before the first table, so that the database is ours even when this
-// process is killed halfway.
+// claim marks an empty database as ours. It does so before the first table is created, so that the
+// mark is there even if this process is killed halfway.
+// Returns an error if the database has tables already, which must be another program's.
 func claim(ctx context.Context, db *sql.DB) error {
 	var tables int
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {

@@ -43,7 +43,8 @@ var Engine = store.Engine{
 
 const prefix = "sqlite:"
 
-// The SQL functions boot, the machine's boot, and steady, its clock since then in milliseconds.
+// init registers two SQL functions: boot, the machine's boot, and steady, its clock since then in
+// milliseconds.
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("boot", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 		return bootID()
@@ -54,16 +55,17 @@ func init() {
 	})
 }
 
-// applicationID says of a file that it is ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
+// applicationID marks a file as ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
 const applicationID = 1785684594
 
-// maxConnections bounds how many readers run at once, each with a memory of its own. SQLite has one writer at a time
-// whatever the number.
+// maxConnections caps how many readers run at once, each with a cache of its own. SQLite has one
+// writer at a time in any case.
 const maxConnections = 4
 
-// options hold for each connection. WAL lets readers go on while another process writes; FULL makes a commit
-// outlive a power loss; a writer waits for its turn, and takes it when its transaction begins, so that it cannot find
-// out halfway that another was faster. Half a megabyte keeps the upper pages of a table: the system keeps the others.
+// options configure each connection. WAL lets readers read while another process writes. FULL makes
+// a commit survive a power loss. A writer waits up to 10 seconds for the lock, and takes it when
+// its transaction begins, so that it cannot fail halfway because another was faster. The cache of
+// half a megabyte holds the upper pages of a table's tree; the operating system caches the others.
 var options = url.Values{
 	"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "temp_store(FILE)", "cache_size(-512)"},
 	"_txlock": {"immediate"},

@@ -31,9 +31,9 @@ func open(t *testing.T) (s *storetest.Store, url string) {
 	return storetest.Open(t, sqlite.Engine, url), url
 }
 
-// TestAwaitWithANoteThatIsGone is about what happens when more have concluded at once than are kept: those who wait have
-// to look for themselves.
-func TestAwaitWithANoteThatIsGone(t *testing.T) {
+// TestAwaitReadsTheRunWhenItsConclusionWasDeleted deletes a conclusion before the watch reads it,
+// as the trigger does when very many runs conclude at once.
+func TestAwaitReadsTheRunWhenItsConclusionWasDeleted(t *testing.T) {
 	other := func(r *jobrun.Record) { r.Job = "other" }
 	s, url := open(t)
 	storetest.Put(t, s, storetest.Running())
@@ -55,8 +55,8 @@ func TestAwaitWithANoteThatIsGone(t *testing.T) {
 	storetest.WantAwaited(t, done, storetest.Record())
 }
 
-// TestLeaseOfAnEarlierBoot has a recorder that is dead for certain.
-func TestLeaseOfAnEarlierBoot(t *testing.T) {
+// TestLeaseOfAnEarlierBootHasRunOut has a recorder that cannot have survived.
+func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
 	s, _ := open(t)
 	storetest.Put(t, s, storetest.Leased(storetest.Running()))
 	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
@@ -149,7 +149,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// alter returns the path of a store to which something was done with SQL.
+// alter returns the path of a new store after the statement.
 func alter(t *testing.T, name, statement string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -24,7 +24,7 @@ func Running(change ...func(*jobrun.Record)) jobrun.Record {
 	}}, change...)...)
 }
 
-// Put stores a record.
+// Put stores a record, and fails the test if it cannot.
 func Put(t *testing.T, s *Store, r jobrun.Record) {
 	t.Helper()
 	if err := s.PutRun(t.Context(), r); err != nil {
@@ -41,7 +41,7 @@ type Awaited struct {
 	Err error
 }
 
-// Await begins to wait, and returns when the store knows of it.
+// Await calls the store's Await in another goroutine, and returns when that waits or has returned.
 func Await(ctx context.Context, t *testing.T, s *Store, r jobrun.Record, enough <-chan struct{}) <-chan Awaited {
 	t.Helper()
 	done := make(chan Awaited, 1)
@@ -139,7 +139,7 @@ func testAwaitEnds(t *testing.T, on subject) {
 	}
 }
 
-// testManyAwait has many wait, several for each run, while others come and go.
+// testManyAwait has many callers wait, several for each run, while others come and leave.
 func testManyAwait(t *testing.T, on subject) {
 	const runs = 50
 	s, url := on.open(t)
@@ -180,7 +180,7 @@ func age(t *testing.T, s *Store, by time.Duration) {
 	}
 }
 
-// Leased returns the record with a lease.
+// Leased returns the record of a recorder that vouches for its run.
 func Leased(r jobrun.Record) jobrun.Record {
 	r.Leased = true
 	return r
@@ -215,7 +215,7 @@ func testLease(t *testing.T, on subject) {
 		t.Errorf("run (-want +got):\n%s", diff)
 	}
 
-	// A recorder that was only slow.
+	// The recorder was only slow.
 	Put(t, s, Leased(Running()))
 	wantStatus(model.JobRunStatusRunning)
 	age(t, s, time.Hour)

@@ -10,7 +10,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// testAMistakeInSQLIsNotUnavailable renames a column, so that the statements of this program are wrong.
+// testAMistakeInSQLIsNotUnavailable renames a column, so that the statements of this program are
+// wrong.
 func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	if _, err := s.DB().ExecContext(t.Context(), "ALTER TABLE runs RENAME COLUMN status TO state"); err != nil {

@@ -42,8 +42,8 @@ func changeField(t *testing.T, run *model.JobRun, i int) {
 	}
 }
 
-// testEveryFieldIsStored changes one field after the other of a run that has concluded: the change is
-// stored, and the revision tells of it.
+// testEveryFieldIsStored changes one field after the other of a run that has concluded: the change
+// is stored, and the revision tells of it.
 func testEveryFieldIsStored(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	for i := range reflect.TypeFor[model.JobRun]().NumField() {

@@ -17,7 +17,7 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// observed returns what was observed in a cluster.
+// observed returns the record as an observation in a cluster.
 func observed(version int64, r jobrun.Record) jobrun.Record {
 	r.Source, r.Version = "cluster", version
 	return r
@@ -83,8 +83,8 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 	}
 }
 
-// testManyPutTheSameRuns has several watchers write what they observed, each in an order of its own. What was observed
-// last stands, whoever was last to write.
+// testManyPutTheSameRuns has several watchers write the same runs, each in an order of its own. The
+// latest observation stays, whatever the order of writes.
 func testManyPutTheSameRuns(t *testing.T, on subject) {
 	const runs, versions, writers = 30, 20, 4
 	s, url := on.open(t)

@@ -83,7 +83,7 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on subject) {
 	}
 }
 
-// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed, though nobody stored it as such.
+// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed but is stored as running.
 func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	before := time.Now().Add(-time.Minute)
@@ -104,7 +104,7 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 	if got := ids(t, s); !slices.Equal(got, []string{"starts-later"}) {
 		t.Errorf("left: %q", got)
 	}
-	// A recorder that was only slow, after all.
+	// The recorder was only slow.
 	Put(t, s, Leased(Running(withID("a"))))
 	WantRun(t, s, Running(withID("a")))
 	wantPruned(t, s, now.Add(time.Hour), 1)
@@ -135,7 +135,8 @@ func testPruneManyPages(t *testing.T, on subject) {
 	}
 }
 
-// testManyPrune has several processes remove runs while others write them anew, and somebody waits.
+// testManyPrune has several processes delete runs while others write them again, and a caller
+// waits.
 func testManyPrune(t *testing.T, on subject) {
 	const runs, rounds, again = 2000, 10, 20
 	s, url := on.open(t)
@@ -156,7 +157,7 @@ func testManyPrune(t *testing.T, on subject) {
 		all.Go(func() {
 			for j := range rounds {
 				some := []jobrun.Record{Running(withID(fmt.Sprint(i, "-", j)))}
-				for k := range again { // runs that the others remove
+				for k := range again { // runs that the others delete
 					some = append(some, Record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
 				}
 				if err := writer.PutRuns(t.Context(), some); err != nil {
@@ -176,7 +177,8 @@ func testManyPrune(t *testing.T, on subject) {
 	WantAwaited(t, done, Record(withID("awaited"), concluding(now)))
 }
 
-// testAwaitARunThatIsPruned concludes a run and removes it before those who wait could see it.
+// testAwaitARunThatIsPruned concludes a run and deletes it in one transaction, while a caller
+// waits.
 func testAwaitARunThatIsPruned(t *testing.T, on subject) {
 	s, url := on.open(t)
 	Put(t, s, Running())

@@ -19,10 +19,11 @@ func revisionOf(t *testing.T, s *Store) int64 {
 	return n
 }
 
-// testRevision changes something in each step, and tells whether that is a change of what does not change by itself.
+// testRevision changes something in each step. The revision changes with final runs and with
+// tokens.
 func testRevision(t *testing.T, on subject) {
 	s, url := on.open(t)
-	other := on.reopen(t, url) // whoever changes something
+	other := on.reopen(t, url) // the process that changes something
 	exec := func(statement string) func() error {
 		return func() error { _, err := other.DB().ExecContext(t.Context(), statement); return err }
 	}
@@ -81,7 +82,7 @@ func testRevision(t *testing.T, on subject) {
 	}
 }
 
-// testFinal tells runs that are final from those that only look as if they had concluded.
+// testFinal reads a run that is final, and others that are not.
 func testFinal(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {

@@ -1,10 +1,8 @@
 package storetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"strings"
 	"sync"
@@ -119,7 +117,7 @@ func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on subject) {
 	}
 }
 
-// outside are changes that bring a record outside the contract, by the rule that the schema's constraint names.
+// outside are changes that break the contract, by the name of the constraint that they break.
 var outside = map[string]func(*jobrun.Record){
 	"teamId pattern":       func(r *jobrun.Record) { r.Team = "" },
 	"projectId pattern":    func(r *jobrun.Record) { r.Project = "a/b" },
@@ -157,155 +155,6 @@ func testSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T, on subject) {
 		if err := s.PutRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.RunName = name })); err == nil {
 			t.Errorf("the run name %q was stored", name)
 		}
-	}
-}
-
-// sequence yields n runs and then the error, if there is one.
-func sequence(n int, err error) iter.Seq2[jobrun.Record, error] {
-	return func(yield func(jobrun.Record, error) bool) {
-		for i := range n {
-			if !yield(Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }), nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield(jobrun.Record{}, err)
-		}
-	}
-}
-
-func count(t *testing.T, s *Store) int {
-	t.Helper()
-	var n int
-	if err := s.DB().QueryRow("SELECT count(*) FROM runs").Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func testImportRuns(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	if err := s.ImportRuns(t.Context(), sequence(1000, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ImportRuns(t.Context(), sequence(500, nil)); err != nil {
-		t.Fatal("a second time: ", err)
-	}
-	if n := count(t, s); n != 1000 {
-		t.Errorf("%d runs, want 1000", n)
-	}
-	WantRun(t, s, Record(func(r *jobrun.Record) { r.Run.ID = "run999" }))
-}
-
-func testImportRunsTheLastOfAnIDWins(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	want := Record(func(r *jobrun.Record) { r.Run.Completions = 5 })
-	err := s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
-		_ = yield(Record(), nil) && yield(want, nil)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	WantRun(t, s, want)
-}
-
-func testImportRunsAllOrNothing(t *testing.T, on subject) {
-	broken := errors.New("line 7 is broken")
-	stopped, stop := context.WithCancel(t.Context())
-	for name, test := range map[string]struct {
-		ctx     context.Context
-		records iter.Seq2[jobrun.Record, error]
-		want    error
-	}{
-		"an error at the end": {t.Context(), sequence(1000, broken), broken},
-		"a run outside the contract": {t.Context(), func(yield func(jobrun.Record, error) bool) {
-			_ = yield(Record(), nil) && yield(Record(func(r *jobrun.Record) { r.Run.ID = "b"; r.Run.Status = "" }), nil)
-		}, nil},
-		"a context that ends": {stopped, func(yield func(jobrun.Record, error) bool) {
-			if yield(Record(), nil) {
-				stop()
-				yield(Record(), nil)
-			}
-		}, context.Canceled},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, _ := on.open(t)
-			err := s.ImportRuns(test.ctx, test.records)
-			if err == nil || test.want != nil && !errors.Is(err, test.want) {
-				t.Errorf("got %v, want %v", err, test.want)
-			}
-			if n := count(t, s); n != 0 {
-				t.Errorf("%d runs are stored", n)
-			}
-			if err := s.PutRun(t.Context(), Record()); err != nil {
-				t.Errorf("the store cannot be written afterwards: %v", err)
-			}
-		})
-	}
-}
-
-func testOthersWriteDuringAnImport(t *testing.T, on subject) {
-	s, url := on.open(t)
-	other := on.reopen(t, url)
-	meanwhile := Record(func(r *jobrun.Record) { r.Job = "meanwhile" })
-	err := s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
-		if !yield(Record(), nil) {
-			return
-		}
-		if err := other.PutRun(t.Context(), meanwhile); err != nil {
-			t.Error(err)
-		}
-		yield(Record(func(r *jobrun.Record) { r.Run.ID = "b" }), nil)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	WantRun(t, s, meanwhile)
-	if n := count(t, s); n != 3 {
-		t.Errorf("%d runs, want 3", n)
-	}
-}
-
-func testTokens(t *testing.T, on subject) {
-	s, url := on.open(t)
-	expires := started.Add(time.Hour)
-	want := []jobrun.Token{
-		{Name: "a", Teams: []string{"x", "y"}, Projects: []string{"p"}, Permissions: []string{"One > Two"}, CreatedAt: started, ExpiresAt: &expires},
-		{Name: "b", Teams: []string{"x"}, Projects: []string{}, Permissions: []string{}, CreatedAt: started},
-	}
-	hashes := map[string]jobrun.TokenHash{}
-	for _, token := range want {
-		_, hashes[token.Name] = jobrun.NewSecret()
-		if err := s.CreateToken(t.Context(), hashes[token.Name], token); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, hash := jobrun.NewSecret()
-	if err := s.CreateToken(t.Context(), hash, want[0]); !errors.Is(err, store.ErrExists) {
-		t.Errorf("the same name again: %v, want store.ErrExists", err)
-	}
-	if _, err := s.Token(t.Context(), hash); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("an unknown hash: %v, want ErrNotFound", err)
-	}
-	got, err := s.Tokens(t.Context())
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v, tokens (-want +got):\n%s", err, diff)
-	}
-	one, err := s.Token(t.Context(), hashes["a"])
-	if diff := cmp.Diff(want[0], one); err != nil || diff != "" {
-		t.Errorf("%v, token (-want +got):\n%s", err, diff)
-	}
-	if err := on.reopen(t, url).RevokeToken(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Token(t.Context(), hashes["a"]); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("a token that another process revoked: %v, want ErrNotFound", err)
-	}
-	if err := s.RevokeToken(t.Context(), "a"); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("revoked again: %v, want ErrNotFound", err)
-	}
-	if err := s.CreateToken(t.Context(), hash, jobrun.Token{Name: "no team"}); err == nil {
-		t.Error("a token without a team was stored")
 	}
 }
 

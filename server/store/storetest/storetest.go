@@ -10,8 +10,8 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// Exercise runs all tests with an engine, each in a new database: newURL returns the URL of one that
-// does not exist yet, or is empty. It returns when all tests are over.
+// Exercise runs all tests with an engine, each in a new database: newURL returns the URL of one
+// that does not exist yet, or is empty. It returns when all tests are over.
 func Exercise(t *testing.T, engine store.Engine, newURL func(*testing.T) string) {
 	t.Run("Behaviour", func(t *testing.T) {
 		for name, test := range behaviour {
@@ -108,6 +108,6 @@ func Open(t testing.TB, engine store.Engine, url string) *Store {
 	})}
 }
 
-// DB connects to the store's database as another program would, which does what no method of the store
-// does.
+// DB connects to the store's database as another program would, which does what no method of the
+// store does.
 func (s *Store) DB() *sql.DB { return s.connect() }
