@@ -20,6 +20,7 @@ import (
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 // numbered is the id of a run in load.lua.
@@ -223,7 +224,7 @@ func BenchmarkManyRuns(b *testing.B) {
 	b.Run("read", func(b *testing.B) {
 		c := comparison{what: "reading a run from SQLite among 10,000,000", unit: "µs", digits: 1, besideWhat: "among 1000"}
 		read := func(runs int) float64 {
-			s, err := store.Open(b.Context(), stores[runs])
+			s, err := store.Open(b.Context(), stores[runs], sqlite.Engine)
 			if err != nil {
 				b.Fatal(err)
 			}

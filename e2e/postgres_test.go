@@ -129,7 +129,7 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	p.gate.Lock()
 	message := ask(t, s, token, runPath, http.StatusServiceUnavailable)
 	p.gate.Unlock()
-	if !strings.Contains(message, "the store cannot be reached") {
+	if !strings.Contains(message, "the store did not answer in time") {
 		t.Errorf("the answer says %q", message)
 	}
 	eventuallyAnswers(t, s, token, runPath)

@@ -52,7 +52,7 @@ func TestUnusableStores(t *testing.T) {
 		"in a file":       {"sqlite:" + filepath.Join(file("f", ""), "x.db"), "not a directory"},
 		"not a database":  {"sqlite:" + file("x.db", strings.Repeat("not a database\n", 1000)), "the file is not a SQLite database"},
 		"another program": {"sqlite:" + database("CREATE TABLE theirs (x)"), "belongs to another program"},
-		"newer":           {"sqlite:" + database("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999999999999, 1)"), "use a newer version"},
+		"newer":           {"sqlite:" + database("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999999999999, 1); UPDATE schema_support SET oldest_writer = 99999999999999"), "use a newer version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "prune --older-than 1h", "token create --name n", "token list", "token revoke n"} {

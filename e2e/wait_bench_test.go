@@ -17,6 +17,7 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 // importRuns imports runs run0, run1, ... of job j in project p, running or concluded.
@@ -135,7 +136,7 @@ func BenchmarkWakeUp(b *testing.B) { benchmarkWakeUp(b, newStore(b)) }
 
 func benchmarkWakeUp(b *testing.B, url string) {
 	const runs, pollInterval = 200, 3 * time.Second
-	s, err := store.Open(b.Context(), url)
+	s, err := store.Open(b.Context(), url, sqlite.Engine)
 	if err != nil {
 		b.Fatal(err)
 	}

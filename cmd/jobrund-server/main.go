@@ -8,15 +8,16 @@ import (
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
+	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 func main() { jobrund.Main(commands()...) }
 
 func commands() []*cobra.Command {
-	return []*cobra.Command{newServe(), jobrund.NewExec(nil, postgres.Engine), newWatch(), newImport(), newPrune(), newToken()}
+	return []*cobra.Command{newServe(), jobrund.NewExec(nil, sqlite.Engine, postgres.Engine), newWatch(), newImport(), newPrune(), newToken()}
 }
 
 // openStore opens the store that the command's flags name.
 func openStore(cmd *cobra.Command) (*store.Store, error) {
-	return jobrund.OpenStore(cmd, postgres.Engine)
+	return jobrund.OpenStore(cmd, sqlite.Engine, postgres.Engine)
 }

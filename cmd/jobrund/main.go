@@ -12,11 +12,12 @@ import (
 	"syscall"
 
 	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		jobrund.Main(jobrund.NewExec(handOver))
+		jobrund.Main(jobrund.NewExec(handOver, sqlite.Engine))
 	}
 	handOver()
 	os.Exit(1)

@@ -1,5 +1,6 @@
-// Package jobrun is the domain: a run of a job, its key, what a recorder writes of it, how it concludes, and the errors
-// that all layers share. The run itself is the contract's, gen/model.JobRun.
+// Package jobrun is the domain: a run of a job, its key, what a recorder writes of it, how it
+// concludes, and the errors that all layers share. The run itself is the contract's,
+// gen/model.JobRun.
 package jobrun
 
 import (
@@ -14,14 +15,25 @@ import (
 var (
 	// ErrNotFound means that what was asked for does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrUnavailable means that the store cannot be reached, or does not answer in time, and may in a moment.
+	// ErrUnavailable means that the store cannot be reached now. Trying again may help.
 	ErrUnavailable = errors.New("the store cannot be reached")
+	// ErrTimeout means that the store was reached, but did not answer in time. errors.Is
+	// finds ErrUnavailable in it too, because trying again may help after both.
+	ErrTimeout error = timeoutError{}
+	// ErrInvalid means that a record breaks a rule of the contract, so that no store ever takes it.
+	ErrInvalid = errors.New("the contract does not allow this value")
 )
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "the store did not answer in time" }
+func (timeoutError) Is(target error) bool { return target == ErrUnavailable }
 
 // DefaultTeam is the team where nobody named one.
 const DefaultTeam = "default"
 
-// Key identifies a run, as the paths of the contract do. All four parts have the form of the contract's ID.
+// Key identifies a run, as the paths of the contract do. All four parts have the form of the
+// contract's ID.
 type Key struct {
 	Team, Project, Job, Run string
 }
@@ -30,12 +42,13 @@ type Key struct {
 type Record struct {
 	Team, Project, Job string
 	Run                model.JobRun
-	// Leased says that the recorder vouches for the run until it has concluded, by storing it again every few seconds.
-	// When it stops doing so, it has died, and the run has failed.
+	// Leased says that the recorder vouches for the run until it has concluded, by storing it again
+	// every few seconds. When it stops doing so, it has died, and the run has failed.
 	Leased bool
-	// Source names where the run was observed, such as a cluster, and Version orders what was observed there: a later
-	// observation has a higher one. A store lets no observation replace a later one, nor an observation of a running run
-	// replace a conclusion. Source is "" for a recorder that knows the run for certain, which is always stored.
+	// Source names where the run was observed, such as a cluster, and Version orders what was
+	// observed there: a later observation has a higher one. A store lets no observation replace a
+	// later one, nor an observation of a running run replace a conclusion. Source is "" for a
+	// recorder that knows the run for certain, which is always stored.
 	Source  string
 	Version int64
 }
@@ -45,8 +58,9 @@ func (r Record) Key() Key {
 	return Key{Team: r.Team, Project: r.Project, Job: r.Job, Run: r.Run.ID}
 }
 
-// Conclude makes the record's run one that concluded at that time, in UTC and whole seconds, or when it started if that is
-// later. It sets the fields that follow from it: a run that has concluded is not active, and has either succeeded or failed.
+// Conclude makes the record's run one that concluded at that time, in UTC and whole seconds, or
+// when it started if that is later. It sets the fields that follow from it: a run that has
+// concluded is not active, and has either succeeded or failed.
 func (r *Record) Conclude(at time.Time, succeeded bool) {
 	run := &r.Run
 	at = at.UTC().Truncate(time.Second)

@@ -8,19 +8,24 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// watcher keeps who waits for which run. While somebody waits, one watch looks for conclusions on behalf of all.
+// watcher knows who waits for which run. While somebody waits, one watch looks for conclusions on
+// behalf of all.
 type watcher struct {
 	mu      sync.Mutex
 	waiting map[jobrun.Key]map[*waiter]struct{}
 	watch   *Watch // nil while nobody waits
 }
 
-// waiter is told of its run's conclusion, or by nil to look for itself. It is told once until it has listened.
+// waiter receives its run's conclusion, or nil: it has to read the run. Until it has received one,
+// it is not sent another.
 type waiter struct {
 	told chan *model.JobRun
 }
 
-// Await implements server.Runs.
+// Await waits until the run of that key has concluded, or the channel enough is closed, and returns
+// the run as it is then. A run that has concluded already is returned at once. enough may be nil.
+// The death of a run's recorder concludes it.
+// Returns jobrun.ErrNotFound if there is no such run, or if it is deleted meanwhile.
 func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	w := &waiter{told: make(chan *model.JobRun, 1)}
 	watch := s.wait(key, w)
@@ -31,7 +36,8 @@ func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{
 		return nil, ctx.Err()
 	}
 	for {
-		// What concludes before this look is seen here, and what concludes after it is told, for the watch has begun.
+		// The watch has begun: a conclusion before this query is read here, and the watch tells of
+		// a later one.
 		run, _, err := s.Run(ctx, key)
 		if err != nil || run.Concluded {
 			return run, err
@@ -49,7 +55,18 @@ func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{
 	}
 }
 
-// wait enters a waiter, and returns the watch that tells it.
+// Waiting returns how many calls of Await have not returned yet.
+func (s *Store) Waiting() int {
+	s.watcher.mu.Lock()
+	defer s.watcher.mu.Unlock()
+	n := 0
+	for _, waiters := range s.watcher.waiting {
+		n += len(waiters)
+	}
+	return n
+}
+
+// wait adds a waiter, and returns the watch that tells it.
 func (s *Store) wait(key jobrun.Key, w *waiter) *Watch {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
@@ -65,7 +82,7 @@ func (s *Store) wait(key jobrun.Key, w *waiter) *Watch {
 	return s.watcher.watch
 }
 
-// forget strikes a waiter out, and ends the watch with the last one.
+// forget removes a waiter, and ends the watch with the last one.
 func (s *Store) forget(key jobrun.Key, w *waiter) {
 	s.watcher.mu.Lock()
 	defer s.watcher.mu.Unlock()
@@ -79,14 +96,14 @@ func (s *Store) forget(key jobrun.Key, w *waiter) {
 	}
 }
 
-// tell tells those who wait for the run; with nil, to look for themselves.
+// tell sends the run to those who wait for it; nil has them read it.
 func (s *watcher) tell(key jobrun.Key, run *model.JobRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tellAll(s.waiting[key], run)
 }
 
-// tellEveryone tells all to look for themselves.
+// tellEveryone has all waiters read their runs.
 func (s *watcher) tellEveryone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +116,7 @@ func (s *watcher) tellAll(waiters map[*waiter]struct{}, run *model.JobRun) {
 	for w := range waiters {
 		select {
 		case w.told <- run:
-		default: // told already, and has not listened yet
+		default: // told already, and has not received it yet
 		}
 	}
 }

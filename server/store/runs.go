@@ -14,57 +14,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// runFields are the columns that hold the fields of a run, in the contract's order but for the id.
-const runFields = `active, backoff_limit, completions, concluded, failed, run_name, status, succeeded, started_at,
-	concluded_at`
-
-// runColumns are those that values gives: all but the lease.
-const runColumns = "team, project, job, id, " + runFields + ", source, version"
-
-const runColumnCount = 16
-
-// columnNames are those of a list in SQL.
-func columnNames(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(", \n\t", r) })
-}
-
-// batch is how many runs one statement stores.
-const batch = 100
-
-// values returns the values of runColumns.
-func values(r jobrun.Record) []any {
-	observed := r.Source != ""
-	return []any{
-		r.Team, r.Project, r.Job, r.Run.ID, r.Run.Active, r.Run.BackoffLimit, r.Run.Completions, flag(r.Run.Concluded),
-		r.Run.Failed, r.Run.RunName, r.Run.Status, r.Run.Succeeded, r.Run.StartedAt.Unix(), seconds(r.Run.ConcludedAt),
-		sql.Null[string]{V: r.Source, Valid: observed}, sql.Null[int64]{V: r.Version, Valid: observed},
-	}
-}
-
-// flag is how a boolean is stored, as the contract's flags are.
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// seconds returns NULL for nil.
-func seconds(t *time.Time) sql.Null[int64] {
-	if t == nil {
-		return sql.Null[int64]{}
-	}
-	return sql.Null[int64]{V: t.Unix(), Valid: true}
-}
-
-// instant returns nil for NULL.
-func instant(s sql.Null[int64]) *time.Time {
-	if !s.Valid {
-		return nil
-	}
-	t := time.Unix(s.V, 0).UTC()
-	return &t
-}
+// BatchSize is how many runs PutRuns stores with one statement.
+const BatchSize = 100
 
 // placeholders returns n numbered parameters, from the first on.
 func (e Engine) placeholders(first, n int) string {
@@ -79,126 +30,146 @@ func (e Engine) placeholders(first, n int) string {
 	return b.String()
 }
 
-// replaceRun lets a new record take the place of an old one, unless the old one was observed later, or concluded where
-// the new one is an observation of a run that goes on.
+// replaceRun ends an INSERT so that a new record replaces an old one, unless the old one was
+// observed later, or has concluded while the new one is an observation of a running run.
 func (e Engine) replaceRun() string {
 	var b strings.Builder
-	b.WriteString("ON CONFLICT (team, project, job, id) DO UPDATE SET ")
-	for i, column := range slices.Concat(columnNames(runFields+", source, version"), e.Lease.Columns) {
-		if i > 0 {
-			b.WriteString(", ")
+	b.WriteString("ON CONFLICT (" + keyColumns + ") DO UPDATE SET ")
+	key := strings.Split(keyColumns, ", ")
+	separator := ""
+	for _, column := range slices.Concat(writtenColumns, e.Lease.Columns) {
+		if !slices.Contains(key, column) {
+			b.WriteString(separator + column + " = excluded." + column)
+			separator = ", "
 		}
-		b.WriteString(column + " = excluded." + column)
 	}
 	b.WriteString(` WHERE excluded.source IS NULL OR (excluded.concluded >= runs.concluded
 		AND (runs.version IS NULL OR excluded.version >= runs.version))`)
 	return b.String()
 }
 
+// runColumns are the columns that ScanRun scans.
+func (e Engine) runColumns() string { return fieldColumns + ", " + e.Lease.lapsedSince() }
+
 // readRun is the query of a run by its key.
 func (e Engine) readRun() string {
-	return "SELECT id, " + runFields + ", " + e.Lease.lapsedSince() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+	return "SELECT " + e.runColumns() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
-// Run implements server.Runs.
+// ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others.
+// A run whose lease has run out has failed, at the time of the last renewal. final reports whether
+// the run was stored as concluded, so that it only changes if a recorder corrects it.
+// Returns the database's own error.
+func ScanRun(row interface{ Scan(...any) error }, record *jobrun.Record, others ...any) (final bool, err error) {
+	var lapsed sql.Null[int64]
+	targets := make([]any, 0, len(fields)+1+len(others))
+	for _, f := range fields {
+		targets = append(targets, f.in(&record.Run))
+	}
+	targets = append(targets, &lapsed)
+	if err := row.Scan(append(targets, others...)...); err != nil {
+		return false, err
+	}
+	final = record.Run.Concluded
+	if !final && lapsed.Valid {
+		record.Conclude(time.Unix(lapsed.V, 0), false)
+	}
+	return final, nil
+}
+
+// Run returns the run of that key, and whether it is final: stored as concluded, so that it only
+// changes if a recorder corrects it, which changes Revision too. A run whose recorder has died is
+// returned as failed, and is not final.
+// Returns jobrun.ErrNotFound if there is none.
 func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
-	run, final, err = scanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run))
-	return run, final, s.classify(err)
+	var record jobrun.Record
+	final, err = ScanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run), &record)
+	if err != nil {
+		return nil, false, s.classify(ctx, err)
+	}
+	return &record.Run, final, nil
 }
 
-// Revision implements server.Revisions.
+// Revision returns a number that changes whenever a final run or a token changes or is deleted.
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	err = s.queryRow(ctx, "SELECT number FROM revision").Scan(&number)
-	return number, s.classify(err)
-}
-
-// scanRun scans an id, runFields and lapsedSince, after the others, and returns the run as it is, and whether that is how
-// it was stored to be for good. Returns nil if it fails.
-func scanRun(row interface{ Scan(...any) error }, others ...any) (run *model.JobRun, final bool, err error) {
-	run = new(model.JobRun)
-	var started, isConcluded int64
-	var concluded, lapsed sql.Null[int64]
-	if err := row.Scan(append(others, &run.ID, &run.Active, &run.BackoffLimit, &run.Completions, &isConcluded, &run.Failed,
-		&run.RunName, &run.Status, &run.Succeeded, &started, &concluded, &lapsed)...); err != nil {
-		return nil, false, err
-	}
-	run.StartedAt, run.ConcludedAt = time.Unix(started, 0).UTC(), instant(concluded)
-	run.Concluded = isConcluded != 0 // as in SQL, for another program may have written 2
-	final = run.Concluded
-	settle(run, lapsed)
-	return run, final, nil
+	return number, s.classify(ctx, err)
 }
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
 func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT team, project, job, version, id, "+runFields+", "+s.engine.Lease.lapsedSince()+
-		" FROM runs WHERE concluded = 0 AND source = $1", source)
+	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+
+		", team, project, job, version FROM runs WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
-		return nil, s.classify(err)
+		return nil, s.classify(ctx, err)
 	}
 	defer rows.Close()
 	var records []jobrun.Record
 	for rows.Next() {
 		r := jobrun.Record{Source: source}
-		run, _, err := scanRun(rows, &r.Team, &r.Project, &r.Job, &r.Version)
-		if err != nil {
-			return nil, s.classify(err)
+		if _, err := ScanRun(rows, &r, &r.Team, &r.Project, &r.Job, &r.Version); err != nil {
+			return nil, s.classify(ctx, err)
 		}
-		r.Run = *run
 		records = append(records, r)
 	}
-	return records, s.classify(rows.Err())
+	return records, s.classify(ctx, rows.Err())
 }
 
-// PutRun stores the run, in place of the one of the same id and job if there is one, unless jobrun.Record says
-// otherwise. Times lose their fractions of seconds.
-// Returns an error that names the field and the rule if the run breaks the contract.
+// PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
+// says otherwise. Times lose their fractions of seconds.
+// Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
+// the contract.
 func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 	return s.PutRuns(ctx, []jobrun.Record{record})
 }
 
-// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some may be stored.
+// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
+// may be stored.
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
-	// Whoever writes several locks them in the same order, so that two never wait for each other.
+	// All processes lock runs in the same order, so that two never wait for each other.
 	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
 		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
 	})
-	for some := range slices.Chunk(records, batch) {
+	for batch := range slices.Chunk(records, BatchSize) {
 		var statement strings.Builder
 		var args []any
-		statement.WriteString("INSERT INTO runs (" + runColumns + ", " + strings.Join(s.engine.Lease.Columns, ", ") + ") VALUES ")
-		for i, r := range some {
+		statement.WriteString("INSERT INTO runs (" + strings.Join(slices.Concat(writtenColumns, s.engine.Lease.Columns), ", ") + ") VALUES ")
+		for i := range batch {
+			r := &batch[i]
+			if err := s.checkStorable(r); err != nil {
+				return err
+			}
 			if i > 0 {
 				statement.WriteString(", ")
 			}
 			leased := r.Leased && !r.Run.Concluded
-			statement.WriteString("(" + s.engine.placeholders(len(args)+1, runColumnCount) + ", " + s.engine.Lease.valuesFor(leased) + ")")
+			statement.WriteString("(" + s.engine.placeholders(len(args)+1, len(writtenColumns)) + ", " + s.engine.Lease.valuesFor(leased) + ")")
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())
 		if _, err := s.db.ExecContext(ctx, statement.String(), args...); err != nil {
-			return s.classify(err)
+			return s.classify(ctx, err)
 		}
 	}
 	return nil
 }
 
-// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which is returned. Of
-// several records of a run the last one counts. Memory does not grow with their number, and others can write until the
-// last run has been read.
+// ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which
+// it returns. If several records have the same key, the last one counts. Memory does not grow with
+// their number, and other processes can write until the last run has been read.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
-	var broken error // the sequence's own error
-	err := s.engine.Import(ctx, s.db, Rows{Columns: columnNames(runColumns), OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
+	var broken error // the sequence's own error, or that of a run
+	err := s.engine.Import(ctx, s.db, Rows{Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
 		for record, err := range records {
-			if broken = err; err != nil {
-				yield(nil, err)
+			if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
+				yield(nil, broken)
 				return
 			}
-			if !yield(values(record), nil) {
+			if !yield(values(&record), nil) {
 				return
 			}
 		}
@@ -206,5 +177,5 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return cmp.Or(broken, s.classify(err))
+	return cmp.Or(broken, s.classify(ctx, err))
 }

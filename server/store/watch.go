@@ -4,40 +4,42 @@ import (
 	"context"
 	"time"
 
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// leaseInterval is how often a watch looks for leases that have run out, and how long it rests when something is in the
-// way.
+// leaseInterval is how often a watch looks for leases that have run out, and how long it pauses
+// after an error.
 const leaseInterval = time.Second
 
-// Watch looks for conclusions on behalf of all who wait, until it is cancelled.
+// Watch looks for conclusions on behalf of all callers of Await, until it is cancelled.
 type Watch struct {
 	store    *Store
-	begun    chan struct{} // closed when nothing escapes it any more, or something is in the way
+	begun    chan struct{} // closed when no conclusion escapes it any more, or something failed
 	hasBegun bool
 	cancel   context.CancelFunc
 	next     time.Time // when to look for leases again
-	until    int64     // those that were renewed before then, on the engine's clock, have been looked at
+	until    int64     // leases renewed before then, on the engine's clock, have been looked at
 }
 
-// run follows what is written. While the store cannot be read, those who wait are told to look for themselves, and find
-// out why.
+// run follows what is written. While the store cannot be read, waiting callers look for themselves,
+// and find out why.
 func (w *Watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = w.store.engine.Follow(ctx, w.store.db, w) // those who wait find out why it has ended
+		_ = w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has ended
 		w.begin()
 		pause(ctx, leaseInterval)
 	}
 }
 
-// Begin says that no conclusion escapes the engine from here on. Returns the database's error if its clock cannot be read.
+// Begin says that no conclusion escapes the engine from now on. Returns the database's error if its
+// clock cannot be read.
 func (w *Watch) Begin(ctx context.Context) error {
 	now, err := w.now(ctx)
 	if err != nil {
 		return err
 	}
-	w.until = now - leaseTime.Milliseconds()
+	w.until = now - LeaseTime.Milliseconds()
 	w.next = time.Now().Add(leaseInterval)
 	w.begin()
 	return nil
@@ -45,29 +47,37 @@ func (w *Watch) Begin(ctx context.Context) error {
 
 func (w *Watch) begin() {
 	if w.hasBegun {
-		w.store.watcher.tellEveryone() // of what has escaped it meanwhile
+		w.LookAgain() // some conclusions may have escaped it meanwhile
 		return
 	}
 	w.hasBegun = true
 	close(w.begun)
 }
 
-// Concluded says that the run of that key has, for all who wait for it to look.
-func (w *Watch) Concluded(key jobrun.Key) { w.store.watcher.tell(key, nil) }
+// RunColumns returns the columns of the table runs that ScanRun scans, separated by commas.
+func (w *Watch) RunColumns() string { return w.store.engine.runColumns() }
 
-// Lapsed finds the leases that have run out since it last looked, if it is time to. Returns the database's error.
+// Concluded tells the callers who wait for the run of that key that it has concluded. run is what
+// they return; if it is nil, they read the run.
+func (w *Watch) Concluded(key jobrun.Key, run *model.JobRun) { w.store.watcher.tell(key, run) }
+
+// LookAgain has all waiting callers read their run, because some conclusions may have been missed.
+func (w *Watch) LookAgain() { w.store.watcher.tellEveryone() }
+
+// Lapsed finds the leases that have run out since it last looked, if it is time to. Returns the
+// database's error.
 func (w *Watch) Lapsed(ctx context.Context) error {
 	if time.Now().Before(w.next) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := limit(ctx)
 	defer cancel()
 	now, err := w.now(ctx)
 	if err != nil {
 		return err
 	}
-	until := now - leaseTime.Milliseconds()
-	rows, err := w.store.db.QueryContext(ctx, "SELECT team, project, job, id FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
+	until := now - LeaseTime.Milliseconds()
+	rows, err := w.store.db.QueryContext(ctx, "SELECT "+keyColumns+" FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
 		" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2", w.until, until)
 	if err != nil {
 		return err
@@ -78,14 +88,14 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 		if err := rows.Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 			return err
 		}
-		w.Concluded(key)
+		w.Concluded(key, nil)
 	}
 	w.until = until
 	w.next = time.Now().Add(leaseInterval)
 	return rows.Err()
 }
 
-// now is what the engine's clock says.
+// now reads the engine's clock.
 func (w *Watch) now(ctx context.Context) (int64, error) {
 	var now int64
 	err := w.store.db.QueryRowContext(ctx, "SELECT "+w.store.engine.Lease.Clock).Scan(&now)

@@ -15,9 +15,9 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// NewExec returns the command exec, for stores in SQLite or one of the other engines. For any other store, the command
+// NewExec returns the command exec, for stores of the engines. For any other store, the command
 // calls elsewhere first, which may be nil, and goes on where that returns: the command runs even if it cannot be recorded.
-func NewExec(elsewhere func(), others ...store.Engine) *cobra.Command {
+func NewExec(elsewhere func(), engines ...store.Engine) *cobra.Command {
 	var c command.Command
 	cmd := &cobra.Command{
 		Use:   "exec --project P --job J [flags] [--] COMMAND [ARG...]",
@@ -45,10 +45,10 @@ asked to end.`,
 			if c.BackoffLimit < 0 || c.Backoff < 0 {
 				return Usagef("--backoff-limit and --backoff must not be negative")
 			}
-			if elsewhere != nil && !store.Takes(storeURL(cmd), others...) {
+			if elsewhere != nil && !store.Takes(storeURL(cmd), engines...) {
 				elsewhere()
 			}
-			return runCommand(cmd, &c, others)
+			return runCommand(cmd, &c, engines)
 		},
 	}
 	flags := cmd.Flags()
@@ -63,12 +63,12 @@ asked to end.`,
 }
 
 // runCommand returns the command's exit status as an error.
-func runCommand(cmd *cobra.Command, c *command.Command, others []store.Engine) error {
+func runCommand(cmd *cobra.Command, c *command.Command, engines []store.Engine) error {
 	var recorded jobrun.Record // the latest state
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrund: %v\n", err) }
 	recorder := command.NewRecorder(
-		func(context.Context) (command.Runs, error) { return OpenStore(cmd, others...) },
+		func(context.Context) (command.Runs, error) { return OpenStore(cmd, engines...) },
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrund: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})

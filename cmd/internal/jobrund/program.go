@@ -162,9 +162,9 @@ func Require(cmd *cobra.Command, flags ...string) {
 	}
 }
 
-// OpenStore opens the store that the command's flags name, in SQLite or one of the other engines.
-func OpenStore(cmd *cobra.Command, others ...store.Engine) (*store.Store, error) {
-	return store.Open(cmd.Context(), storeURL(cmd), others...)
+// OpenStore opens the store that the command's flags name, with the engine that takes its URL.
+func OpenStore(cmd *cobra.Command, engines ...store.Engine) (*store.Store, error) {
+	return store.Open(cmd.Context(), storeURL(cmd), engines...)
 }
 
 func storeURL(cmd *cobra.Command) string {

@@ -25,11 +25,10 @@ const (
 // Store is where a watcher writes runs.
 type Store interface {
 	// PutRuns stores all the runs, of which no two have the same key, or none.
-	// Returns an error that wraps jobrun.ErrUnavailable if the store cannot be reached, or another if a run breaks the
-	// contract.
+	// Returns an error that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error,
+	// trying again may help.
 	PutRuns(ctx context.Context, records []jobrun.Record) error
 	// Unconcluded returns the runs last observed at the source that have not concluded.
-	// Returns an error that wraps jobrun.ErrUnavailable if the store cannot be reached.
 	Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error)
 }
 
@@ -212,7 +211,7 @@ func (w *writer) write(ctx context.Context, chunk []change) error {
 	return nil
 }
 
-// putRuns returns why the store refuses the runs, or an error if it cannot be reached.
+// putRuns returns why the store refuses the runs for good, or an error that may pass.
 func (w *writer) putRuns(ctx context.Context, records []jobrun.Record) (refusal, err error) {
 	limited, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -222,10 +221,10 @@ func (w *writer) putRuns(ctx context.Context, records []jobrun.Record) (refusal,
 		w.metrics.written.Add(float64(len(records)))
 		w.succeeded()
 		return nil, nil
-	case errors.Is(err, jobrun.ErrUnavailable), limited.Err() != nil:
-		return nil, err
+	case errors.Is(err, jobrun.ErrInvalid):
+		return err, nil
 	}
-	return err, nil
+	return nil, err
 }
 
 // refuse drops a run that the store will never take.

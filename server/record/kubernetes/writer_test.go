@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -31,7 +30,7 @@ func concluded(r jobrun.Record) jobrun.Record { return gone(r, time.Now()) }
 
 // TestWriter runs in a bubble, whose time passes only when all wait.
 func TestWriter(t *testing.T) {
-	refusal := errors.New("the contract does not allow this value")
+	refusal := jobrun.ErrInvalid
 	for name, test := range map[string]struct {
 		do    func(*writer, *fakeStore)
 		puts  []int          // how many runs each transaction has

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"os"
@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names the machine's boot (random(4)).
+// bootID returns the identifier of the machine's current boot (random(4)).
 func bootID() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(boot)), err
 }
 
-// steadyClock is the machine's clock since it was started, while it was not suspended (clock_gettime(2)).
+// steadyClock returns how long the machine has run since its boot, not counting when it was
+// suspended (clock_gettime(2)).
 func steadyClock() (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)

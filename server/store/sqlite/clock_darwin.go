@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"time"
@@ -6,12 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names the machine's boot (sysctl(3)).
+// bootID returns the identifier of the machine's current boot (sysctl(3)).
 func bootID() (string, error) {
 	return unix.Sysctl("kern.bootsessionuuid")
 }
 
-// steadyClock is the machine's clock since it was started, while it was not suspended (clock_gettime(3)).
+// steadyClock returns how long the machine has run since its boot, not counting when it was
+// suspended (clock_gettime(3)).
 func steadyClock() (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_UPTIME_RAW, &t)

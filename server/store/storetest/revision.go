@@ -1,4 +1,4 @@
-package store_test
+package storetest
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-func revisionOf(t *testing.T, s *store.Store) int64 {
+func revisionOf(t *testing.T, s *Store) int64 {
 	t.Helper()
 	n, err := s.Revision(t.Context())
 	if err != nil {
@@ -19,15 +19,16 @@ func revisionOf(t *testing.T, s *store.Store) int64 {
 	return n
 }
 
-// testRevision changes something in each step, and tells whether that is a change of what does not change by itself.
-func testRevision(t *testing.T, on engineUnderTest) {
+// testRevision changes something in each step. The revision changes with final runs and with
+// tokens.
+func testRevision(t *testing.T, on subject) {
 	s, url := on.open(t)
-	other := reopen(t, url) // whoever changes something
+	other := on.reopen(t, url) // the process that changes something
 	exec := func(statement string) func() error {
 		return func() error { _, err := other.DB().ExecContext(t.Context(), statement); return err }
 	}
 	put := func(change ...func(*jobrun.Record)) func() error {
-		return func() error { return other.PutRun(t.Context(), record(change...)) }
+		return func() error { return other.PutRun(t.Context(), Record(change...)) }
 	}
 	goesOn := func(r *jobrun.Record) {
 		r.Leased = true
@@ -40,7 +41,7 @@ func testRevision(t *testing.T, on engineUnderTest) {
 	}
 	imports := func() error {
 		return other.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
-			_ = yield(record(), nil) && yield(record(another, secondAttempt), nil)
+			_ = yield(Record(), nil) && yield(Record(another, secondAttempt), nil)
 		})
 	}
 	prune := func() error { _, err := other.Prune(t.Context(), time.Now()); return err }
@@ -81,11 +82,11 @@ func testRevision(t *testing.T, on engineUnderTest) {
 	}
 }
 
-// testFinal tells runs that are final from those that only look as if they had concluded.
-func testFinal(t *testing.T, on engineUnderTest) {
+// testFinal reads a run that is final, and others that are not.
+func testFinal(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {
-		r := record(func(r *jobrun.Record) { r.Run.ID = name })
+		r := Record(func(r *jobrun.Record) { r.Run.ID = name })
 		if name != "concluded" {
 			r.Leased = name == "lapsed"
 			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.JobRunStatusRunning, model.FlagYes, model.FlagNo

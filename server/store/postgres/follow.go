@@ -16,13 +16,12 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// A connection that listens is looked after that often, and has that long to answer.
 const (
-	listenInterval = time.Second
-	pingTimeout    = 5 * time.Second
+	listenInterval = time.Second     // how often a listening connection is checked
+	pingTimeout    = 5 * time.Second // how long the server may take to answer that check
 )
 
-// follow listens to what a trigger notifies of, on one of the connections.
+// follow listens, on one of the connections, to the notifications that a trigger sends.
 func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -31,7 +30,7 @@ func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 	defer conn.Close()
 	return conn.Raw(func(raw any) error {
 		err := listen(ctx, raw.(*stdlib.Conn).Conn(), w)
-		return fmt.Errorf("%w: %w", driver.ErrBadConn, err) // nobody else can use one that listens
+		return fmt.Errorf("%w: %w", driver.ErrBadConn, err) // a listening connection must not be reused
 	})
 }
 
@@ -52,7 +51,7 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 			if err := json.Unmarshal([]byte(notification.Payload), &key); err != nil {
 				return err
 			}
-			w.Concluded(jobrun.Key{Team: key[0], Project: key[1], Job: key[2], Run: key[3]})
+			w.Concluded(jobrun.Key{Team: key[0], Project: key[1], Job: key[2], Run: key[3]}, nil)
 		case !pgconn.Timeout(err) || ctx.Err() != nil:
 			return err
 		default:
@@ -66,7 +65,8 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 	}
 }
 
-// ping notices when the other end has gone without a word.
+// ping finds out whether the server still answers: a lost connection may never return an error by
+// itself.
 func ping(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()

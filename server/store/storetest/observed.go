@@ -1,7 +1,8 @@
-package store_test
+package storetest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,14 +17,14 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// observed returns what was observed in a cluster.
+// observed returns the record as an observation in a cluster.
 func observed(version int64, r jobrun.Record) jobrun.Record {
 	r.Source, r.Version = "cluster", version
 	return r
 }
 
 // testAnOlderObservationDoesNotReplaceANewerOne stores two records of a run, one after the other.
-func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderTest) {
+func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on subject) {
 	named := func(name string, r jobrun.Record) jobrun.Record {
 		r.Run.RunName = name
 		return r
@@ -32,22 +33,22 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 		first, second jobrun.Record
 		want          string
 	}{
-		"newer":                               {observed(7, named("first", running())), observed(8, named("second", running())), "second"},
-		"of the same age":                     {observed(7, named("first", running())), observed(7, named("second", running())), "second"},
-		"older":                               {observed(8, named("first", running())), observed(7, named("second", running())), "first"},
-		"a conclusion":                        {observed(7, named("first", running())), observed(8, named("second", record())), "second"},
-		"an older conclusion":                 {observed(8, named("first", running())), observed(7, named("second", record())), "first"},
-		"a newer conclusion":                  {observed(7, named("first", record())), observed(8, named("second", record())), "second"},
-		"one that goes on, after it ended":    {observed(7, named("first", record())), observed(8, named("second", running())), "first"},
-		"of what its recorder knew":           {named("first", running()), observed(1, named("second", running())), "second"},
-		"that goes on, and had been imported": {named("first", record()), observed(1, named("second", running())), "first"},
-		"imported":                            {observed(7, named("first", record())), named("second", running()), "second"},
+		"newer":                               {observed(7, named("first", Running())), observed(8, named("second", Running())), "second"},
+		"of the same age":                     {observed(7, named("first", Running())), observed(7, named("second", Running())), "second"},
+		"older":                               {observed(8, named("first", Running())), observed(7, named("second", Running())), "first"},
+		"a conclusion":                        {observed(7, named("first", Running())), observed(8, named("second", Record())), "second"},
+		"an older conclusion":                 {observed(8, named("first", Running())), observed(7, named("second", Record())), "first"},
+		"a newer conclusion":                  {observed(7, named("first", Record())), observed(8, named("second", Record())), "second"},
+		"one that goes on, after it ended":    {observed(7, named("first", Record())), observed(8, named("second", Running())), "first"},
+		"of what its recorder knew":           {named("first", Running()), observed(1, named("second", Running())), "second"},
+		"that goes on, and had been imported": {named("first", Record()), observed(1, named("second", Running())), "first"},
+		"imported":                            {observed(7, named("first", Record())), named("second", Running()), "second"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := on.open(t)
-			put(t, s, test.first)
-			put(t, s, test.second)
-			run, _, err := s.Run(t.Context(), key(test.first))
+			Put(t, s, test.first)
+			Put(t, s, test.second)
+			run, _, err := s.Run(t.Context(), test.first.Key())
 			if err != nil || run.RunName != test.want {
 				t.Errorf("%v, the %v one is stored, want the %s", err, run, test.want)
 			}
@@ -55,11 +56,11 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on engineUnderT
 	}
 }
 
-func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
+func testPutRunsStoresMany(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	var records []jobrun.Record
-	for i := range 2*store.Batch + 1 {
-		records = append(records, observed(int64(i), running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+	for i := range 2*store.BatchSize + 1 {
+		records = append(records, observed(int64(i), Running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
 	}
 	records[0].Leased = true
 	if err := s.PutRuns(t.Context(), nil); err != nil {
@@ -69,32 +70,32 @@ func testPutRunsStoresMany(t *testing.T, on engineUnderTest) {
 		t.Fatal(err)
 	}
 	for _, r := range records {
-		wantRun(t, s, r)
+		WantRun(t, s, r)
 	}
 	age(t, s, 2*store.LeaseTime)
 	if run, _, err := s.Run(t.Context(), records[0].Key()); err != nil || run.Status != model.JobRunStatusFailed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
-	wantRun(t, s, records[1])
+	WantRun(t, s, records[1])
 	records[5].Run.Status = "wrong"
 	if err := s.PutRuns(t.Context(), records[:10]); err == nil || !strings.Contains(err.Error(), "status enum") {
 		t.Errorf("a run outside the contract: %v", err)
 	}
 }
 
-// testManyPutTheSameRuns has several watchers write what they observed, each in an order of its own. What was observed
-// last stands, whoever was last to write.
-func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
+// testManyPutTheSameRuns has several watchers write the same runs, each in an order of its own. The
+// latest observation stays, whatever the order of writes.
+func testManyPutTheSameRuns(t *testing.T, on subject) {
 	const runs, versions, writers = 30, 20, 4
 	s, url := on.open(t)
 	var all sync.WaitGroup
 	for range writers {
-		writer := reopen(t, url)
+		writer := on.reopen(t, url)
 		all.Go(func() {
 			for version := range versions {
 				var records []jobrun.Record
 				for i := range runs {
-					r := running(func(r *jobrun.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
+					r := Running(func(r *jobrun.Record) { r.Run.ID, r.Run.Completions = fmt.Sprint("run", i), version })
 					if version == versions-1 {
 						r.Run.Status, r.Run.Concluded, r.Run.ConcludedAt = model.JobRunStatusSuccess, true, &concludedAt
 					}
@@ -109,24 +110,24 @@ func testManyPutTheSameRuns(t *testing.T, on engineUnderTest) {
 	}
 	all.Wait()
 	for i := range runs {
-		run, _, err := s.Run(t.Context(), key(record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		run, _, err := s.Run(t.Context(), Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }).Key())
 		if err != nil || run.Completions != versions-1 || !run.Concluded {
 			t.Errorf("%+v, %v", run, err)
 		}
 	}
 }
 
-func testUnconcluded(t *testing.T, on engineUnderTest) {
+func testUnconcluded(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	id := func(id string) func(*jobrun.Record) {
 		return func(r *jobrun.Record) { r.Run.ID = id }
 	}
-	elsewhere := observed(3, running(id("elsewhere")))
+	elsewhere := observed(3, Running(id("elsewhere")))
 	elsewhere.Source = "another cluster"
-	want := []jobrun.Record{observed(1, running(id("a"))), observed(2, running(id("b")))}
-	for _, r := range append(want, elsewhere, running(id("not observed")), observed(4, record(id("concluded")))) {
+	want := []jobrun.Record{observed(1, Running(id("a"))), observed(2, Running(id("b")))}
+	for _, r := range append(want, elsewhere, Running(id("not observed")), observed(4, Record(id("concluded")))) {
 		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
-		put(t, s, r)
+		Put(t, s, r)
 	}
 	got, err := s.Unconcluded(t.Context(), "cluster")
 	slices.SortFunc(got, func(a, b jobrun.Record) int { return cmp.Compare(a.Run.ID, b.Run.ID) })
@@ -135,7 +136,7 @@ func testUnconcluded(t *testing.T, on engineUnderTest) {
 	}
 }
 
-func testReady(t *testing.T, on engineUnderTest) {
+func testReady(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
@@ -143,7 +144,7 @@ func testReady(t *testing.T, on engineUnderTest) {
 	if _, err := s.DB().Exec("DROP TABLE runs"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Ready(t.Context()); err == nil {
-		t.Error("ready without its tables")
+	if err := s.Ready(t.Context()); !errors.Is(err, jobrun.ErrUnavailable) {
+		t.Errorf("without its tables: %v, want ErrUnavailable", err)
 	}
 }

@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"fmt"
@@ -8,20 +8,22 @@ import (
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/sqlite"
+	"github.com/jobruns/jobruns/server/store/storetest"
 )
 
-// numbered returns that many records of runs, from the first on.
+// numbered returns count records of different runs; first is the number of the first.
 func numbered(first, count int) []jobrun.Record {
 	records := make([]jobrun.Record, count)
 	for i := range records {
-		records[i] = record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
+		records[i] = storetest.Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
 	}
 	return records
 }
 
-// BenchmarkRun reads one of 10,000 runs after the other from SQLite, in no order.
+// BenchmarkRun reads one of 10,000 runs, at random.
 func BenchmarkRun(b *testing.B) {
-	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
+	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"), sqlite.Engine)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,9 +40,9 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// BenchmarkPutRuns writes 100 runs at once to SQLite, each time others.
+// BenchmarkPutRuns writes 100 new runs at once.
 func BenchmarkPutRuns(b *testing.B) {
-	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"))
+	s, err := store.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "runs.db"), sqlite.Engine)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package store_test
+package storetest
 
 import (
 	"context"
@@ -23,14 +23,14 @@ func concluding(at time.Time) func(*jobrun.Record) {
 	return func(r *jobrun.Record) { r.Run.ConcludedAt = &at }
 }
 
-func wantPruned(t *testing.T, s *store.Store, before time.Time, want int) {
+func wantPruned(t *testing.T, s *Store, before time.Time, want int) {
 	t.Helper()
 	if got, err := s.Prune(t.Context(), before); err != nil || got != want {
 		t.Errorf("pruned before %s: %d, %v; want %d", before, got, err, want)
 	}
 }
 
-func ids(t *testing.T, s *store.Store) []string {
+func ids(t *testing.T, s *Store) []string {
 	t.Helper()
 	rows, err := s.DB().Query("SELECT id FROM runs ORDER BY id")
 	if err != nil {
@@ -51,7 +51,7 @@ func ids(t *testing.T, s *store.Store) []string {
 	return all
 }
 
-func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
+func testPruneRemovesWhatConcludedBefore(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	wantPruned(t, s, time.Now(), 0)
 	limit := concludedAt
@@ -59,17 +59,17 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
 		r.Run.Status, r.Run.Failed, r.Run.Succeeded = model.JobRunStatusFailed, model.FlagYes, model.FlagNo
 	}
 	for _, r := range []jobrun.Record{
-		record(withID("before"), concluding(limit.Add(-time.Second))),
-		record(withID("before-failed"), concluding(limit.Add(-time.Hour)), failed),
-		record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *jobrun.Record) { r.Team = "zzz" }),
-		observed(1, record(withID("before-observed"), concluding(limit.Add(-time.Second)))),
-		record(withID("then"), concluding(limit)),
-		record(withID("after"), concluding(limit.Add(time.Second))),
-		running(withID("running")),
-		leased(running(withID("running-leased"))),
-		observed(1, running(withID("running-observed"))),
+		Record(withID("before"), concluding(limit.Add(-time.Second))),
+		Record(withID("before-failed"), concluding(limit.Add(-time.Hour)), failed),
+		Record(withID("before-of-a-team"), concluding(limit.Add(-time.Second)), func(r *jobrun.Record) { r.Team = "zzz" }),
+		observed(1, Record(withID("before-observed"), concluding(limit.Add(-time.Second)))),
+		Record(withID("then"), concluding(limit)),
+		Record(withID("after"), concluding(limit.Add(time.Second))),
+		Running(withID("running")),
+		Leased(Running(withID("running-leased"))),
+		observed(1, Running(withID("running-observed"))),
 	} {
-		put(t, s, r)
+		Put(t, s, r)
 	}
 	wantPruned(t, s, limit, 4)
 	want := []string{"after", "running", "running-leased", "running-observed", "then"}
@@ -83,18 +83,18 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on engineUnderTest) {
 	}
 }
 
-// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed, though nobody stored it as such.
-func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
+// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed but is stored as running.
+func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	before := time.Now().Add(-time.Minute)
 	now := time.Now()
 	soon := now.Add(time.Minute)
-	put(t, s, leased(running(withID("a"))))
-	put(t, s, leased(running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
+	Put(t, s, Leased(Running(withID("a"))))
+	Put(t, s, Leased(Running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
 	age(t, s, store.LeaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
 	age(t, s, 10*store.LeaseTime)
-	run, _, err := s.Run(t.Context(), key(running(withID("a"))))
+	run, _, err := s.Run(t.Context(), Running(withID("a")).Key())
 	if err != nil || run.Status != model.JobRunStatusFailed {
 		t.Fatalf("%+v, %v", run, err)
 	}
@@ -104,9 +104,9 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 	if got := ids(t, s); !slices.Equal(got, []string{"starts-later"}) {
 		t.Errorf("left: %q", got)
 	}
-	// A recorder that was only slow, after all.
-	put(t, s, leased(running(withID("a"))))
-	wantRun(t, s, running(withID("a")))
+	// The recorder was only slow.
+	Put(t, s, Leased(Running(withID("a"))))
+	WantRun(t, s, Running(withID("a")))
 	wantPruned(t, s, now.Add(time.Hour), 1)
 }
 
@@ -114,15 +114,15 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on engineUnderTest) {
 func old(runs int) iter.Seq2[jobrun.Record, error] {
 	return func(yield func(jobrun.Record, error) bool) {
 		for i := range runs {
-			if !yield(record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
+			if !yield(Record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
 				return
 			}
 		}
 	}
 }
 
-func testPruneManyPages(t *testing.T, on engineUnderTest) {
-	for _, runs := range []int{store.PrunePage, 2*store.PrunePage + 1} {
+func testPruneManyPages(t *testing.T, on subject) {
+	for _, runs := range []int{store.PageSize, 2*store.PageSize + 1} {
 		s, _ := on.open(t)
 		if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
 			t.Fatal(err)
@@ -135,19 +135,20 @@ func testPruneManyPages(t *testing.T, on engineUnderTest) {
 	}
 }
 
-// testManyPrune has several processes remove runs while others write them anew, and somebody waits.
-func testManyPrune(t *testing.T, on engineUnderTest) {
+// testManyPrune has several processes delete runs while others write them again, and a caller
+// waits.
+func testManyPrune(t *testing.T, on subject) {
 	const runs, rounds, again = 2000, 10, 20
 	s, url := on.open(t)
 	if err := s.ImportRuns(t.Context(), old(runs)); err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, running(withID("awaited")))
-	done := await(t.Context(), t, s, running(withID("awaited")), nil)
+	Put(t, s, Running(withID("awaited")))
+	done := Await(t.Context(), t, s, Running(withID("awaited")), nil)
 	now := time.Now().UTC().Truncate(time.Second)
 	var all sync.WaitGroup
 	for i := range 3 {
-		pruner, writer := reopen(t, url), reopen(t, url)
+		pruner, writer := on.reopen(t, url), on.reopen(t, url)
 		all.Go(func() {
 			if _, err := pruner.Prune(t.Context(), now.Add(-time.Hour)); err != nil {
 				t.Error(err)
@@ -155,9 +156,9 @@ func testManyPrune(t *testing.T, on engineUnderTest) {
 		})
 		all.Go(func() {
 			for j := range rounds {
-				some := []jobrun.Record{running(withID(fmt.Sprint(i, "-", j)))}
-				for k := range again { // runs that the others remove
-					some = append(some, record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
+				some := []jobrun.Record{Running(withID(fmt.Sprint(i, "-", j)))}
+				for k := range again { // runs that the others delete
+					some = append(some, Record(withID(fmt.Sprint(j*again+k, "-run")), concluding(now)))
 				}
 				if err := writer.PutRuns(t.Context(), some); err != nil {
 					t.Error(err)
@@ -172,16 +173,17 @@ func testManyPrune(t *testing.T, on engineUnderTest) {
 	if n, want := count(t, s), 1+3*rounds+rounds*again; n != want {
 		t.Errorf("%d runs are left, want %d", n, want)
 	}
-	put(t, s, record(withID("awaited"), concluding(now)))
-	wantAwaited(t, done, record(withID("awaited"), concluding(now)))
+	Put(t, s, Record(withID("awaited"), concluding(now)))
+	WantAwaited(t, done, Record(withID("awaited"), concluding(now)))
 }
 
-// testAwaitARunThatIsPruned concludes a run and removes it before those who wait could see it.
-func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
+// testAwaitARunThatIsPruned concludes a run and deletes it in one transaction, while a caller
+// waits.
+func testAwaitARunThatIsPruned(t *testing.T, on subject) {
 	s, url := on.open(t)
-	put(t, s, running())
-	done := await(t.Context(), t, s, running(), nil)
-	tx, err := reopen(t, url).DB().BeginTx(t.Context(), nil)
+	Put(t, s, Running())
+	done := Await(t.Context(), t, s, Running(), nil)
+	tx, err := on.reopen(t, url).DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,18 +195,18 @@ func testAwaitARunThatIsPruned(t *testing.T, on engineUnderTest) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-done; !errors.Is(got.err, jobrun.ErrNotFound) {
-		t.Errorf("%+v, %v; want ErrNotFound", got.run, got.err)
+	if got := <-done; !errors.Is(got.Err, jobrun.ErrNotFound) {
+		t.Errorf("%+v, %v; want ErrNotFound", got.Run, got.Err)
 	}
 }
 
-func testPruneEndsWithItsContext(t *testing.T, on engineUnderTest) {
+func testPruneEndsWithItsContext(t *testing.T, on subject) {
 	s, _ := on.open(t)
-	put(t, s, record())
+	Put(t, s, Record())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if n, err := s.Prune(ctx, time.Now()); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("%d, %v", n, err)
 	}
-	wantRun(t, s, record())
+	WantRun(t, s, Record())
 }

@@ -1,0 +1,51 @@
+package store
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+func TestCheckFieldsNamesARequiredFieldWithoutAColumn(t *testing.T) {
+	type run struct {
+		ID        string  `json:"id"`
+		Note      *string `json:"note,omitempty"`
+		ExitCodes []int   `json:"exitCodes"`
+	}
+	id, exitCodes := field{name: "id"}, field{name: "exitCodes"}
+	if _, err := checkFields(reflect.TypeFor[run](), []field{id}); err == nil || !strings.Contains(err.Error(), `"exitCodes"`) {
+		t.Errorf("%v, want the field exitCodes to be named", err)
+	}
+	optional, err := checkFields(reflect.TypeFor[run](), []field{id, exitCodes})
+	if err != nil || !slices.Equal(optional, []int{1}) {
+		t.Errorf("optional fields %v, %v; want the index of note", optional, err)
+	}
+}
+
+func TestOpenRefusesAContractWithARequiredFieldThatIsNotStored(t *testing.T) {
+	all := fields
+	defer func() { fields = all }()
+	fields = all[:len(all)-1]
+	if _, err := Open(t.Context(), "x:"); err == nil || !strings.Contains(err.Error(), `"`+all[len(all)-1].name+`"`) {
+		t.Errorf("%v, want the field %s to be named", err, all[len(all)-1].name)
+	}
+}
+
+// TestPutRunRefusesAFieldThatIsNotStored takes a field for one that the contract does not require.
+func TestPutRunRefusesAFieldThatIsNotStored(t *testing.T) {
+	field, _ := reflect.TypeFor[model.JobRun]().FieldByName("Completions")
+	s := &Store{unstored: field.Index}
+	r := jobrun.Record{Run: model.JobRun{Completions: 1}}
+	if err := s.PutRun(t.Context(), r); !errors.Is(err, jobrun.ErrInvalid) || !strings.Contains(err.Error(), `"completions"`) {
+		t.Errorf("%v, want ErrInvalid and the field completions", err)
+	}
+	err := s.checkStorable(&jobrun.Record{Run: model.JobRun{BackoffLimit: 1}})
+	if err != nil {
+		t.Errorf("a run without the field: %v", err)
+	}
+}

@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
+)
+
+// oneLine makes one line of pgx's error, which lists the addresses that it tried.
+func oneLine(err error) error {
+	return rephrased{err, strings.Join(strings.Fields(err.Error()), " ")}
+}
+
+// rephrased is an error with another text.
+type rephrased struct {
+	error
+	words string
+}
+
+func (r rephrased) Error() string { return r.words }
+func (r rephrased) Unwrap() error { return r.error }
+
+// classify returns what an error of pgx is to a caller of the store, as store.Engine's Classify.
+func classify(err error) error {
+	var connect *pgconn.ConnectError
+	var failure *pgconn.PgError
+	var network net.Error
+	switch {
+	case errors.As(err, &connect):
+		return jobrun.ErrUnavailable
+	case errors.As(err, &failure):
+		return classifyCode(failure.Code)
+	case errors.As(err, &network) && network.Timeout():
+		return jobrun.ErrTimeout
+	case network != nil, errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return jobrun.ErrUnavailable // the connection was lost
+	case pgconn.SafeToRetry(err):
+		return jobrun.ErrUnavailable // the connection was lost before the query was sent
+	}
+	return nil
+}
+
+// classifyCode classifies an error by its SQLSTATE, whose first two characters are its class
+// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+func classifyCode(code string) error {
+	switch code {
+	case "23505": // unique_violation
+		return store.ErrExists
+	case "57014", "55P03": // query_canceled, by statement_timeout, and lock_not_available
+		return jobrun.ErrTimeout
+	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
+		return jobrun.ErrUnavailable
+	case "25006": // read_only_sql_transaction: a standby, which may become the primary
+		return jobrun.ErrUnavailable
+	}
+	switch code[:min(2, len(code))] {
+	case "22", "23": // data exception, integrity constraint violation
+		return jobrun.ErrInvalid
+	case "08", "40", "53", "58": // connection, transaction rollback, resources, system
+		return jobrun.ErrUnavailable
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/jobruns/jobruns/server/store"
+)
+
+// importRows first collects the runs in a temporary table, so that no other process waits until the
+// last run has been read.
+func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error {
+		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE imported (LIKE runs, line bigserial) ON COMMIT DROP"); err != nil {
+				return err
+			}
+			next, stop := iter.Pull2(rows.Values)
+			defer stop()
+			source := pgx.CopyFromFunc(func() ([]any, error) {
+				row, err, _ := next()
+				return row, err
+			})
+			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, rows.Columns, source); err != nil {
+				return err
+			}
+			columns := strings.Join(rows.Columns, ", ")
+			_, err := tx.Exec(ctx, "INSERT INTO runs ("+columns+") SELECT "+columns+
+				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported ORDER BY team, project, job, id, line DESC) last "+
+				rows.OnConflict)
+			return err
+		})
+	})
+}

@@ -1,0 +1,168 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
+	"github.com/jobruns/jobruns/server/store/sqlite"
+	"github.com/jobruns/jobruns/server/store/storetest"
+)
+
+func TestStore(t *testing.T) { storetest.Exercise(t, sqlite.Engine, newURL) }
+
+// newURL returns a path that has characters with a meaning in URLs.
+func newURL(t *testing.T) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "a b%3F?x=1#y.db")
+}
+
+// open opens a new store.
+func open(t *testing.T) (s *storetest.Store, url string) {
+	t.Helper()
+	url = newURL(t)
+	return storetest.Open(t, sqlite.Engine, url), url
+}
+
+// TestAwaitReadsTheRunWhenItsConclusionWasDeleted deletes a conclusion before the watch reads it,
+// as the trigger does when very many runs conclude at once.
+func TestAwaitReadsTheRunWhenItsConclusionWasDeleted(t *testing.T) {
+	other := func(r *jobrun.Record) { r.Job = "other" }
+	s, url := open(t)
+	storetest.Put(t, s, storetest.Running())
+	storetest.Put(t, s, storetest.Running(other))
+	done := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
+	tx, err := storetest.Open(t, sqlite.Engine, url).DB().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(storetest.ConcludeAll, storetest.Record().Run.ConcludedAt.Unix()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("DELETE FROM conclusions WHERE job <> 'other'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.WantAwaited(t, done, storetest.Record())
+}
+
+// TestLeaseOfAnEarlierBootHasRunOut has a recorder that cannot have survived.
+func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
+	s, _ := open(t)
+	storetest.Put(t, s, storetest.Leased(storetest.Running()))
+	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
+		t.Fatal(err)
+	}
+	if run, _, err := s.Run(t.Context(), storetest.Running().Key()); err != nil || run.Status != model.JobRunStatusFailed {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// migrations returns how many migrations there are.
+func migrations(t *testing.T) int {
+	t.Helper()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d migrations, %v", len(files), err)
+	}
+	return len(files)
+}
+
+func TestOpenUpgradesEveryEarlierSchema(t *testing.T) {
+	storetest.ExerciseUpgrades(t, sqlite.Engine, migrations(t), func(t *testing.T, version int) string {
+		path := filepath.Join(t.TempDir(), "jobruns.db")
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		provider, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := provider.UpTo(t.Context(), int64(version)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec("PRAGMA application_id = 1785684594; " + storetest.StoreRun); err != nil {
+			t.Fatal(err)
+		}
+		return "sqlite:" + path
+	})
+}
+
+func TestFileIsForItsOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobruns.db")
+	if err := storetest.Open(t, sqlite.Engine, "sqlite:"+path).PutRun(t.Context(), storetest.Record()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files %v, %v: want the database and its log", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %o", file, info.Mode().Perm())
+		}
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	directory := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for url, want := range map[string]string{
+		"":                           "not of the form sqlite:PATH",
+		"sqlite:":                    "not of the form sqlite:PATH",
+		"mysql:x":                    "not of the form sqlite:PATH",
+		"sqlite:" + directory:        "is a directory",
+		"sqlite:/nowhere/jobruns.db": "no such file or directory",
+		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                                                               "not a SQLite database",
+		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, 1); "+storetest.RaiseOldestWriter): fmt.Sprintf("has schema 1000, this program knows %d: use a newer version", migrations(t)),
+		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                                                          "belongs to another program",
+		"sqlite:" + write("file", "") + "/below.db":                                                                                           "not a directory",
+	} {
+		s, err := store.Open(t.Context(), url, sqlite.Engine)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", url)) {
+			t.Errorf("%s: got %v, want %q", url, err, want)
+		}
+	}
+}
+
+// alter returns the path of a new store after the statement.
+func alter(t *testing.T, name, statement string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := storetest.Open(t, sqlite.Engine, "sqlite:"+path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
