@@ -50,7 +50,7 @@ func inTurn(b *testing.B, one, other func() *exec.Cmd) (first, second float64) {
 // BenchmarkExec measures recording a command that does nothing, in turn with the command alone.
 func BenchmarkExec(b *testing.B) {
 	store := newStore(b)
-	c := comparison{what: "jobrund exec -- true", unit: "ms", digits: 1, besideWhat: "true"}
+	c := comparison{what: "jobrun -- true", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
 		c.add(inTurn(b, recordTrue(b, store), justTrue))
 	}
@@ -61,7 +61,7 @@ func justTrue() *exec.Cmd { return exec.Command("true") }
 
 func recordTrue(b *testing.B, store string) func() *exec.Cmd {
 	return func() *exec.Cmd {
-		return program(b, "jobrund", "exec", "--store", store, "--project", "p", "--job", "j", "--", "true")
+		return program(b, "jobrun", "--store", store, "--project", "p", "--job", "j", "--", "true")
 	}
 }
 

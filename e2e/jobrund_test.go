@@ -25,6 +25,15 @@ func outcomeOf(t testing.TB, cmd *exec.Cmd) outcome {
 	return outcome{stdout.String(), stderr.String(), status}
 }
 
+// named returns jobrund with the arguments, or jobrun if that is the first of them.
+func named(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	if len(args) > 0 && args[0] == "jobrun" {
+		return program(t, args[0], args[1:]...)
+	}
+	return program(t, "jobrund", args...)
+}
+
 // jobrund runs the program to its end.
 func jobrund(t testing.TB, args ...string) outcome {
 	t.Helper()
@@ -33,7 +42,7 @@ func jobrund(t testing.TB, args ...string) outcome {
 
 func TestWrongUsage(t *testing.T) {
 	run := func(args ...string) []string {
-		return slices.Concat([]string{"exec", "--project", "p", "--job", "j"}, args)
+		return slices.Concat([]string{"jobrun", "--project", "p", "--job", "j"}, args)
 	}
 	create := func(args ...string) []string {
 		return slices.Concat([]string{"token", "create", "--name", "n"}, args)
@@ -44,6 +53,7 @@ func TestWrongUsage(t *testing.T) {
 		command string // that has the help
 	}{
 		"unknown command":       {[]string{"nothing"}, `unknown command "nothing"`, ""},
+		"the old name":          {[]string{"exec", "--", "true"}, "use the program jobrun", ""},
 		"unknown subcommand":    {[]string{"token", "nothing"}, `unknown command "nothing"`, "token"},
 		"unknown shell":         {[]string{"completion", "nothing"}, `unknown command "nothing"`, "completion"},
 		"unknown flag":          {[]string{"serve", "--nothing"}, "unknown flag: --nothing", "serve"},
@@ -53,22 +63,22 @@ func TestWrongUsage(t *testing.T) {
 		"no number of bytes":    {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
 		"a small cache":         {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
 		"negative shutdown":     {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
-		"no project":            {[]string{"exec", "--job", "j", "--", "true"}, `"project"`, "exec"},
-		"no job":                {[]string{"exec", "--project", "p", "--", "true"}, `"job"`, "exec"},
-		"neither":               {[]string{"exec", "--", "true"}, `"job", "project"`, "exec"},
+		"no project":            {[]string{"jobrun", "--job", "j", "--", "true"}, `"project"`, "jobrun"},
+		"no job":                {[]string{"jobrun", "--project", "p", "--", "true"}, `"job"`, "jobrun"},
+		"neither":               {[]string{"jobrun", "--", "true"}, `"job", "project"`, "jobrun"},
 		"no name":               {[]string{"token", "create"}, `"name"`, "token create"},
-		"no command":            {run(), "COMMAND is missing", "exec"},
-		"no command after --":   {run("--"), "COMMAND is missing", "exec"},
-		"bad project":           {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "exec"},
-		"empty job":             {run("--job", "", "--", "true"), `--job "": must have 1 to 253 characters`, "exec"},
-		"long job":              {run("--job", strings.Repeat("j", 254), "--", "true"), "must have 1 to 253 characters", "exec"},
-		"bad team":              {run("--team", "-", "--", "true"), `--team "-": must have`, "exec"},
-		"negative limit":        {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "exec"},
-		"negative delay":        {run("--backoff", "-1s", "--", "true"), "--backoff-limit and --backoff must not be negative", "exec"},
-		"not a number":          {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "exec"},
-		"not a whole number":    {run("--backoff-limit", "1.5", "--", "true"), `"1.5" for "--backoff-limit"`, "exec"},
-		"a number out of range": {run("--backoff-limit", "9223372036854775808", "--", "true"), "value out of range", "exec"},
-		"not a duration":        {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "exec"},
+		"no command":            {run(), "COMMAND is missing", "jobrun"},
+		"no command after --":   {run("--"), "COMMAND is missing", "jobrun"},
+		"bad project":           {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "jobrun"},
+		"empty job":             {run("--job", "", "--", "true"), `--job "": must have 1 to 253 characters`, "jobrun"},
+		"long job":              {run("--job", strings.Repeat("j", 254), "--", "true"), "must have 1 to 253 characters", "jobrun"},
+		"bad team":              {run("--team", "-", "--", "true"), `--team "-": must have`, "jobrun"},
+		"negative limit":        {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
+		"negative delay":        {run("--backoff", "-1s", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
+		"not a number":          {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "jobrun"},
+		"not a whole number":    {run("--backoff-limit", "1.5", "--", "true"), `"1.5" for "--backoff-limit"`, "jobrun"},
+		"a number out of range": {run("--backoff-limit", "9223372036854775808", "--", "true"), "value out of range", "jobrun"},
+		"not a duration":        {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "jobrun"},
 		"bad name":              {create("--name", "a b"), `--name "a b": must have`, "token create"},
 		"bad project of many":   {create("--project", "a,b c"), `--project "b c": must have`, "token create"},
 		"no team":               {create("--team", ""), "--team: must not be empty", "token create"},
@@ -93,12 +103,16 @@ func TestWrongUsage(t *testing.T) {
 		"stray, completion":     {[]string{"completion", "bash", "stray"}, `"stray"`, "completion bash"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := jobrund(t, test.args...)
+			got := outcomeOf(t, named(t, test.args...))
 			line, hint, _ := strings.Cut(got.stderr, "\n")
-			if want := fmt.Sprintf("See %s --help\n", strings.TrimSpace("jobrund "+test.command)); hint != want {
+			name, command := "jobrund", strings.TrimSpace("jobrund "+test.command)
+			if test.command == "jobrun" {
+				name, command = "jobrun", "jobrun"
+			}
+			if want := fmt.Sprintf("See %s --help\n", command); hint != want {
 				t.Errorf("the hint is %q, want %q", hint, want)
 			}
-			if !strings.HasPrefix(line, "jobrund: ") || !strings.Contains(line, test.says) {
+			if !strings.HasPrefix(line, name+": ") || !strings.Contains(line, test.says) {
 				t.Errorf("the message is %q, without %q", line, test.says)
 			}
 			if got.status != 2 || got.stdout != "" {
@@ -120,7 +134,7 @@ func TestNoCommandShowsHelp(t *testing.T) {
 // TestEnvironment gives every flag once as a variable and once both ways. The values are bad ones: the message tells
 // which was taken.
 func TestEnvironment(t *testing.T) {
-	const run = "exec --project p --job j FLAG -- true"
+	const run = "jobrun --project p --job j FLAG -- true"
 	const create = "token create --name n FLAG"
 	for _, test := range []struct {
 		command, flag      string // FLAG is where the flag goes
@@ -137,11 +151,11 @@ func TestEnvironment(t *testing.T) {
 		{"token list FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{"token revoke x FLAG", "store", "first", `store "first"`, "second", `store "second"`},
 		{create, "store", "first", `store "first"`, "second", `store "second"`},
-		{"exec --job j FLAG -- true", "project", "-", `--project "-"`, "+", `--project "+"`},
-		{"exec --project p FLAG -- true", "job", "-", `--job "-"`, "+", `--job "+"`},
+		{"jobrun --job j FLAG -- true", "project", "-", `--project "-"`, "+", `--project "+"`},
+		{"jobrun --project p FLAG -- true", "job", "-", `--job "-"`, "+", `--job "+"`},
 		{run, "team", "-", `--team "-"`, "+", `--team "+"`},
-		{run, "backoff-limit", "x", `JOBRUND_BACKOFF_LIMIT="x": `, "-1", "must not be negative"},
-		{run, "backoff", "x", `JOBRUND_BACKOFF="x": `, "-1s", "must not be negative"},
+		{run, "backoff-limit", "x", `JOBRUN_BACKOFF_LIMIT="x": `, "-1", "must not be negative"},
+		{run, "backoff", "x", `JOBRUN_BACKOFF="x": `, "-1s", "must not be negative"},
 		{"token create FLAG", "name", "-", `--name "-"`, "+", `--name "+"`},
 		{create, "team", "-", `--team "-"`, "+", `--team "+"`},
 		{create, "project", "-", `--project "-"`, "+", `--project "+"`},
@@ -149,16 +163,20 @@ func TestEnvironment(t *testing.T) {
 		{create, "expires-in", "x", `JOBRUND_EXPIRES_IN="x": `, "-1s", "must be positive"},
 	} {
 		t.Run(test.command+" "+test.flag, func(t *testing.T) {
-			variable := "JOBRUND_" + strings.ToUpper(strings.ReplaceAll(test.flag, "-", "_")) + "=" + test.variable
-			start := func(flag string) string {
-				cmd := program(t, "jobrund", strings.Fields(strings.Replace(test.command, "FLAG", flag, 1))...)
+			prefix := "JOBRUND_"
+			if strings.HasPrefix(test.command, "jobrun ") {
+				prefix = "JOBRUN_"
+			}
+			variable := prefix + strings.ToUpper(strings.ReplaceAll(test.flag, "-", "_")) + "=" + test.variable
+			messages := func(flag string) string {
+				cmd := named(t, strings.Fields(strings.Replace(test.command, "FLAG", flag, 1))...)
 				cmd.Env = append(cmd.Env, variable)
 				return outcomeOf(t, cmd).stderr
 			}
-			if got := start(""); !strings.Contains(got, test.says) {
+			if got := messages(""); !strings.Contains(got, test.says) {
 				t.Errorf("with %s: %q, without %q", variable, got, test.says)
 			}
-			if got := start("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) || !strings.Contains(got, test.saysInstead) {
+			if got := messages("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) || !strings.Contains(got, test.saysInstead) {
 				t.Errorf("with %s and the flag: %q, without %q", variable, got, test.saysInstead)
 			}
 		})
@@ -168,9 +186,10 @@ func TestEnvironment(t *testing.T) {
 // TestEnvironmentAlone gives nothing but variables, and none of them twice.
 func TestEnvironmentAlone(t *testing.T) {
 	store := newStore(t)
-	for _, args := range []string{"token create", "exec -- true"} {
-		cmd := program(t, "jobrund", strings.Fields(args)...)
-		cmd.Env = append(cmd.Env, "JOBRUND_STORE="+store, "JOBRUND_NAME=n", "JOBRUND_TEAM=t", "JOBRUND_PROJECT=p", "JOBRUND_JOB=j")
+	for _, args := range []string{"token create", "jobrun -- true"} {
+		cmd := named(t, strings.Fields(args)...)
+		cmd.Env = append(cmd.Env, "JOBRUND_STORE="+store, "JOBRUND_NAME=n", "JOBRUND_TEAM=t", "JOBRUND_PROJECT=p",
+			"JOBRUN_TEAM=t", "JOBRUN_PROJECT=p", "JOBRUN_JOB=j")
 		got := outcomeOf(t, cmd)
 		if got.status != 0 {
 			t.Fatalf("%+v", got)
@@ -183,6 +202,20 @@ func TestEnvironmentAlone(t *testing.T) {
 	}
 	if list := jobrund(t, "token", "list", "--store", store); !strings.Contains(list.stdout, "n      t      p ") {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestStoreOfJobrun gives the store in both variables: jobrun's own counts first, and then that of jobrund.
+func TestStoreOfJobrun(t *testing.T) {
+	own, shared := newStore(t), newStore(t)
+	for _, test := range []struct{ environment, store string }{
+		{"JOBRUN_STORE=" + own + "\nJOBRUND_STORE=" + shared, own},
+		{"JOBRUND_STORE=" + shared, shared},
+	} {
+		cmd := program(t, "jobrun", "--project", "p", "--job", "j", "true")
+		cmd.Env = append(cmd.Env, strings.Split(test.environment, "\n")...)
+		got := outcomeOf(t, cmd)
+		newAPI(t, test.store).run(t, runID(t, got.stderr))
 	}
 }
 
@@ -209,15 +242,18 @@ func TestHelp(t *testing.T) {
 	examples := map[string]bool{}
 	var read func(command string)
 	read = func(command string) {
-		got := jobrund(t, strings.Fields(command+" --help")...)
+		got := outcomeOf(t, named(t, strings.Fields(command+" --help")...))
 		if got.status != 0 || got.stderr != "" {
 			t.Errorf("%q --help: %+v", command, got)
 		}
-		examples[command] = strings.Contains(got.stdout, "Examples:\n  jobrund")
+		examples[command] = strings.Contains(got.stdout, "Examples:\n  jobrun")
 		_, flags, _ := strings.Cut(got.stdout, "\nFlags:\n")
 		found := helpFlag.FindAllStringSubmatch(flags, -1)
 		for _, flag := range found {
-			want := "[$JOBRUND_" + strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_")) + "]"
+			want := "$JOBRUND_" + strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_")) + "]"
+			if command == "jobrun" && flag[1] != "store" {
+				want = strings.Replace(want, "JOBRUND", "JOBRUN", 1)
+			}
 			if flag[1] != "help" && flag[1] != "version" && !strings.Contains(flag[0], want) {
 				t.Errorf("%q --help does not name %s: %s", command, want, flag[0])
 			}
@@ -234,7 +270,8 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	read("")
-	for _, command := range []string{"", "serve", "exec", "import", "prune", "token create", "token revoke"} {
+	read("jobrun")
+	for _, command := range []string{"", "serve", "jobrun", "import", "prune", "token create", "token revoke"} {
 		if !examples[command] {
 			t.Errorf("%q --help shows no example", command)
 		}

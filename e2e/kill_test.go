@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,7 +22,7 @@ type loops struct {
 	kill  func()      // ends the shells and all that they have started, wherever they are
 }
 
-// loop starts as many shells, which write to one and the same place. In the script, $0 is jobrund and $1 is the number
+// loop starts as many shells, which write to one and the same place. In the script, $0 is the folder of the programs and $1 is the number
 // of the shell.
 func loop(t testing.TB, shells int, script string) *loops {
 	t.Helper()
@@ -51,7 +50,7 @@ func loop(t testing.TB, shells int, script string) *loops {
 		l.rest()
 	})
 	for i := range shells {
-		cmd := exec.Command("sh", "-c", script, filepath.Join(programs, "jobrund"), fmt.Sprint(i))
+		cmd := exec.Command("sh", "-c", script, programs, fmt.Sprint(i))
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		cmd.Stdout, cmd.Stderr = writer, writer
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -100,7 +99,7 @@ func TestKilledRecordersAndServers(t *testing.T) {
 	told := map[string]model.JobRun{}
 	for round := range 20 {
 		a := start()
-		recorders := loop(t, 3, `while "$0" exec --store '`+store+`' --project p --job j -- true; do :; done`)
+		recorders := loop(t, 3, `while "$0/jobrun" --store '`+store+`' --project p --job j -- true; do :; done`)
 		before := map[string]model.JobRun{}
 		for len(before) < 1+round%10 {
 			id := runID(t, <-recorders.lines)
@@ -159,7 +158,7 @@ func TestKilledTokenCreate(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	store := newStore(t)
 	for round := range 8 {
-		creators := loop(t, 2, fmt.Sprintf(`i=0; while i=$((i+1)); do "$0" token create --store '%s' --name "%d.$1.$i"; done`, store, round))
+		creators := loop(t, 2, fmt.Sprintf(`i=0; while i=$((i+1)); do "$0/jobrund" token create --store '%s' --name "%d.$1.$i"; done`, store, round))
 		var tokens []string
 		for len(tokens) <= round {
 			tokens = append(tokens, <-creators.lines)

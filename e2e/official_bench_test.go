@@ -51,7 +51,7 @@ func BenchmarkOfficial(b *testing.B) {
 		return &comparison{what: what, unit: unit, digits: 1, besideWhat: "the official northflank"}
 	}
 	asking, memory, recording := beside("northflank get job run", "ms"), beside("memory of northflank get job run", "MiB"),
-		beside("what jobrund exec adds to true", "ms")
+		beside("what jobrun adds to true", "ms")
 	for b.Loop() {
 		theirs := took(official)
 		asking.add(took(ours), theirs)

@@ -56,7 +56,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s is another the second time, %v", file.Name(), err)
 		}
 	}
-	want := []string{"SHA256SUMS", "jobrund-server" + platform + ".cdx.json", "jobrund" + platform + ".cdx.json", "jobruns" + platform + ".tar.gz", "northflank" + platform + ".cdx.json"}
+	want := []string{"SHA256SUMS", "jobrun" + platform + ".cdx.json", "jobrund" + platform + ".cdx.json", "jobruns" + platform + ".tar.gz", "northflank" + platform + ".cdx.json"}
 	if !slices.Equal(names, want) {
 		t.Errorf("dist/ has %q, want %q", names, want)
 	}
@@ -71,9 +71,9 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	commit := command(t, ".", nil, "git", "rev-parse", "HEAD")
-	for program, page := range map[string]string{"jobrund": "jobrund-token-create.1", "northflank": "northflank-get-job-run.1"} {
+	for program, page := range map[string]string{"jobrun": "jobrun.1", "jobrund": "jobrund-token-create.1", "northflank": "northflank-get-job-run.1"} {
 		want := program + " version v1.2.3\ncommit " + commit + "date   "
-		if got := command(t, unpacked, nil, "./"+program, "version"); !strings.HasPrefix(got, want) {
+		if got := command(t, unpacked, nil, "./"+program, "--version"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s says %q, want %q", program, got, want)
 		}
 		if text, err := os.ReadFile(filepath.Join(unpacked, "man", "man1", page)); err != nil || !strings.Contains(string(text), ".SH OPTIONS") {

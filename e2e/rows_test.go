@@ -140,7 +140,7 @@ func TestAnyRow(t *testing.T) {
 		t.Errorf("seen %v: rows of one kind are missing", seen)
 	}
 	s.stop(t, syscall.SIGTERM)
-	if n := strings.Count(s.log.String(), `"error":"the answer breaks the contract: data.`); n == 0 {
+	if n := strings.Count(s.log.String(), `"error":"the response breaks the contract: data.`); n == 0 {
 		t.Errorf("the log does not say what is wrong with a row")
 	}
 }

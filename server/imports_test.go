@@ -34,12 +34,12 @@ var internal = map[string][]string{
 	"server/record/command":    {"gen/model", "server/jobrun"},
 	"server/record/kubernetes": {"gen/model", "server/jobrun"},
 	"server/record/jsonlines":  {"gen/model", "server/jobrun"},
-	"cmd/internal/cli":         {"cmd/internal/version", "server/jobrun", "server/store"},
+	"cmd/internal/cli":         {"server/jobrun", "server/store", "server/store/postgres", "server/store/sqlite"},
 	"cmd/internal/man":         {},
 	"cmd/internal/version":     {},
-	"cmd/jobrun":               {"cmd/internal/cli", "cmd/internal/man", "server/jobrun", "server/record/command", "server/store", "server/store/postgres", "server/store/sqlite"},
-	"cmd/jobrund": {"cmd/internal/cli", "cmd/internal/man", "server", "server/auth", "server/contract", "server/jobrun", "server/listen",
-		"server/record/jsonlines", "server/record/kubernetes", "server/store", "server/store/postgres", "server/store/sqlite"},
+	"cmd/jobrun":               {"cmd/internal/cli", "cmd/internal/man", "cmd/internal/version", "server/jobrun", "server/record/command"},
+	"cmd/jobrund": {"cmd/internal/cli", "cmd/internal/man", "cmd/internal/version", "server", "server/auth", "server/contract",
+		"server/jobrun", "server/listen", "server/record/jsonlines", "server/record/kubernetes", "server/store"},
 	"cmd/northflank": {"client", "cmd/internal/man", "cmd/internal/version"},
 }
 
@@ -66,19 +66,20 @@ const (
 	echoLibrary, openAPILibrary         = "github.com/labstack/echo", "github.com/getkin/kin-openapi"
 	sqliteLibrary, postgresLibrary      = "modernc.org/sqlite", "github.com/jackc/pgx"
 	kubernetesLibrary, metricsLibrary   = "k8s.io/", "github.com/prometheus/"
+	sqlPackage                          = "database/sql"
 	tracingLibrary, documentationAssets = "go.opentelemetry.io/", "github.com/swaggest/"
 )
 
 // neverLinked says which libraries must not be mustLink, by whatever way they come.
 var neverLinked = map[string][]string{
-	"server/jobrun":   {echoLibrary, openAPILibrary, "database/sql"},
+	"server/jobrun":   {echoLibrary, openAPILibrary, sqlPackage},
 	"server/contract": {echoLibrary, module + "/server/jobrun", module + "/gen/model"},
 	"server/auth":     {echoLibrary, openAPILibrary},
 	"server/listen":   {echoLibrary, openAPILibrary},
 	"server/store":    {echoLibrary, openAPILibrary, sqliteLibrary, postgresLibrary},
-	"server/record":   {echoLibrary, openAPILibrary, "database/sql"},
-	"client":          {echoLibrary, openAPILibrary, "database/sql", metricsLibrary, tracingLibrary, documentationAssets},
-	"cmd/northflank":  {echoLibrary, openAPILibrary, "database/sql", metricsLibrary, tracingLibrary, documentationAssets},
+	"server/record":   {echoLibrary, openAPILibrary, sqlPackage},
+	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
+	"cmd/northflank":  {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
 	"cmd/jobrun":      {echoLibrary, openAPILibrary, metricsLibrary, tracingLibrary, documentationAssets, kubernetesLibrary},
 }
 
@@ -126,7 +127,11 @@ func within(path string) string {
 	return strings.TrimPrefix(path, module+"/")
 }
 
-func isOf(path, library string) bool { return strings.HasPrefix(path, library) }
+// isOf reports whether a package is one of the library. The package database/sql/driver, which has nothing but interfaces,
+// is none of database/sql.
+func isOf(path, library string) bool {
+	return path == library || library != sqlPackage && strings.HasPrefix(path, library)
+}
 
 func TestImportsPointOneWay(t *testing.T) {
 	for name, p := range packages(t) {

@@ -1,46 +1,40 @@
-// Command jobrund records runs of jobs and answers for them over HTTP.
-//
-// It does exec with a store in SQLite by itself, and hands all else over to the program jobrund-server beside it: what that
-// links would make each command that is recorded start three times as slowly.
+// Command jobrund serves the API of the runs of jobs, records those of a cluster, and looks after the store.
 package main
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
+	"errors"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
-	"github.com/jobruns/jobruns/server/store/sqlite"
+	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/version"
 )
 
-func main() {
-	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		jobrund.Main(jobrund.NewExec(handOver, sqlite.Engine))
-	}
-	handOver()
-	os.Exit(1)
-}
+func main() { cli.Main(newRoot()) }
 
-// handOver becomes jobrund-server, with the same arguments. Returns only if that fails, after it has said why.
-func handOver() {
-	fmt.Fprintf(os.Stderr, "jobrund: only exec with a store in SQLite works without the program jobrund-server: install it beside this one (%v)\n", become())
-}
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "jobrund",
+		Short: "Serve the API of the runs of jobs, and look after their store",
+		Long: `jobrund serves the "get run details" endpoint of the Northflank API from a store of
+runs. It records the Jobs of a Kubernetes cluster, imports and removes runs, and
+manages the tokens of the API. The program jobrun records a command.
 
-// become returns only if it fails.
-func become() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
+Every flag can also be given as an environment variable, which its help names.`,
+		Example: `  jobrund token create --name ci
+  jobrund serve`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && args[0] == "exec" {
+				return errors.New("to record a command, use the program jobrun, with the same flags")
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 	}
-	program := filepath.Join(filepath.Dir(self), "jobrund-server")
-	if _, err := os.Stat(program); err != nil {
-		found, lookErr := exec.LookPath("jobrund-server")
-		if lookErr != nil {
-			return err
-		}
-		program = found
-	}
-	return syscall.Exec(program, os.Args, os.Environ())
+	root.PersistentFlags().String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
+	root.AddCommand(newServe(), newWatch(), newImport(), newPrune(), newToken())
+	version.Add(root)
+	version.AddCommand(root)
+	root.InitDefaultCompletionCmd() // so that it is prepared too
+	cli.Prepare(root, func(flag string) []string { return []string{cli.Variable("jobrund", flag)} })
+	return root
 }

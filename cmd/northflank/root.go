@@ -19,6 +19,7 @@ The exit status is 0 for success, 1 for an error and 2 for a wrong command line.
 	root.SilenceErrors = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	version.Add(root)
+	version.AddCommand(root)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		refuseAlone(completion)

@@ -79,7 +79,7 @@ func (o *Operation) ReadBody(r *http.Request) error {
 	case r.Header.Get("Content-Type") == "":
 		return b.otherType("it has none")
 	}
-	if violation := b.check(text); violation != nil {
+	if violation := check(text, b.schema, openapi3.VisitAsRequest()); violation != nil {
 		return violation.in(inBody)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
@@ -111,24 +111,16 @@ func (b *body) tooLarge() error {
 	return &Violation{In: inBody, Rule: maxBytesExtension, Reason: fmt.Sprintf("it may have %d bytes", b.maxBytes), sentinel: ErrTooLarge}
 }
 
-func (b *body) check(text []byte) *Violation {
-	value, violation := decodeJSON(text)
-	if violation != nil {
-		return violation
-	}
-	if err := b.schema.VisitJSON(value, openapi3.VisitAsRequest()); err != nil {
-		return explain(err)
-	}
-	return readable(value, b.schema, nil)
+// Schema checks JSON texts.
+type Schema struct {
+	what   string
+	schema *openapi3.Schema
 }
 
-// Schema checks JSON texts.
-type Schema struct{ schema *openapi3.Schema }
-
-// Object returns a schema of JSON objects whose properties are component schemas of the document, by name. No others are
+// Object returns a schema of JSON objects, which errors call by the given words, whose properties are component schemas of the document, by name. No others are
 // allowed, neither in the object nor in those schemas, so that nothing is lost that is decoded.
 // Returns an error that names a component schema that the document lacks.
-func (d *Document) Object(required []string, properties map[string]string) (*Schema, error) {
+func (d *Document) Object(what string, required []string, properties map[string]string) (*Schema, error) {
 	object := openapi3.NewObjectSchema().WithRequired(required)
 	for property, name := range properties {
 		component := d.doc.Components.Schemas[name]
@@ -137,7 +129,7 @@ func (d *Document) Object(required []string, properties map[string]string) (*Sch
 		}
 		object.WithProperty(property, closed(component.Value))
 	}
-	return &Schema{closed(object)}, nil
+	return &Schema{what, closed(object)}, nil
 }
 
 // closed returns the schema without room for further properties, at any depth. A property that only refers to another
@@ -159,15 +151,21 @@ func closed(schema *openapi3.Schema) *openapi3.Schema {
 
 // CheckJSON checks a JSON text. Returns a [*Violation] if it breaks a rule.
 func (s *Schema) CheckJSON(text []byte) error {
-	value, violation := decodeJSON(text)
-	if violation != nil {
-		return violation.in(inValue)
-	}
-	if err := s.schema.VisitJSON(value); err != nil {
-		return explain(err).in(inValue)
-	}
-	if violation := readable(value, s.schema, nil); violation != nil {
+	if violation := check(text, s.schema); violation != nil {
+		violation.whole = s.what + ": "
 		return violation.in(inValue)
 	}
 	return nil
+}
+
+// check returns nil for a JSON text that is within the schema, and that encoding/json reads as the schema does.
+func check(text []byte, schema *openapi3.Schema, options ...openapi3.SchemaValidationOption) *Violation {
+	value, violation := decodeJSON(text)
+	if violation != nil {
+		return violation
+	}
+	if err := schema.VisitJSON(value, options...); err != nil {
+		return explain(err)
+	}
+	return readable(value, schema, nil)
 }

@@ -21,7 +21,9 @@ const maxDepth = 100
 // decodeJSON decodes a single JSON value, with numbers as json.Number. It refuses what two readers may take for different
 // values: a name that occurs twice in an object, text that is not UTF-8, and a second value.
 func decodeJSON(text []byte) (any, *Violation) {
-	refuse := func(reason string) (any, *Violation) { return nil, &Violation{Rule: "type", Reason: reason} }
+	refuse := func(reason string) (any, *Violation) {
+		return nil, &Violation{Rule: "type", Reason: reason, malformed: true}
+	}
 	if !utf8.Valid(text) {
 		return refuse("the JSON is not UTF-8")
 	}

@@ -34,7 +34,9 @@ type Violation struct {
 	Rule      string // the rule by its keyword in the document, such as "pattern"
 	Reason    string // why, in words, without the value
 
-	sentinel error
+	sentinel  error
+	malformed bool   // the JSON cannot be read, or not in only one way
+	whole     string // what the value is called, with a colon, if the pointer is ""
 }
 
 // Error returns a sentence that names the place and the rule.
@@ -45,7 +47,10 @@ func (v *Violation) Error() string {
 	case inResponse:
 		return fmt.Sprintf("the response breaks the contract: %s%s", v.field(), v.Reason)
 	case inValue:
-		return fmt.Sprintf("%sbreaks the rule %q: %s", v.field(), v.Rule, v.Reason)
+		if v.malformed {
+			return v.Reason
+		}
+		return fmt.Sprintf("%sbreaks the rule %q: %s", cmp.Or(v.field(), v.whole), v.Rule, v.Reason)
 	}
 	return fmt.Sprintf("%s parameter %q breaks the rule %q: %s", v.In, v.Parameter, v.Rule, v.Reason)
 }

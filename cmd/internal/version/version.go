@@ -13,10 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Add gives a program the command version and the flag --version, which print the same. The text is put together when one
-// of them asks for it: it takes a millisecond, which is much where a program is started often.
+// Add gives a program the flag --version. The text is put together only if it is asked for: that takes a millisecond,
+// which is much for a program that is started often.
 func Add(root *cobra.Command) {
 	root.Flags().VarPF(&flag{root: root}, "version", "v", "version for "+root.Name()).NoOptDefVal = "true"
+}
+
+// AddCommand gives a program the command version, which prints what --version prints.
+func AddCommand(root *cobra.Command) {
 	root.AddCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit and its date, and the version of Go",

@@ -29,7 +29,7 @@ func newReader(t testing.TB) *Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := document.Object([]string{"projectId", "jobId", "run"},
+	line, err := document.Object("the line", []string{"projectId", "jobId", "run"},
 		map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`"active":0`, `"Active":0`, `breaks the rule`},
 		{`"active":0`, `"active":0,"extra":1`, `run: breaks the rule "properties": property "extra" is unsupported`},
 		{`"active":0`, `"active":0,"active":1`, `the name "active" occurs twice`},
-		{`"teamId":"t"`, `"teamID":"t"`, `: breaks the rule "properties": property "teamID" is unsupported`},
+		{`"teamId":"t"`, `"teamID":"t"`, `the line: breaks the rule "properties": property "teamID" is unsupported`},
 		{`"teamId":"t"`, `"teamId":""`, `teamId: breaks the rule "minLength"`},
 		{`"projectId":"p",`, ``, `projectId: breaks the rule "required"`},
 		{`"projectId":"p"`, `"projectId":"a/b"`, `projectId: breaks the rule "pattern"`},
@@ -96,7 +96,7 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`SUCCESS`, `success`, `run.status: breaks the rule "enum"`},
 		{`example-job-5fcf`, `a\u0000b`, `run.runName: breaks the rule "pattern"`},
 		{valid, `{`, `not JSON`},
-		{valid, `[]`, `: breaks the rule "type"`},
+		{valid, `[]`, `the line: breaks the rule "type"`},
 		{valid, `{"projectId":"p","jobId":"j","run":null}`, `run: breaks the rule "nullable"`},
 		{valid, valid + "}", `something follows the JSON value`},
 		{valid, valid + valid, `something follows the JSON value`},

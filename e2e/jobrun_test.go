@@ -48,16 +48,16 @@ func (a *api) run(t testing.TB, id string) *model.JobRun {
 	return run
 }
 
-// recorded returns jobrund exec as a command that runs a shell script as a run of job j in project p.
+// recorded returns jobrun as a command that runs a shell script as a run of job j in project p.
 func recorded(t testing.TB, store, script string, flags ...string) *exec.Cmd {
 	t.Helper()
-	args := append([]string{"exec", "--store", store, "--project", "p", "--job", "j"}, flags...)
-	return program(t, "jobrund", append(args, "--", "sh", "-c", script)...)
+	args := append([]string{"--store", store, "--project", "p", "--job", "j"}, flags...)
+	return program(t, "jobrun", append(args, "--", "sh", "-c", script)...)
 }
 
-var announced = regexp.MustCompile(`(?m)^jobrund: run (\S+)$`)
+var announced = regexp.MustCompile(`(?m)^jobrun: run (\S+)$`)
 
-// runID finds the id that jobrund exec announces, once.
+// runID finds the id that jobrun announces, once.
 func runID(t testing.TB, stderr string) string {
 	t.Helper()
 	ids := announced.FindAllStringSubmatch(stderr, -1)

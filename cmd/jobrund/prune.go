@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -33,12 +33,12 @@ not get smaller, and needs no VACUUM to be used again.
 A Job that is still in its cluster is recorded again by jobrund watch, and removed by
 the next prune.`,
 		Example: "  jobrund prune --older-than 2160h",
-		Args:    jobrund.Arguments(0),
+		Args:    cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if age <= 0 {
-				return jobrund.Usagef("--older-than %s: must be positive", age)
+				return cli.Usagef("--older-than %s: must be positive", age)
 			}
-			s, err := openStore(cmd)
+			s, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ the next prune.`,
 		},
 	}
 	cmd.Flags().DurationVar(&age, "older-than", 0, "how long ago they concluded at least, such as 2160h for 90 days (required)")
-	jobrund.Require(cmd, "older-than")
+	cli.Require(cmd, "older-than")
 	return cmd
 }
 

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/klog/v2"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/kubernetes"
 )
@@ -36,7 +36,7 @@ Any number of watchers may write to a store, of one cluster or of several.
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: `  jobrund watch --store sqlite:jobruns.db
   jobrund watch --namespace batch --selector team=data --job-label app.kubernetes.io/name`,
-		Args: jobrund.Arguments(0),
+		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOptions(cmd, options); err != nil {
 				return err
@@ -56,24 +56,24 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 
 // checkOptions checks what the person typed against the contract and the rules of Kubernetes.
 func checkOptions(cmd *cobra.Command, options kubernetes.Options) error {
-	if err := jobrund.CheckID("team", options.Team); err != nil {
+	if err := cli.CheckID("team", options.Team); err != nil {
 		return err
 	}
 	// An empty list, such as a shell makes of a variable that is not set, must not come to mean everything.
 	if cmd.Flags().Changed("namespace") && len(options.Namespaces) == 0 {
-		return jobrund.Usagef("--namespace: must not be empty")
+		return cli.Usagef("--namespace: must not be empty")
 	}
 	for _, namespace := range options.Namespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
-			return jobrund.Usagef("--namespace %q: %s", namespace, problems[0])
+			return cli.Usagef("--namespace %q: %s", namespace, problems[0])
 		}
 	}
 	if _, err := labels.Parse(options.Selector); err != nil {
-		return jobrund.Usagef("--selector %q: %w", options.Selector, err)
+		return cli.Usagef("--selector %q: %w", options.Selector, err)
 	}
 	if options.JobLabel != "" {
 		if problems := validation.IsQualifiedName(options.JobLabel); len(problems) > 0 {
-			return jobrund.Usagef("--job-label %q: %s", options.JobLabel, problems[0])
+			return cli.Usagef("--job-label %q: %s", options.JobLabel, problems[0])
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	store, err := openStore(cmd)
+	store, err := cli.OpenStore(cmd)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 )
 
 func TestWatchSaysWhatIsWrong(t *testing.T) {
@@ -43,10 +43,10 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 		"an address of no kind": {"--kubeconfig " + good + " --store sqlite:" + folder + "/db --admin-addr nowhere", false, "listen tcp: address nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := jobrund.Root(commands()...)
+			root := newRoot()
 			root.SetArgs(append([]string{"watch"}, strings.Fields(test.args)...))
 			err := root.Execute()
-			var usage jobrund.UsageError
+			var usage cli.UsageError
 			if err == nil || errors.As(err, &usage) != test.usage || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("the error is %q, wrong usage: %t; want %q, %t", err, errors.As(err, &usage), test.want, test.usage)
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
-	"github.com/jobruns/jobruns/server/listen"
 	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/listen"
 )
 
 func adminFlag(cmd *cobra.Command, address *string) {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
@@ -27,7 +27,7 @@ func newImport() *cobra.Command {
 with the eleven fields of a run. Each line is checked against the contract, and either
 all are imported or none. A run that is in the store already is replaced.`,
 		Example: "  jobrund import runs.jsonl",
-		Args:    jobrund.Arguments(0, "FILE"),
+		Args:    cli.Arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, name := io.Reader(os.Stdin), "standard input"
 			if len(args) == 1 && args[0] != "-" {
@@ -42,13 +42,13 @@ all are imported or none. A run that is in the store already is replaced.`,
 			if err != nil {
 				return err
 			}
-			line, err := document.Object([]string{"projectId", "jobId", "run"},
+			line, err := document.Object("the line", []string{"projectId", "jobId", "run"},
 				map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
 			if err != nil {
 				return err
 			}
 			reader := jsonlines.NewReader(line.CheckJSON)
-			store, err := openStore(cmd)
+			store, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}

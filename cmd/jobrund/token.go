@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
@@ -38,7 +38,7 @@ func newTokenCreate() *cobra.Command {
 of it, so it is never shown again.`,
 		Example: `  jobrund token create --name ci
   jobrund token create --name ci --team default --project default-project --expires-in 720h`,
-		Args: jobrund.Arguments(0),
+		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkToken(cmd.Flags(), &t); err != nil {
 				return err
@@ -46,12 +46,12 @@ of it, so it is never shown again.`,
 			t.CreatedAt = time.Now().UTC()
 			if cmd.Flags().Changed("expires-in") {
 				if validity <= 0 {
-					return jobrund.Usagef("--expires-in %s: must be positive", validity)
+					return cli.Usagef("--expires-in %s: must be positive", validity)
 				}
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := openStore(cmd)
+			s, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ of it, so it is never shown again.`,
 	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
 	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all that only read)")
 	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
-	jobrund.Require(cmd, "name")
+	cli.Require(cmd, "name")
 	return cmd
 }
 
@@ -84,29 +84,29 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 	if err != nil {
 		return err
 	}
-	if err := jobrund.CheckID("name", t.Name); err != nil {
+	if err := cli.CheckID("name", t.Name); err != nil {
 		return err
 	}
 	// An empty list, such as a shell makes of a variable that is not set, must not come to mean everything.
 	for flag, values := range map[string][]string{"team": t.Teams, "project": t.Projects, "permission": t.Permissions} {
 		if flags.Changed(flag) && len(values) == 0 {
-			return jobrund.Usagef("--%s: must not be empty", flag)
+			return cli.Usagef("--%s: must not be empty", flag)
 		}
 	}
 	for _, team := range t.Teams {
-		if err := jobrund.CheckID("team", team); err != nil {
+		if err := cli.CheckID("team", team); err != nil {
 			return err
 		}
 	}
 	for _, project := range t.Projects {
-		if err := jobrund.CheckID("project", project); err != nil {
+		if err := cli.CheckID("project", project); err != nil {
 			return err
 		}
 	}
 	known := document.Permissions()
 	for _, permission := range t.Permissions {
 		if !slices.Contains(known, permission) {
-			return jobrund.Usagef("--permission %q: must be one of: %s", permission, strings.Join(known, ", "))
+			return cli.Usagef("--permission %q: must be one of: %s", permission, strings.Join(known, ", "))
 		}
 	}
 	if len(t.Permissions) == 0 {
@@ -119,9 +119,9 @@ func newTokenList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, without their secrets",
-		Args:  jobrund.Arguments(0),
+		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openStore(cmd)
+			s, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -151,9 +151,9 @@ func newTokenRevoke() *cobra.Command {
 		Use:     "revoke NAME",
 		Short:   "Make a token invalid, within a second",
 		Example: "  jobrund token revoke ci",
-		Args:    jobrund.Arguments(1, "NAME"),
+		Args:    cli.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := openStore(cmd)
+			s, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}

@@ -3,17 +3,15 @@ package main
 import (
 	"context"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/jobruns/jobruns/cmd/internal/jobrund"
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server"
-	"github.com/jobruns/jobruns/server/listen"
 	"github.com/jobruns/jobruns/server/auth"
+	"github.com/jobruns/jobruns/server/listen"
 )
 
 // leastCache is the least memory in which answers can be kept.
@@ -42,26 +40,25 @@ Several servers may do so in one store.
 
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
-		Args:    jobrund.Arguments(0),
+		Args:    cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer runtime.KeepAlive(weight())
 			if (l.certificate == "") != (l.key == "") {
-				return jobrund.Usagef("--tls-cert and --tls-key go together")
+				return cli.Usagef("--tls-cert and --tls-key go together")
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
-				return jobrund.Usagef("--retain %s: must be positive", age)
+				return cli.Usagef("--retain %s: must be positive", age)
 			}
 			if cache != 0 && cache < leastCache {
-				return jobrund.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
+				return cli.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
 			}
 			if delay < 0 {
-				return jobrund.Usagef("--shutdown-delay must not be negative")
+				return cli.Usagef("--shutdown-delay must not be negative")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := openStore(cmd)
+			store, err := cli.OpenStore(cmd)
 			if err != nil {
 				return err
 			}
@@ -105,14 +102,6 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
 	adminFlag(cmd, &admin)
 	return cmd
-}
-
-// weight has garbage collected when there are 5 MiB of it, and somewhat later when more is in use: little is, and would be
-// collected many times a second. What it returns counts as used while it is kept. Its pages are never touched, and so
-// never there, as long as the process has had no garbage before: memory that is used again is cleared.
-func weight() []byte {
-	debug.SetGCPercent(12)
-	return make([]byte, 40<<20)
 }
 
 // later returns a context that ends that long after the other has.

@@ -1,0 +1,191 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/jobruns/jobruns"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// TestContractRules checks openapi.yaml, as it is written, against OpenAPI and against our own rules.
+func TestContractRules(t *testing.T) {
+	for _, problem := range brokenRules(string(jobruns.Document)) {
+		t.Error(problem)
+	}
+}
+
+// TestBrokenContractRules breaks each of the rules.
+func TestBrokenContractRules(t *testing.T) {
+	for _, test := range []struct{ name, old, new, want string }{
+		{"not YAML", "openapi: 3.0.3", "openapi: [", "openapi.yaml: "},
+		{"not OpenAPI", "  title: jobruns\n", "", "openapi.yaml: invalid info"},
+		{"an unknown schema", "$ref: '#/components/schemas/JobRun'}", "$ref: '#/components/schemas/Jobrun'}", "Jobrun"},
+		{"a version of another form", "  version: ", "  version: v", "info.version"},
+		{"no operationId", "      operationId: login\n", "", "GET /v1/login: no operationId"},
+		{"no summary", "      summary: Check a token\n", "", "login: no summary"},
+		{"nobody said who may", "      x-required-permission: Project > Jobs > General > Read\n", "",
+			"getJobRun: neither x-required-permission nor a security of its own"},
+		{"an example against its schema", "              active: 0\n", "              active: 2\n", "active"},
+		{"an example with a field too few", "              runName: example-job-5fcf67bc56e1913e21d49504\n", "", "runName"},
+		{"an error's example of another status", "              status: 404\n", "              status: 403\n",
+			"response 404: the example has the status 403"},
+		{"no example", "          example: {data: {}}\n", "", "login: response 200: no example"},
+		{"a parameter without an example", "      example: default-project\n", "", "projectId: parameter projectId: no example"},
+		{"a shared error is missing", "        '404': {$ref: '#/components/responses/NotFound'}\n", "",
+			"getJobRun: no response 404"},
+		{"an error of its own", "        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n", "        '405': {description: no}\n",
+			"getJobRun: the response 405 is not shared"},
+		{"an error of another form", "$ref: '#/components/schemas/ErrorResult'}\n          example:\n            error:\n              status: 403",
+			"type: object}\n          example:\n            error:\n              status: 403", "response 403: its schema is not ErrorResult"},
+		{"a property without a description", "          description: Whether the run is over.\n", "",
+			"schema JobRun: property concluded: no description"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(string(jobruns.Document), test.old, test.new, 1)
+			if text == string(jobruns.Document) {
+				t.Fatalf("openapi.yaml has no %q any more", test.old)
+			}
+			problems := brokenRules(text)
+			if !strings.Contains(strings.Join(problems, "\n"), test.want) {
+				t.Errorf("problems %q, want %q", problems, test.want)
+			}
+		})
+	}
+}
+
+// rules collects what is wrong with a document.
+type rules struct{ problems []string }
+
+func (r *rules) addf(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
+// brokenRules returns what is wrong with a document, in words.
+func brokenRules(text string) []string {
+	var r rules
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData([]byte(text))
+	if err == nil {
+		err = doc.Validate(loader.Context) // the examples too
+	}
+	if err != nil {
+		r.addf("openapi.yaml: %v", err)
+	}
+	if doc == nil || doc.Paths == nil || doc.Components == nil {
+		return r.problems
+	}
+	if doc.Info != nil && !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(doc.Info.Version) {
+		r.addf("info.version %q is not MAJOR.MINOR.PATCH", doc.Info.Version)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			r.checkOperation(method+" "+path, op)
+		}
+	}
+	for name, parameter := range doc.Components.Parameters {
+		r.checkParameter(name, parameter.Value)
+	}
+	for name, schema := range doc.Components.Schemas {
+		r.checkSchema("schema "+name, schema)
+	}
+	return r.problems
+}
+
+func (r *rules) checkOperation(route string, op *openapi3.Operation) {
+	name := op.OperationID
+	if name == "" {
+		r.addf("%s: no operationId", route)
+		name = route
+	}
+	if op.Summary == "" {
+		r.addf("%s: no summary", name)
+	}
+	_, permission := op.Extensions["x-required-permission"]
+	// [] says that no token is needed, and [bearer: []] that any token will do.
+	if !permission && op.Security == nil {
+		r.addf("%s: neither x-required-permission nor a security of its own", name)
+	}
+	wanted := []string{"405", "500", "default"}
+	if op.Security == nil || len(*op.Security) > 0 {
+		wanted = append(wanted, "400", "401", "429", "503")
+	}
+	if permission {
+		wanted = append(wanted, "403", "404")
+	}
+	for _, status := range wanted {
+		if op.Responses.Value(status) == nil {
+			r.addf("%s: no response %s", name, status)
+		}
+	}
+	for status, response := range op.Responses.Map() {
+		if !strings.HasPrefix(status, "2") && response.Ref == "" {
+			r.addf("%s: the response %s is not shared", name, status)
+		}
+		if response.Value != nil {
+			r.checkResponse(name, status, response)
+		}
+	}
+	for _, parameter := range op.Parameters {
+		r.checkParameter(name, parameter.Value)
+	}
+}
+
+func (r *rules) checkParameter(where string, parameter *openapi3.Parameter) {
+	if parameter != nil && (parameter.Description == "" || parameter.Example == nil) {
+		r.addf("%s: parameter %s: no example or no description", where, parameter.Name)
+	}
+}
+
+func (r *rules) checkResponse(operation, status string, response *openapi3.ResponseRef) {
+	where := fmt.Sprintf("%s: response %s", operation, status)
+	if !strings.HasPrefix(status, "2") {
+		media := response.Value.Content.Get("application/json")
+		if media == nil || media.Schema == nil || media.Schema.Ref != "#/components/schemas/ErrorResult" {
+			r.addf("%s: its schema is not ErrorResult", where)
+			return
+		}
+		var example struct{ Error model.Error }
+		text, err := json.Marshal(media.Example)
+		if err == nil {
+			err = json.Unmarshal(text, &example)
+		}
+		if number, _ := strconv.Atoi(status); err != nil || number != 0 && number != example.Error.Status {
+			r.addf("%s: the example has the status %d (%v)", where, example.Error.Status, err)
+		}
+	}
+	for _, media := range response.Value.Content {
+		if media.Schema == nil || media.Schema.Value == nil {
+			r.addf("%s: no schema", where)
+			continue
+		}
+		if len(media.Schema.Value.Properties) > 0 && media.Example == nil {
+			r.addf("%s: no example", where)
+		}
+		r.checkSchema(where, media.Schema)
+	}
+}
+
+// checkSchema checks a schema where it is written.
+func (r *rules) checkSchema(where string, schema *openapi3.SchemaRef) {
+	if schema == nil || schema.Ref != "" || schema.Value == nil {
+		return
+	}
+	for name, property := range schema.Value.Properties {
+		if property.Value != nil && property.Value.Description == "" {
+			r.addf("%s: property %s: no description", where, name)
+		}
+		r.checkSchema(where+": property "+name, property)
+	}
+	r.checkSchema(where, schema.Value.Items)
+	for _, part := range slices.Concat(schema.Value.AllOf, schema.Value.AnyOf, schema.Value.OneOf) {
+		r.checkSchema(where, part)
+	}
+}
