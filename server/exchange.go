@@ -20,6 +20,8 @@ type exchange struct {
 	writer    http.ResponseWriter
 	operation *operation        // nil until a route has taken the request
 	session   *auth.Session     // nil until a token has been accepted
+	remote    string            // the address of the caller
+	path      pathValues        // once the operation's route is known
 	team      string            // "" for an operation that is about no team's data
 	waited    time.Duration     // how long the response waited for a run to conclude
 	buffer    *bufferedResponse // of a response that has to be checked before it is sent; nil if there is none
@@ -34,10 +36,11 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // included, and it would go into the log.
 func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		x := &exchange{id: uuid.NewString(), begin: time.Now(), writer: c.Response()}
+		x := &exchange{id: uuid.NewString(), begin: time.Now(), remote: c.RealIP(), writer: c.Response()}
 		x.request = c.Request().WithContext(context.WithValue(c.Request().Context(), exchangeKey{}, x))
 		c.SetRequest(x.request)
 		c.Response().Header().Set(echo.HeaderXRequestID, x.id)
+		closeAfterBody(c)
 		return next(c)
 	}
 }
@@ -45,11 +48,8 @@ func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 // closeAfterBody ends the connection after a request that has a body. Where a body ends can be read in two ways, by us and
 // by a proxy before us, and what one takes for the rest of it the other takes for the next request, of somebody else
 // (RFC 9112, sections 6.3 and 11.2). net/http does not say whether it could.
-func closeAfterBody(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if r := c.Request(); r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-			c.Response().Header().Set(echo.HeaderConnection, "close")
-		}
-		return next(c)
+func closeAfterBody(c echo.Context) {
+	if r := c.Request(); r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		c.Response().Header().Set(echo.HeaderConnection, "close")
 	}
 }

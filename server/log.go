@@ -38,22 +38,28 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	attributes := []slog.Attr{
+	log := o.logFor(r.Method).Handler()
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	// Not by a Logger, which finds out for each line from where in the program it comes.
+	line := slog.NewRecord(end, level, "request", 0)
+	line.AddAttrs(
 		slog.String("id", x.id),
 		slog.Int("status", status),
 		slog.Float64("seconds", end.Sub(x.begin).Seconds()),
-		slog.String("remote", c.RealIP()),
-	}
+		slog.String("remote", x.remote),
+	)
 	if x.session != nil {
-		attributes = append(attributes, slog.String("token", x.session.Token.Name))
+		line.AddAttrs(slog.String("token", x.session.Token.Name))
 	}
 	if id := traceID(r); id != "" {
-		attributes = append(attributes, slog.String("trace", id))
+		line.AddAttrs(slog.String("trace", id))
 	}
 	if err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
+		line.AddAttrs(slog.String("error", err.Error()))
 	}
-	o.logFor(r.Method).LogAttrs(r.Context(), level, "request", attributes...)
+	_ = log.Handle(r.Context(), line) // as a Logger does
 }
 
 // traceparent reads the header of that name (W3C Trace Context, section 3), and ignores one that is not valid.

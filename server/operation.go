@@ -15,7 +15,11 @@ type operation struct {
 	*contract.Operation
 	observer
 	authenticator *auth.Authenticator
+	checks        []check
 }
+
+// check looks at a request before the handler sees it. Its error becomes the response.
+type check func(echo.Context, *exchange) error
 
 // The path parameters by which an operation says whose data it is about.
 const (
@@ -23,79 +27,74 @@ const (
 	projectParameter = "projectId"
 )
 
-// middleware returns what a request of the operation passes, in this order.
-func (o *operation) middleware() []echo.MiddlewareFunc {
-	chain := []echo.MiddlewareFunc{o.take}
-	if o.NeedsToken {
-		chain = append(chain, o.authenticate)
-	}
-	chain = append(chain, o.validate)
-	if o.HasBody() {
-		chain = append(chain, o.readBody)
-	}
-	return append(chain, o.checkResponse)
+func newOperation(op *contract.Operation, observer observer, authenticator *auth.Authenticator) *operation {
+	o := &operation{Operation: op, observer: observer, authenticator: authenticator}
+	o.checks = append(o.checks, o.checkToken, o.checkPermission, o.checkParameters, o.checkTeam, o.checkBody)
+	return o
 }
 
-// take says which operation the request is for, and names its span after the route.
-func (o *operation) take(next echo.HandlerFunc) echo.HandlerFunc {
+// middleware has a request pass all checks, in their order, and then checks the response.
+func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		exchangeOf(ctx).operation = o
+		x := exchangeOf(ctx)
+		x.operation = o
 		span := trace.SpanFromContext(ctx)
 		span.SetName(c.Request().Method + " " + c.Path())
 		span.SetAttributes(semconv.HTTPRoute(c.Path()))
-		return next(c)
-	}
-}
-
-// authenticate checks the token, counts the request, and checks the permission. Each response to a valid token says how
-// many requests are left by the time it is written.
-func (o *operation) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r, w := c.Request(), c.Response()
-		session, err := o.authenticator.Authenticate(r.Context(), r.Header, c.RealIP())
-		if err != nil {
-			return err
-		}
-		exchangeOf(r.Context()).session = session
-		w.Before(func() { session.WriteRateLimit(w.Header()) })
-		if err := session.Count(); err != nil {
-			return err
-		}
-		if err := session.Authorize(o.Permission); err != nil {
-			return err
-		}
-		return next(c)
-	}
-}
-
-// validate checks the parameters, and then whether the token may see the team and the project that the path names.
-func (o *operation) validate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		path, err := newPathValues(c)
-		if err != nil {
-			return err
-		}
-		if err := o.CheckParameters(c.Request(), path.get); err != nil {
-			return err
-		}
-		team, project := path.get(teamParameter), path.get(projectParameter)
-		if team != "" || project != "" {
-			x := exchangeOf(c.Request().Context())
-			if x.team, err = x.session.Team(o.Permission, team, project); err != nil {
+		for _, check := range o.checks {
+			if err := check(c, x); err != nil {
 				return err
 			}
 		}
-		return next(c)
+		return o.respond(c, x, next)
 	}
 }
 
-// readBody reads the body into bounded memory, and checks it.
-func (o *operation) readBody(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if err := o.ReadBody(c.Request()); err != nil {
-			return err
-		}
-		return next(c)
+// checkToken checks the token and counts the request. Each response to a valid token says how many requests are left by
+// the time it is written.
+func (o *operation) checkToken(c echo.Context, x *exchange) error {
+	if !o.NeedsToken {
+		return nil
 	}
+	r, w := c.Request(), c.Response()
+	session, err := o.authenticator.Authenticate(r.Context(), r.Header, x.remote)
+	if err != nil {
+		return err
+	}
+	x.session = session
+	w.Before(func() { session.WriteRateLimit(w.Header()) })
+	return session.Count()
+}
+
+func (o *operation) checkPermission(_ echo.Context, x *exchange) error {
+	if !o.NeedsToken {
+		return nil
+	}
+	return x.session.Authorize(o.Permission)
+}
+
+func (o *operation) checkParameters(c echo.Context, x *exchange) error {
+	var err error
+	if x.path, err = newPathValues(c); err != nil {
+		return err
+	}
+	return o.CheckParameters(c.Request(), x.path.get)
+}
+
+// checkTeam checks that the token may see the team and the project that the path names.
+func (o *operation) checkTeam(_ echo.Context, x *exchange) (err error) {
+	team, project := x.path.get(teamParameter), x.path.get(projectParameter)
+	if team != "" || project != "" {
+		x.team, err = x.session.Team(o.Permission, team, project)
+	}
+	return err
+}
+
+// checkBody reads the body into bounded memory, and checks it.
+func (o *operation) checkBody(c echo.Context, _ *exchange) error {
+	if !o.HasBody() {
+		return nil
+	}
+	return o.ReadBody(c.Request())
 }

@@ -46,40 +46,38 @@ func bufferUnchecked(next gen.StrictHandlerFunc, _ string) gen.StrictHandlerFunc
 	}
 }
 
-// checkResponse sends a response that has been buffered, if the document allows it. Elements of a list that the document
-// does not allow are left out, and logged.
-// Returns an error that names the broken rule if anything else is not allowed.
-func (o *operation) checkResponse(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		buffer, err := o.buffered(c, next)
-		if err != nil || buffer == nil {
-			return err
-		}
-		body, dropped, err := o.CheckResponse(buffer.status, buffer.header, buffer.body.Bytes(), buffer.value)
-		if err != nil {
-			return err
-		}
-		for _, violation := range dropped {
-			o.log.Error("left out of a list", "id", exchangeOf(c.Request().Context()).id, "operation", o.ID, "error", violation)
-		}
-		response := c.Response()
-		maps.Copy(response.Header(), buffer.header)
-		response.WriteHeader(buffer.status)
-		_, err = response.Write(body)
+// respond calls the handler, and sends its response if that has been buffered and the document allows it. Elements of a
+// list that the document does not allow are left out, and logged.
+// Returns an error that names the broken rule if anything else is not allowed, and the handler's error.
+func (o *operation) respond(c echo.Context, x *exchange, handler echo.HandlerFunc) error {
+	buffer, err := buffered(c, x, handler)
+	if err != nil || buffer == nil {
 		return err
 	}
+	body, dropped, err := o.CheckResponse(buffer.status, buffer.header, buffer.body.Bytes(), buffer.value)
+	if err != nil {
+		return err
+	}
+	for _, violation := range dropped {
+		o.log.Error("left out of a list", "id", x.id, "operation", o.ID, "error", violation)
+	}
+	response := c.Response()
+	maps.Copy(response.Header(), buffer.header)
+	response.WriteHeader(buffer.status)
+	_, err = response.Write(body)
+	return err
 }
 
 // buffered returns the response that was buffered, or nil if it has been sent. Whatever happens, what is written from then
 // on is sent.
-func (o *operation) buffered(c echo.Context, next echo.HandlerFunc) (*bufferedResponse, error) {
-	x, response := exchangeOf(c.Request().Context()), c.Response()
+func buffered(c echo.Context, x *exchange, handler echo.HandlerFunc) (*bufferedResponse, error) {
+	response := c.Response()
 	writer := response.Writer
 	defer func() {
 		if x.buffer != nil {
 			response.Writer, response.Committed, response.Size, response.Status = writer, false, 0, http.StatusOK
 		}
 	}()
-	err := next(c)
+	err := handler(c)
 	return x.buffer, err
 }

@@ -125,18 +125,13 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 	e.Use(
 		startExchange,
 		observe(metrics.observer(log, noOperation)),
-		closeAfterBody,
 		recoverPanics(log),
 	)
 	r := newRoutes(document)
 	checks := map[string][]echo.MiddlewareFunc{}
 	for _, op := range document.Operations() {
-		o := &operation{
-			Operation:     op,
-			observer:      metrics.observer(log, op.ID, op.Method, http.MethodHead),
-			authenticator: authenticator,
-		}
-		checks[op.ID] = o.middleware()
+		o := newOperation(op, metrics.observer(log, op.ID, op.Method, http.MethodHead), authenticator)
+		checks[op.ID] = []echo.MiddlewareFunc{o.middleware}
 	}
 	handler := &handler{newRunReader(observed, revision, options.Memory, checkRun, metrics)}
 	e.OnAddRouteHandler = r.add
