@@ -9,11 +9,12 @@
 // An answer other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
 // [Client.WaitForJobRun] returns when the run has concluded.
 //
-// Answers with the status 429, 502, 503 or 504 and broken connections are asked for again, up to four times (see
-// [WithMaxRetries]) and never past the context's deadline, after the wait that the answer names in Retry-After
+// After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent again, up to four times
+// (see [WithMaxRetries]) and never past the context's deadline, after the wait that the response names in Retry-After
 // (RFC 9110, section 10.2.3) or, with 429, in x-ratelimit-reset, or else after a moment that doubles each time. A wait
 // that the deadline leaves no room for is not begun: the error is returned at once. Without a deadline, that goes for a
-// wait of more than a minute.
+// wait of more than a minute. A request that may change something is sent once, whatever becomes of it, unless the contract
+// says that it is idempotent.
 package client
 
 import (
@@ -35,6 +36,7 @@ import (
 type Client struct {
 	api        api.Client
 	http       http.Client
+	repeatable *http.ServeMux // of requests, besides GET and HEAD, that may be sent again
 	token      string
 	maxRetries int
 	rootCAs    *x509.CertPool
@@ -90,6 +92,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		}
 	}
 	c.http.CheckRedirect = sameServer(c.http.CheckRedirect)
+	c.repeatable = patterns(repeatable, baseURL)
 	c.api = api.Client{
 		Server:         strings.TrimRight(baseURL, "/") + "/",
 		Client:         doer(c.do),
@@ -165,12 +168,12 @@ func (r RunRef) check() error {
 //
 // Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
 // getTeamJobRun: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}
-func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*model.JobRun, *Response, error) {
+func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*JobRun, *Response, error) {
 	return c.getJobRun(ctx, ref, nil)
 }
 
 // getJobRun is GetJobRun with a preference (RFC 7240), or with none if that is nil.
-func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer) (*model.JobRun, *Response, error) {
+func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer) (*JobRun, *Response, error) {
 	if err := ref.check(); err != nil {
 		return nil, nil, err
 	}

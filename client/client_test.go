@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobruns/jobruns/gen/model"
 )
 
 const token = "s3cr3t-t0k3n"
@@ -35,12 +34,12 @@ func readDocumented() string {
 
 var (
 	documentedRef = RunRef{Project: "default-project", Job: "example-job", Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}
-	documentedRun = &model.JobRun{
+	documentedRun = &JobRun{
 		ID:          "d34582a4-35bd-4c71-8e7c-e36999b88723",
 		Completions: 1,
 		Concluded:   true,
 		RunName:     "example-job-5fcf67bc56e1913e21d49504",
-		Status:      model.JobRunStatusSuccess,
+		Status:      JobRunStatusSuccess,
 		StartedAt:   time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC),
 		ConcludedAt: new(time.Date(2020, 12, 8, 11, 52, 8, 0, time.UTC)),
 	}

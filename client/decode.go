@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jobruns/jobruns/gen/model"
 )
 
 // decodeRun reads {"data": RUN}, ignoring fields that it does not know. What has no id or no status is not a run.
-func decodeRun(body []byte) (*model.JobRun, error) {
+func decodeRun(body []byte) (*JobRun, error) {
 	var answer struct {
 		Data *struct {
-			model.JobRun
+			JobRun
 			ConcludedAt optionalTime `json:"concludedAt"` // instead of the one in JobRun
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/client"
-	"github.com/jobruns/jobruns/gen/model"
 )
 
 // exampleServer stands for the API, and knows one run.
@@ -53,7 +52,7 @@ func ExampleClient_GetJobRun() {
 		return
 	}
 	fmt.Println(run.RunName, run.Status)
-	if run.Concluded {
+	if run.ConcludedAt != nil {
 		fmt.Println("took", run.ConcludedAt.Sub(run.StartedAt))
 	}
 	fmt.Println(resp.RateLimit.Remaining, "requests left in the next", resp.RateLimit.Reset)
@@ -76,7 +75,7 @@ func ExampleClient_WaitForJobRun() {
 	defer cancel()
 
 	ref := client.RunRef{Project: "default-project", Job: "example-job", Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}
-	run, _, err := c.WaitForJobRun(ctx, ref, client.OnState(func(run *model.JobRun) {
+	run, _, err := c.WaitForJobRun(ctx, ref, client.OnState(func(run *client.JobRun) {
 		fmt.Println("now", run.Status)
 	}))
 	switch {

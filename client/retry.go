@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -24,6 +25,33 @@ const (
 // worthRetrying are the statuses that may be another one in a moment. 500 is not among them: the server is broken.
 var worthRetrying = []int{
 	http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+// repeatable are the operations besides GET and HEAD that may be sent again, as patterns of [http.ServeMux]: those that the
+// document marks with x-idempotent. A test compares the two.
+var repeatable = []string{}
+
+// patterns returns a mux that knows the operations below the base URL.
+func patterns(operations []string, baseURL string) *http.ServeMux {
+	mux := http.NewServeMux()
+	base, err := url.Parse(baseURL)
+	if err != nil {
+		return mux // New has checked it
+	}
+	for _, operation := range operations {
+		method, path, _ := strings.Cut(operation, " ")
+		mux.Handle(method+" "+strings.TrimRight(base.Path, "/")+path, http.NotFoundHandler())
+	}
+	return mux
+}
+
+// repeats reports whether a request may be sent again although it may have had an effect (RFC 9110, section 9.2.2).
+func (c *Client) repeats(req *http.Request) bool {
+	if req.Method == http.MethodGet || req.Method == http.MethodHead {
+		return true
+	}
+	_, pattern := c.repeatable.Handler(req)
+	return pattern != ""
 }
 
 // tries decides about the tries of one request.

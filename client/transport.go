@@ -32,7 +32,9 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		tries
 		retryablehttp.Client
 	}
-	sending.left = c.maxRetries
+	if c.repeats(req) {
+		sending.left = c.maxRetries
+	}
 	sending.Client = retryablehttp.Client{
 		HTTPClient:   &c.http,
 		RetryMax:     c.maxRetries,

@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"strings"
 	"time"
-
-	"github.com/jobruns/jobruns/gen/model"
 )
 
 const (
@@ -32,7 +30,7 @@ type WaitOption func(*wait)
 
 // OnState has f called with the first state of the run that is seen, and with each that differs from the one before;
 // the last is the concluded one. It is called by the goroutine that waits, which goes on when it returns.
-func OnState(f func(run *model.JobRun)) WaitOption { return func(w *wait) { w.onState = f } }
+func OnState(f func(run *JobRun)) WaitOption { return func(w *wait) { w.onState = f } }
 
 // OnPause has f called after each request but the one that ends the wait: with its answer, nil where there was none; its
 // error, if it failed in a way that is ridden out; and the pause before the next request, which may be 0. It is called
@@ -56,12 +54,12 @@ func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption 
 // Only with that error the run is not nil: it is the last state seen, with its response. Both are nil if none was seen.
 //
 // Operations getJobRun and getTeamJobRun, like [Client.GetJobRun].
-func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOption) (*model.JobRun, *Response, error) {
+func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOption) (*JobRun, *Response, error) {
 	w := newWait(ctx, c, opts)
-	var seen *model.JobRun
+	var seen *JobRun
 	var seenIn *Response
 	var trouble error
-	ended := func() (*model.JobRun, *Response, error) {
+	ended := func() (*JobRun, *Response, error) {
 		if trouble != nil { // only in words: it may be the error of another context
 			return seen, seenIn, fmt.Errorf("%w; the last request failed: %s", ctx.Err(), trouble.Error())
 		}
@@ -97,7 +95,7 @@ func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOpti
 // wait is what one wait knows.
 type wait struct {
 	client  *Client // which tries nothing again by itself
-	onState func(*model.JobRun)
+	onState func(*JobRun)
 	onPause func(*Response, error, time.Duration)
 
 	hold  time.Duration // what the server is asked for at the most
@@ -116,7 +114,7 @@ func newWait(ctx context.Context, c *Client, opts []WaitOption) *wait {
 	single.maxRetries = 0
 	w := &wait{
 		client:  &single,
-		onState: func(*model.JobRun) {},
+		onState: func(*JobRun) {},
 		onPause: func(*Response, error, time.Duration) {},
 		hold:    maxHold,
 		pause:   firstPause,
@@ -139,7 +137,7 @@ func newWait(ctx context.Context, c *Client, opts []WaitOption) *wait {
 
 // ask makes one request. A fresh one asks for a wait of no time: the state comes at once, and with it whether the server
 // knows what a wait is.
-func (w *wait) ask(ctx context.Context, ref RunRef) (*model.JobRun, *Response, error) {
+func (w *wait) ask(ctx context.Context, ref RunRef) (*JobRun, *Response, error) {
 	w.held, w.temporary = 0, false
 	if !w.fresh {
 		w.held = w.hold

@@ -13,20 +13,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobruns/jobruns/gen/model"
 )
 
 // state is a body with a run that has had so many attempts.
-func state(status model.JobRunStatus, attempts int, concluded bool) string {
+func state(status JobRunStatus, attempts int, concluded bool) string {
 	return fmt.Sprintf(`{"data": {"id": "r", "status": %q, "completions": %d, "concluded": %v, "startedAt": "2020-12-08T13:47:08+02:00"}}`,
 		status, attempts, concluded)
 }
 
 var (
-	running   = state(model.JobRunStatusRunning, 0, false)
-	retrying  = state(model.JobRunStatusRunning, 1, false)
-	succeeded = state(model.JobRunStatusSuccess, 2, true)
-	failed    = state(model.JobRunStatusFailed, 2, true)
+	running   = state(JobRunStatusRunning, 0, false)
+	retrying  = state(JobRunStatusRunning, 1, false)
+	succeeded = state(JobRunStatusSuccess, 2, true)
+	failed    = state(JobRunStatusFailed, 2, true)
 )
 
 // applied is a handler that knows the preference: it holds its answer as long as the caller wants, up to d.
@@ -81,24 +80,24 @@ func TestWait(t *testing.T) {
 		timeout  time.Duration // of the http.Client
 		requests []request
 		states   string // each status and number of attempts
-		last     model.JobRunStatus
+		last     JobRunStatus
 		want     error // nil for none, or for an *Error with the status
 		status   int
 	}{
 		"concluded": {
 			handlers: []http.HandlerFunc{answers(200, succeeded)},
 			requests: []request{now},
-			states:   "SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"applied": {
 			handlers: []http.HandlerFunc{applied(0, running), applied(time.Hour, running), applied(time.Hour, retrying), applied(10*s, failed)},
 			requests: []request{now, hold, poll(50 * s), poll(50 * s)},
-			states:   "RUNNING 0, RUNNING 1, FAILED 2", last: model.JobRunStatusFailed,
+			states:   "RUNNING 0, RUNNING 1, FAILED 2", last: JobRunStatusFailed,
 		},
 		"applied for less": {
 			handlers: []http.HandlerFunc{applied(0, running), after(20*s, answers(200, running, "Preference-Applied", "wait=20")), answers(200, succeeded)},
 			requests: []request{now, hold, poll(20 * s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"not applied": {
 			handlers: []http.HandlerFunc{
@@ -109,19 +108,19 @@ func TestWait(t *testing.T) {
 				now, poll(s), poll(s * 3 / 2), poll(s * 9 / 4), poll(s * 27 / 8), poll(s * 81 / 16),
 				poll(s * 243 / 32), poll(s * 729 / 64), poll(15 * s), poll(15 * s),
 			},
-			states: "RUNNING 0, RUNNING 1, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states: "RUNNING 0, RUNNING 1, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"applied, but not held": {
 			handlers: []http.HandlerFunc{applied(0, running), applied(3*s, running), applied(0, running), applied(time.Hour, running), applied(0, running), applied(0, succeeded)},
 			requests: []request{now, hold, poll(4 * s), poll(1500 * time.Millisecond), poll(50 * s), poll(s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"applied for no time": {
 			handlers: []http.HandlerFunc{
 				answers(200, running, "Preference-Applied", "wait=0"), answers(200, running, "Preference-Applied", "wait=0"), answers(200, succeeded),
 			},
 			requests: []request{now, hold, poll(s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"applied for ever": {
 			handlers: []http.HandlerFunc{
@@ -129,37 +128,37 @@ func TestWait(t *testing.T) {
 			},
 			timeout:  1<<63 - 1,
 			requests: []request{now, hold, poll(s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"server restarts": {
 			handlers: []http.HandlerFunc{applied(0, running), after(5*s, cut), nil, nil, answers(502, ""), applied(0, retrying), applied(10*s, succeeded)},
 			requests: []request{now, hold, cutAfter(5*s, s), again(s * 3 / 2), again(s * 9 / 4), again(s * 27 / 8), hold},
-			states:   "RUNNING 0, RUNNING 1, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, RUNNING 1, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"not up yet": {
 			handlers: []http.HandlerFunc{nil, answers(200, succeeded)},
 			requests: []request{now, again(s)},
-			states:   "SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"503 with Retry-After": {
 			handlers: []http.HandlerFunc{answers(200, running), answers(503, "", "Retry-After", "120"), answers(503, "", "Retry-After", "0"), answers(200, succeeded)},
 			requests: []request{now, poll(s), at(120*s, "wait=0"), again(s * 9 / 4)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"429": {
 			handlers: []http.HandlerFunc{answers(429, "", limited("0", "3600")...), answers(200, succeeded)},
 			requests: []request{now, at(time.Hour, "wait=0")},
-			states:   "SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"rate limit nearly used up": {
 			handlers: []http.HandlerFunc{answers(200, running, limited("11", "300")...), answers(200, running, limited("10", "5")...), answers(200, succeeded, limited("99", "3600")...)},
 			requests: []request{now, poll(300 * s), poll(5 * s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"rate limit while held": {
 			handlers: []http.HandlerFunc{applied(0, running, limited("90", "800")...), applied(time.Hour, running, limited("20", "600")...), applied(time.Hour, running, limited("15", "500")...), answers(200, succeeded)},
 			requests: []request{now, hold, poll(60 * s), poll(100 * s)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"cut by a proxy": {
 			handlers: []http.HandlerFunc{
@@ -170,18 +169,18 @@ func TestWait(t *testing.T) {
 				now, hold, cutAfter(30*s, s), at(0, "wait=25"), at(25*s, "wait=25"),
 				cutAfter(20*s, s), at(0, "wait=12"), cutAfter(15*s, s*3/2), at(0, "wait=10"),
 			},
-			states: "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states: "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"silence": {
 			handlers: []http.HandlerFunc{after(time.Hour, cut), applied(0, running), after(time.Hour, cut), answers(200, succeeded)},
 			requests: []request{now, cutAfter(60*s, s), hold, cutAfter(110*s, s*3/2)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"deadline": {
 			handlers: []http.HandlerFunc{applied(0, running), applied(time.Hour, retrying), after(time.Hour, cut)},
 			deadline: 20 * s,
 			requests: []request{now, at(0, "wait=19"), at(19*s, "wait=1")},
-			states:   "RUNNING 0, RUNNING 1", last: model.JobRunStatusRunning, want: context.DeadlineExceeded,
+			states:   "RUNNING 0, RUNNING 1", last: JobRunStatusRunning, want: context.DeadlineExceeded,
 		},
 		"deadline, nothing seen": {
 			handlers: []http.HandlerFunc{nil},
@@ -193,7 +192,7 @@ func TestWait(t *testing.T) {
 			handlers: []http.HandlerFunc{answers(200, running), answers(503, "", "Retry-After", "60")},
 			deadline: 20 * s,
 			requests: []request{now, at(s, "wait=18")},
-			states:   "RUNNING 0", last: model.JobRunStatusRunning, want: context.DeadlineExceeded,
+			states:   "RUNNING 0", last: JobRunStatusRunning, want: context.DeadlineExceeded,
 		},
 		"404 at first": {
 			handlers: []http.HandlerFunc{answers(404, "")},
@@ -224,13 +223,13 @@ func TestWait(t *testing.T) {
 			handlers: []http.HandlerFunc{applied(0, running), applied(time.Hour, running), applied(10*s, succeeded)},
 			timeout:  30 * s,
 			requests: []request{now, at(0, "wait=22"), at(22*s, "wait=22")},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 		"a short timeout": {
 			handlers: []http.HandlerFunc{applied(0, running), applied(0, running), after(s, answers(200, running)), applied(0, succeeded)},
 			timeout:  s / 2,
 			requests: []request{now, at(0, "wait=0"), at(s, "wait=0"), cutAfter(s/2, s*3/2)},
-			states:   "RUNNING 0, SUCCESS 2", last: model.JobRunStatusSuccess,
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +252,7 @@ func TestWait(t *testing.T) {
 					}
 					last = time.Now()
 				})
-				run, resp, err := c.WaitForJobRun(ctx, documentedRef, OnState(func(run *model.JobRun) {
+				run, resp, err := c.WaitForJobRun(ctx, documentedRef, OnState(func(run *JobRun) {
 					states = append(states, fmt.Sprintf("%s %d", run.Status, run.Completions))
 				}))
 				if asked != len(tt.requests) {
@@ -332,7 +331,7 @@ func TestWaitCallbacks(t *testing.T) {
 			answers(200, running), answers(200, running), nil, answers(503, "", "Retry-After", "7"), applied(0, retrying), applied(0, succeeded)))
 		var got []string
 		_, resp, err := c.WaitForJobRun(t.Context(), documentedRef,
-			OnState(func(run *model.JobRun) {
+			OnState(func(run *JobRun) {
 				got = append(got, fmt.Sprintf("state %s %d", run.Status, run.Completions))
 			}),
 			OnPause(func(resp *Response, err error, pause time.Duration) {

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jobruns/jobruns/client"
 	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/client"
 )
 
 const (

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jobruns/jobruns/client"
-	"github.com/jobruns/jobruns/gen/model"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/jobruns/jobruns/client"
 )
 
 // aliases are other names for flags, as the official command line has them.
@@ -126,7 +126,7 @@ func (get *getJobRun) run(ctx context.Context) error {
 }
 
 // once returns the run of the moment.
-func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*model.JobRun, error) {
+func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*client.JobRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
@@ -141,7 +141,7 @@ func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connectio
 
 // await returns the run that has concluded, or the last state seen, if any, with an error. That of a concluded run says
 // by an [*outcome] how it was.
-func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*model.JobRun, error) {
+func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*client.JobRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, get.timeout)
 	defer cancel()
 	progress := newProgress(get.quiet)
@@ -174,9 +174,9 @@ func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connecti
 		return run, &outcome{exitTimeout, message}
 	case err != nil:
 		return nil, explainRun(err, resp, conn, ref)
-	case run.Status == model.JobRunStatusSuccess:
+	case run.Status == client.JobRunStatusSuccess:
 		return run, nil
-	case run.Status == model.JobRunStatusFailed:
+	case run.Status == client.JobRunStatusFailed:
 		return run, &outcome{status: exitFailed}
 	}
 	return run, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)

@@ -10,25 +10,26 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
-	"github.com/jobruns/jobruns/gen/model"
 	"golang.org/x/term"
+
+	"github.com/jobruns/jobruns/client"
 )
 
 // formats are the values of --output. Only what is for people depends on the time and on colors.
-var formats = map[string]func(run *model.JobRun, now time.Time, color bool) ([]byte, error){
+var formats = map[string]func(run *client.JobRun, now time.Time, color bool) ([]byte, error){
 	"":     summary,
-	"json": func(run *model.JobRun, _ time.Time, _ bool) ([]byte, error) { return asJSON(run) },
-	"yaml": func(run *model.JobRun, _ time.Time, _ bool) ([]byte, error) { return asYAML(run) },
+	"json": func(run *client.JobRun, _ time.Time, _ bool) ([]byte, error) { return asJSON(run) },
+	"yaml": func(run *client.JobRun, _ time.Time, _ bool) ([]byte, error) { return asYAML(run) },
 }
 
 // asJSON is the form of the reference.
-func asJSON(run *model.JobRun) ([]byte, error) {
+func asJSON(run *client.JobRun) ([]byte, error) {
 	text, err := json.MarshalIndent(run, "", "  ")
 	return append(text, '\n'), err
 }
 
 // asYAML has the fields of the JSON form, in their order.
-func asYAML(run *model.JobRun) ([]byte, error) {
+func asYAML(run *client.JobRun) ([]byte, error) {
 	text, err := json.Marshal(run)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func asYAML(run *model.JobRun) ([]byte, error) {
 }
 
 // summary is for people.
-func summary(run *model.JobRun, now time.Time, color bool) ([]byte, error) {
+func summary(run *client.JobRun, now time.Time, color bool) ([]byte, error) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Run\t%s\n", printable(run.RunName))
@@ -61,7 +62,7 @@ func moment(at, now time.Time) string {
 	return fmt.Sprintf("%s (%s)", at.UTC().Format("2006-01-02 15:04:05 UTC"), humanize.RelTime(at, now, "ago", "from now"))
 }
 
-func conclusion(run *model.JobRun, now time.Time) string {
+func conclusion(run *client.JobRun, now time.Time) string {
 	switch {
 	case run.ConcludedAt != nil:
 		return fmt.Sprintf("%s, after %s", moment(*run.ConcludedAt, now), length(run.ConcludedAt.Sub(run.StartedAt)))
@@ -81,9 +82,9 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%dd%v", d/day, d%day)
 }
 
-var colors = map[model.JobRunStatus]string{model.JobRunStatusSuccess: "\x1b[32m", model.JobRunStatusFailed: "\x1b[31m", model.JobRunStatusRunning: "\x1b[33m"}
+var colors = map[client.JobRunStatus]string{client.JobRunStatusSuccess: "\x1b[32m", client.JobRunStatusFailed: "\x1b[31m", client.JobRunStatusRunning: "\x1b[33m"}
 
-func paint(status model.JobRunStatus, color bool) string {
+func paint(status client.JobRunStatus, color bool) string {
 	if code := colors[status]; color && code != "" {
 		return code + string(status) + "\x1b[0m"
 	}

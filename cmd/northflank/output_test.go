@@ -5,43 +5,44 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jobruns/jobruns/gen/model"
+
+	"github.com/jobruns/jobruns/client"
 )
 
 func TestSummary(t *testing.T) {
 	started := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
 	after := func(d time.Duration) *time.Time { return new(started.Add(d)) }
 	for name, tt := range map[string]struct {
-		run   model.JobRun
+		run   client.JobRun
 		color bool
 		want  string
 	}{
 		"success": {
-			model.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: model.JobRunStatusSuccess, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
+			client.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: client.JobRunStatusSuccess, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
 			true,
 			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 ended, 0 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-08 11:52:08 UTC (3 days ago), after 5m0s\n",
 		},
 		"failed": {
-			model.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: model.JobRunStatusFailed, ConcludedAt: after(26 * time.Hour)},
+			client.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: client.JobRunStatusFailed, ConcludedAt: after(26 * time.Hour)},
 			true,
 			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 ended, 2 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h0m0s\n",
 		},
 		"running": {
-			model.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: model.JobRunStatusRunning},
+			client.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: client.JobRunStatusRunning},
 			true,
 			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 ended, 1 retry allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
 		},
 		"no color, no time": {
-			model.JobRun{RunName: "a", ID: "1", Concluded: true, Status: model.JobRunStatusFailed},
+			client.JobRun{RunName: "a", ID: "1", Concluded: true, Status: client.JobRunStatusFailed},
 			false,
 			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 ended, 0 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  yes, the server does not say when\n",
 		},
 		"unknown status": {
-			model.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
+			client.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
 			true,
 			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 ended, 0 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",

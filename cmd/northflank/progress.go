@@ -6,8 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jobruns/jobruns/gen/model"
 	"golang.org/x/term"
+
+	"github.com/jobruns/jobruns/client"
 )
 
 const (
@@ -24,9 +25,9 @@ type progress struct {
 	over        chan struct{} // closed at the end
 
 	mu      sync.Mutex
-	run     *model.JobRun // nil until one is seen
-	trouble string        // why the last request failed; empty if it has not
-	shown   string        // the last line; empty if there is none on the terminal
+	run     *client.JobRun // nil until one is seen
+	trouble string         // why the last request failed; empty if it has not
+	shown   string         // the last line; empty if there is none on the terminal
 }
 
 // newProgress begins to show progress, until stop.
@@ -60,7 +61,7 @@ func (p *progress) tick() {
 }
 
 // state takes note of a new state.
-func (p *progress) state(run *model.JobRun) {
+func (p *progress) state(run *client.JobRun) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.run, p.trouble = run, ""
@@ -135,7 +136,7 @@ func (p *progress) show() {
 
 // liveLine is the state, the attempts and the time since the run started, or, of none that has been seen, since the
 // wait began.
-func liveLine(run *model.JobRun, trouble string, began, now time.Time, color bool) string {
+func liveLine(run *client.JobRun, trouble string, began, now time.Time, color bool) string {
 	line := "no answer yet"
 	if run != nil {
 		line, began = attempts(run, color), run.StartedAt
@@ -147,6 +148,6 @@ func liveLine(run *model.JobRun, trouble string, began, now time.Time, color boo
 	return line
 }
 
-func attempts(run *model.JobRun, color bool) string {
+func attempts(run *client.JobRun, color bool) string {
 	return paint(run.Status, color) + ", " + plural(run.Completions, "attempt", "attempts") + " ended"
 }

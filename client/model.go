@@ -1,0 +1,25 @@
+package client
+
+import "github.com/jobruns/jobruns/gen/model"
+
+// JobRun is a run of a job, with the fields of the contract.
+type JobRun = model.JobRun
+
+// JobRunStatus says how a run is doing.
+type JobRunStatus = model.JobRunStatus
+
+// The statuses of a run.
+const (
+	JobRunStatusSuccess = model.JobRunStatusSuccess
+	JobRunStatusRunning = model.JobRunStatusRunning
+	JobRunStatusFailed  = model.JobRunStatusFailed
+)
+
+// Flag is what the contract has for a boolean in some fields.
+type Flag = model.Flag
+
+// The values of a flag.
+const (
+	FlagNo  = model.FlagNo
+	FlagYes = model.FlagYes
+)
