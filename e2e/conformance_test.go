@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/contract"
 )
 
 func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder) }
@@ -34,12 +36,14 @@ type request struct {
 	operation *openapi3.Operation
 	method    string
 	values    map[string]string // of parameters in the path, as they are to be sent
+	query     string            // as it is to be sent
 	headers   http.Header
+	body      string
 }
 
 // example is a request with the examples of the contract for the parameters that are required.
 func (c *conformance) example(path, method string, op *openapi3.Operation) request {
-	r := request{path, op, method, map[string]string{}, http.Header{}}
+	r := request{path: path, operation: op, method: method, values: map[string]string{}, headers: http.Header{}}
 	for _, parameter := range op.Parameters {
 		p := parameter.Value
 		switch value := fmt.Sprint(p.Example); {
@@ -47,9 +51,19 @@ func (c *conformance) example(path, method string, op *openapi3.Operation) reque
 			r.values[p.Name] = value
 		case p.In == openapi3.ParameterInHeader && p.Required:
 			r.headers.Set(p.Name, value)
+		case p.In == openapi3.ParameterInQuery && p.Required:
+			r.query = appendQuery(r.query, p.Name, url.QueryEscape(value))
 		case p.Required:
 			c.Fatalf("%s: the test does not know parameters in the %s", op.OperationID, p.In)
 		}
+	}
+	if op.RequestBody != nil {
+		body, err := json.Marshal(op.RequestBody.Value.Content["application/json"].Example)
+		if err != nil {
+			c.Fatal(err)
+		}
+		r.body = string(body)
+		r.headers.Set("Content-Type", "application/json")
 	}
 	if op.Security == nil || len(*op.Security) > 0 {
 		r.headers.Set("Authorization", "Bearer "+c.token)
@@ -74,6 +88,20 @@ func (r request) with(name, value string) request {
 	return r
 }
 
+func appendQuery(query, name, value string) string {
+	return strings.TrimPrefix(query+"&"+name+"="+value, "&")
+}
+
+// success returns the status of a good response to the operation.
+func (r request) success() int {
+	for status := range r.operation.Responses.Map() {
+		if n, err := strconv.Atoi(status); err == nil && n/100 == 2 {
+			return n
+		}
+	}
+	return http.StatusOK
+}
+
 // under returns the request with other values of a header, or with none.
 func (r request) under(name string, values ...string) request {
 	r.headers = r.headers.Clone()
@@ -93,7 +121,8 @@ func (c *conformance) send(r request) (int, model.Error) {
 	}
 	host := strings.TrimPrefix(c.server.url, "http://")
 	response, err := http.DefaultTransport.RoundTrip(&http.Request{
-		Method: r.method, Host: host, Header: r.headers, URL: &url.URL{Scheme: "http", Host: host, Opaque: path},
+		Method: r.method, Host: host, Header: r.headers, URL: &url.URL{Scheme: "http", Host: host, Opaque: path, RawQuery: r.query},
+		Body: io.NopCloser(strings.NewReader(r.body)), ContentLength: int64(len(r.body)),
 	})
 	if err != nil {
 		c.Fatalf("%s %s: %v", r.method, path, err)
@@ -104,11 +133,17 @@ func (c *conformance) send(r request) (int, model.Error) {
 		c.Fatalf("%s %s: %v", r.method, path, err)
 	}
 	c.sent[response.StatusCode]++
-	if err := obeys(c.doc, r.path, http.MethodGet, response, body); err != nil && r.method != http.MethodHead {
+	documented := r.method
+	if c.doc.Paths.Value(r.path).GetOperation(r.method) == nil {
+		for method := range c.doc.Paths.Value(r.path).Operations() {
+			documented = method // whose errors are those of any
+		}
+	}
+	if err := obeys(c.doc, r.path, documented, response, body); err != nil && r.method != http.MethodHead {
 		c.Errorf("%s %.200s %v: %d is not as the contract says: %v\n%.500s", r.method, path, r.headers, response.StatusCode, err, body)
 	}
 	var result model.ErrorResult
-	if response.StatusCode != http.StatusOK && r.method != http.MethodHead {
+	if response.StatusCode/100 != 2 && r.method != http.MethodHead {
 		if err := json.Unmarshal(body, &result); err != nil {
 			c.Errorf("%s %.200s: %d: %v: %.500s", r.method, path, response.StatusCode, err, body)
 		}
@@ -153,13 +188,24 @@ func escaped(text string) string {
 
 // TestConformance asks the built server for all that the contract has, well and badly.
 func TestConformance(t *testing.T) {
-	store, token := documentedStore(t)
+	store, _ := documentedStore(t)
+	document, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := []string{"token", "create", "--store", store, "--name", "everything"}
+	for _, permission := range document.Permissions() {
+		create = append(create, "--permission", permission)
+	}
+	token := output(t, "jobrund", create...)
 	c := &conformance{T: t, doc: contractOf(t), server: serve(t, store), token: token, sent: map[int]int{}}
 	for path, item := range c.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			example := c.example(path, method, op)
-			c.want("the examples", example, http.StatusOK)
+			c.want("the examples", example, example.success())
 			c.checkPath(example)
+			c.checkQuery(example)
+			c.checkBody(example)
 			c.checkHeaders(example)
 			c.checkToken(example)
 			c.checkMethods(example, item)
@@ -184,7 +230,7 @@ func (c *conformance) checkPath(example request) {
 			what := fmt.Sprintf("%s, %s %.50q", example.operation.OperationID, p.Name, value)
 			if p.Schema.Value.VisitJSON(meant) == nil {
 				// Of another team, the token may see nothing.
-				c.want(what, example.with(p.Name, value), http.StatusOK, http.StatusNotFound, http.StatusForbidden)
+				c.want(what, example.with(p.Name, value), example.success(), http.StatusNotFound, http.StatusForbidden)
 				continue
 			}
 			problem := c.want(what, example.with(p.Name, value), http.StatusBadRequest)
@@ -201,13 +247,13 @@ func (c *conformance) checkPath(example request) {
 func (c *conformance) checkHeaders(example request) {
 	c.Helper()
 	for _, p := range example.parameters(openapi3.ParameterInHeader) {
-		without := http.StatusOK
+		without := example.success()
 		if p.Required {
 			without = http.StatusBadRequest
 		}
 		c.want("without "+p.Name, example.under(p.Name), without)
 		for _, value := range []string{fmt.Sprint(p.Example), "", " ", ",", ";", "=", `"`, "\xff", "é", "wait=-1", "wait=1e9", "a\tb", strings.Repeat("a,", 2000)} {
-			want := http.StatusOK
+			want := example.success()
 			if p.Schema.Value.VisitJSON(strings.TrimSpace(value)) != nil || p.Required && strings.TrimSpace(value) == "" {
 				want = http.StatusBadRequest
 			}
@@ -215,16 +261,16 @@ func (c *conformance) checkHeaders(example request) {
 			c.want(fmt.Sprintf("%s %.50q, twice", p.Name, value), example.under(p.Name, value, value), want)
 		}
 	}
-	c.want("a header that the contract does not have", example.under("X-Unknown", "1"), http.StatusOK)
+	c.want("a header that the contract does not have", example.under("X-Unknown", "1"), example.success())
 	for _, accept := range []string{"*/*", "text/plain", "application/xml;q=0.1", ";"} {
-		c.want("Accept "+accept, example.under("Accept", accept), http.StatusOK)
+		c.want("Accept "+accept, example.under("Accept", accept), example.success())
 	}
 }
 
 // checkToken sends what is no token to operations that want one, and to those that do not.
 func (c *conformance) checkToken(example request) {
 	c.Helper()
-	want := http.StatusOK
+	want := example.success()
 	if example.headers.Get("Authorization") != "" {
 		want = http.StatusUnauthorized
 	}
@@ -245,7 +291,7 @@ func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
 		r := example
 		r.method = method
 		want := http.StatusMethodNotAllowed
-		if method == http.MethodHead {
+		if method == http.MethodHead && item.Get != nil {
 			want = http.StatusOK
 		}
 		c.want(method, r, want)

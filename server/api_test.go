@@ -79,6 +79,16 @@ func (a *api) get(path, secret string) answer {
 	return a.do(http.MethodGet, path, secret)
 }
 
+// ask sends a request for the operation, with other values in its path, and with the secret of a token, or with none.
+func (a *api) ask(o operation, values map[string]string, secret string) answer {
+	a.Helper()
+	r := o.request(values)
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	return a.send(r)
+}
+
 func (a *api) do(method, path, secret string) answer {
 	a.Helper()
 	r := httptest.NewRequest(method, path, nil)

@@ -138,6 +138,6 @@ func TestNoAsset(t *testing.T) {
 	for _, method := range []string{http.MethodPost, http.MethodDelete, "X"} {
 		got := a.do(method, bundlePath, "")
 		a.want(got, 405)
-		wantAllow(t, got)
+		wantAllow(t, got, []string{"GET", "HEAD", "OPTIONS"})
 	}
 }

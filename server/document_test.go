@@ -1,12 +1,17 @@
 package server_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +22,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/gen/spec"
+	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -51,9 +57,18 @@ func exampleRun(t testing.TB) model.JobRun {
 	return run
 }
 
-// allowed is a token that may see the example run.
+// everyPermission returns those that the document has.
+var everyPermission = sync.OnceValue(func() []string {
+	document, err := contract.Load()
+	if err != nil {
+		panic(err)
+	}
+	return document.Permissions()
+})
+
+// allowed is a token that may do all with the example run.
 func allowed() jobrun.Token {
-	return jobrun.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: []string{readPermission}}
+	return jobrun.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: everyPermission()}
 }
 
 // kin-openapi checks what it can decode, and has nothing for pages.
@@ -86,6 +101,7 @@ type operation struct {
 	id, permission string
 	open           bool     // needs no token
 	parameters     []string // of the path, in its order
+	success        int      // the status of a good response
 }
 
 var template = regexp.MustCompile(`\{([^}]+)\}`)
@@ -103,6 +119,11 @@ func operations(t testing.TB) []operation {
 			}
 			found.open = op.Security != nil && len(*op.Security) == 0
 			found.permission, _ = op.Extensions["x-required-permission"].(string)
+			for status := range op.Responses.Map() {
+				if strings.HasPrefix(status, "2") {
+					found.success, _ = strconv.Atoi(status)
+				}
+			}
 			for _, match := range template.FindAllStringSubmatch(path, -1) {
 				found.parameters = append(found.parameters, match[1])
 			}
@@ -126,6 +147,39 @@ func (o operation) path(values map[string]string) string {
 		}
 		return example[name]
 	})
+}
+
+// request returns a request for the operation, with the document's examples for what it requires but for the values of its
+// path.
+func (o operation) request(values map[string]string) *http.Request {
+	query := url.Values{}
+	for _, p := range o.Operation.Parameters {
+		if p.Value.In == openapi3.ParameterInQuery && p.Value.Required {
+			query.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+		}
+	}
+	path := o.path(values)
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	if o.Operation.RequestBody == nil {
+		return httptest.NewRequest(o.Method, path, nil)
+	}
+	body, err := json.Marshal(o.Operation.RequestBody.Value.Content["application/json"].Example)
+	if err != nil {
+		panic(err) // an example that was read from JSON
+	}
+	r := httptest.NewRequest(o.Method, path, bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// expects returns the status that the operation has where another answers 200.
+func (o operation) expects(status int) int {
+	if status == http.StatusOK {
+		return o.success
+	}
+	return status
 }
 
 // operationOf returns the operation with that id.
@@ -155,18 +209,28 @@ func pathValues(key jobrun.Key) map[string]string {
 	return map[string]string{"teamId": key.Team, "projectId": key.Project, "jobId": key.Job, "runId": key.Run}
 }
 
-// routeOf returns what the document has for the request, or nil. It is no router of the server's, so that the two can
-// disagree.
+// operationsAt returns what the document has at the escaped path, whatever the method. It is no router of the server's, so
+// that the two can disagree.
+func operationsAt(t testing.TB, path string) (found []operation) {
+	t.Helper()
+	same := func(want, got string) bool { return want == got || template.MatchString(want) && got != "" }
+	for _, o := range operations(t) {
+		if slices.EqualFunc(strings.Split(o.Path, "/"), strings.Split(path, "/"), same) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// routeOf returns what the document has for the request, or nil.
 func routeOf(t testing.TB, r *http.Request) *routers.Route {
 	t.Helper()
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	segments := strings.Split(r.URL.EscapedPath(), "/")
-	for _, o := range operations(t) {
-		same := func(want, got string) bool { return want == got || template.MatchString(want) }
-		if o.Method == method && slices.EqualFunc(strings.Split(o.Path, "/"), segments, same) {
+	for _, o := range operationsAt(t, r.URL.EscapedPath()) {
+		if o.Method == method {
 			return o.Route
 		}
 	}

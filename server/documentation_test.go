@@ -136,7 +136,7 @@ func TestOpenOperations(t *testing.T) {
 		a.TB = t
 		a.store.onToken = func() error { t.Error("a token is looked up"); return nil }
 		for _, authorization := range []string{"", "Bearer x", "Basic x", "x"} {
-			r := httptest.NewRequest(o.Method, o.path(nil), nil)
+			r := o.request(nil)
 			r.Header.Set("Authorization", authorization)
 			got := a.send(r)
 			a.want(got, 200)

@@ -27,7 +27,7 @@ func fails(t *testing.T, hook func() error) []answer {
 	a.store.onRun, a.store.onToken = nil, hook
 	forEachSecured(t, func(t *testing.T, o operation) {
 		a.TB = t
-		answers = append(answers, a.get(o.path(nil), secret))
+		answers = append(answers, a.ask(o, nil, secret))
 		a.noLookup()
 	})
 	a.TB = t

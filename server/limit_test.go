@@ -109,8 +109,8 @@ func TestRateLimit(t *testing.T) {
 			time.Sleep(30 * time.Minute) // until the first request there is no window
 			ask := func(status int, limit ...string) answer {
 				t.Helper()
-				got := a.get(o.path(nil), secret)
-				a.want(got, status)
+				got := a.ask(o, nil, secret)
+				a.want(got, o.expects(status))
 				wantLimit(t, got, limit...)
 				return got
 			}
@@ -128,7 +128,7 @@ func TestRateLimit(t *testing.T) {
 
 			other := allowed()
 			other.Name = "other"
-			wantLimit(t, a.get(o.path(nil), a.token(other)), "3", "2", "3600")
+			wantLimit(t, a.ask(o, nil, a.token(other)), "3", "2", "3600")
 
 			// What is refused neither counts nor puts the end off.
 			time.Sleep(time.Millisecond)
@@ -141,8 +141,8 @@ func TestNoRateLimit(t *testing.T) {
 	forEachSecured(t, func(t *testing.T, o operation) {
 		a, secret := newLimitedAPI(t, "0")
 		for range 100 {
-			got := a.get(o.path(nil), secret)
-			a.want(got, 200)
+			got := a.ask(o, nil, secret)
+			a.want(got, o.success)
 			wantLimit(t, got)
 		}
 	})
@@ -211,8 +211,8 @@ func TestRateLimitComesFirst(t *testing.T) {
 		token.Permissions = nil
 		secret := a.token(token)
 		a.get("/v1/login", secret)
-		for _, path := range []string{o.path(nil), malformed(o)} {
-			got := a.get(path, secret)
+		for _, values := range []map[string]string{nil, malformedValues(o)} {
+			got := a.ask(o, values, secret)
 			a.want(got, 429)
 			if line := got.log[len(got.log)-1]; line.Level != "INFO" || line.Token != "ci" {
 				t.Errorf("the log does not tell the token: %+v", line)

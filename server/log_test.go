@@ -63,7 +63,7 @@ func TestSecretInWrongPlace(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				a, secret := newFilledAPI(t)
 				_, spans := a.observe()
-				r := httptest.NewRequest(o.Method, o.path(nil), nil)
+				r := o.request(nil)
 				r.Header.Set("Authorization", "Bearer "+secret)
 				test.change(r, secret)
 				a.send(r)
@@ -92,8 +92,8 @@ func TestSecretAsParameter(t *testing.T) {
 				_, spans := a.observe()
 				secret := a.token(token)
 				for _, value := range []string{secret, secret + "-", secret + "%2F"} {
-					a.get(o.path(map[string]string{parameter: value}), secret)
-					a.get(o.path(map[string]string{parameter: value}), "")
+					a.ask(o, map[string]string{parameter: value}, secret)
+					a.ask(o, map[string]string{parameter: value}, "")
 				}
 				a.checkSpans(spans)
 			})

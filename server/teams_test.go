@@ -159,7 +159,7 @@ func TestNotFoundIsAlwaysTheSame(t *testing.T) {
 	secret := a.token(token)
 	o := operationOf(t, "getTeamJobRun")
 	for _, parameter := range o.parameters {
-		got := a.get(o.path(map[string]string{parameter: "missing"}), secret)
+		got := a.ask(o, map[string]string{parameter: "missing"}, secret)
 		a.want(got, 404)
 		want := model.Error{Status: 404, Message: "not found", ID: got.err.ID}
 		if diff := cmp.Diff(want, got.err); diff != "" {

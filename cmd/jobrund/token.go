@@ -110,7 +110,7 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 		}
 	}
 	if len(t.Permissions) == 0 {
-		t.Permissions = known
+		t.Permissions = document.ReadPermissions()
 	}
 	return nil
 }

@@ -83,6 +83,7 @@ func (o *Operation) ReadBody(r *http.Request) error {
 		return violation.in(inBody)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	r.Header.Set("Content-Type", jsonMediaType) // which Echo knows in no other case, and has been checked
 	return nil
 }
 
