@@ -43,7 +43,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -149,7 +148,7 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			log.Error("panic", "id", exchangeOf(c.Request().Context()).id, "error", err, "stack", string(stack))
 			// Whatever it was, it is no response of the contract's: only its text goes on.
-			return fmt.Errorf("panic: %v", err)
+			return errors.New("panic: " + err.Error())
 		},
 	})
 }
