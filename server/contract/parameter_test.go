@@ -161,16 +161,19 @@ func FuzzQueryParameters(f *testing.F) {
 		var x *float64
 		var b *bool
 		var l *[]string
-		values := r.URL.Query()
-		for name, into := range map[string]any{"n": &n, "x": &x, "b": &b, "l": &l} {
-			if err := runtime.BindQueryParameter("form", true, false, name, values, into); err != nil {
-				t.Errorf("%q: %s: %v", query, name, err)
+		for _, p := range []struct {
+			name, typ string
+			into      any
+		}{{"n", "integer", &n}, {"x", "number", &x}, {"b", "boolean", &b}, {"l", "array", &l}} {
+			if err := runtime.BindQueryParameterWithOptions("form", true, false, p.name, r.URL.Query(), p.into,
+				runtime.BindQueryParameterOptions{Type: p.typ}); err != nil {
+				t.Errorf("%q: %s: %v", query, p.name, err)
 			}
 		}
 		if n != nil && (*n < -100 || *n > 100) {
 			t.Errorf("%q: n is %d", query, *n)
 		}
-		if l != nil && (len(*l) > 3 || len(*l) != len(values["l"])) {
+		if l != nil && (len(*l) > 3 || len(*l) != len(r.URL.Query()["l"])) {
 			t.Errorf("%q: l is %q", query, *l)
 		}
 	})

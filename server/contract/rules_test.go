@@ -45,6 +45,14 @@ func TestBrokenContractRules(t *testing.T) {
 			"getJobRun: the response 405 is not shared"},
 		{"an error of another form", "$ref: '#/components/schemas/ErrorResult'}\n          example:\n            error:\n              status: 403",
 			"type: object}\n          example:\n            error:\n              status: 403", "response 403: its schema is not ErrorResult"},
+		{"an integer without a maximum", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4", "      schema: {type: integer, minimum: 1}\n      example: d34582a4",
+			"parameter runId: an integer without minimum and maximum"},
+		{"an integer without a minimum", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4", "      schema: {type: integer, maximum: 1}\n      example: d34582a4",
+			"parameter runId: an integer without minimum and maximum"},
+		{"a list as a parameter without bounds", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4",
+			"      schema: {type: array, items: {type: string}}\n      example: d34582a4", "parameter runId: a list without maxItems"},
+		{"a list without bounds", "        data:\n          type: object\n          description: Empty.\n",
+			"        data:\n          type: array\n          items: {type: string}\n          description: Empty.\n", "property data: a list without maxItems"},
 		{"a property without a description", "          description: Whether the run is over.\n", "",
 			"schema JobRun: property concluded: no description"},
 	} {
@@ -139,6 +147,13 @@ func (r *rules) checkOperation(route string, op *openapi3.Operation) {
 }
 
 func (r *rules) checkParameter(where string, parameter *openapi3.Parameter) {
+	if parameter != nil && parameter.Schema != nil && parameter.Schema.Value != nil {
+		schema := parameter.Schema.Value
+		if schema.Type.Is(openapi3.TypeInteger) && (schema.Min == nil || schema.Max == nil) {
+			r.addf("%s: parameter %s: an integer without minimum and maximum", where, parameter.Name)
+		}
+		r.checkBounds(fmt.Sprintf("%s: parameter %s", where, parameter.Name), schema)
+	}
 	if parameter != nil && (parameter.Description == "" || parameter.Example == nil) {
 		r.addf("%s: parameter %s: no example or no description", where, parameter.Name)
 	}
@@ -173,11 +188,19 @@ func (r *rules) checkResponse(operation, status string, response *openapi3.Respo
 	}
 }
 
+// checkBounds checks that a list has a greatest length.
+func (r *rules) checkBounds(where string, schema *openapi3.Schema) {
+	if schema.Type.Is(openapi3.TypeArray) && schema.MaxItems == nil {
+		r.addf("%s: a list without maxItems", where)
+	}
+}
+
 // checkSchema checks a schema where it is written.
 func (r *rules) checkSchema(where string, schema *openapi3.SchemaRef) {
 	if schema == nil || schema.Ref != "" || schema.Value == nil {
 		return
 	}
+	r.checkBounds(where, schema.Value)
 	for name, property := range schema.Value.Properties {
 		if property.Value != nil && property.Value.Description == "" {
 			r.addf("%s: property %s: no description", where, name)
