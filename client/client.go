@@ -6,7 +6,7 @@
 //	c, err := client.New("https://api.northflank.com", client.WithToken(token))
 //	run, resp, err := c.GetJobRun(ctx, client.RunRef{Project: "default-project", Job: "example-job", Run: id})
 //
-// An answer other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
+// A response other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
 // [Client.WaitForJobRun] returns when the run has concluded.
 //
 // After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent again, up to four times
@@ -161,7 +161,7 @@ func (r RunRef) check() error {
 // GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded, whether the server says
 // null, "" or nothing at all.
 //
-// The error is an [*Error] for an answer other than 200 (in particular [ErrBadRequest], [ErrUnauthorized],
+// The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest], [ErrUnauthorized],
 // [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no run; the transport's (a [*url.Error] mostly)
 // or the context's when there was no answer, or none that could be read; and a plain one for a reference without a
 // Project, Job or Run, which is not sent. The run is nil with every error, the response with every one but an [*Error].

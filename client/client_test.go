@@ -53,7 +53,7 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// answers is a handler that gives the same answer to everything.
+// answers is a handler that gives the same response to everything.
 func answers(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -236,7 +236,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestTransportErrors has no server that answers: the error is the transport's own, without the token.
+// TestTransportErrors has no server that responds: the error is the transport's own, without the token.
 func TestTransportErrors(t *testing.T) {
 	secure := httptest.NewUnstartedServer(answers(200, documented))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it would complain of the client

@@ -64,7 +64,7 @@ func TestDecodeRunRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRun looks for an answer that is neither a run nor an error, and for a run that changes on its way through
+// FuzzDecodeRun looks for a response that is neither a run nor an error, and for a run that changes on its way through
 // the model's own JSON.
 func FuzzDecodeRun(f *testing.F) {
 	for _, seed := range []string{

@@ -32,18 +32,18 @@ var sentinels = map[int]error{
 	http.StatusTooManyRequests: ErrRateLimited,
 }
 
-// Error is an answer that is not what was asked for: one that the server calls an error, a redirect to another server
+// Error is a response that is not what was asked for: one that the server calls an error, a redirect to another server
 // (which is not followed), or a 200 that is not the contract's.
 type Error struct {
-	Status  int            // HTTP status of the answer
-	Message string         // why, in the server's words where the answer has some; never empty
+	Status  int            // HTTP status of the response
+	Message string         // why, in the server's words where the response has some; never empty
 	ID      string         // what the server calls the request; empty if it did not say
 	Details map[string]any // what the error is about, as the server sent it; nil if it sent none
 
 	request string // the method and the URL
 }
 
-// Error tells the request, the status, the message and, where known, the request id.
+// Error says the request, the status, the message and, where known, the request id.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %d %s: %s", e.request, e.Status, http.StatusText(e.Status), e.Message)
 	if e.ID != "" {
@@ -52,13 +52,13 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is tells whether target is the sentinel for the status, such as [ErrNotFound].
+// Is reports whether target is the sentinel for the status, such as [ErrNotFound].
 func (e *Error) Is(target error) bool {
 	sentinel, ok := sentinels[e.Status]
 	return ok && sentinel == target
 }
 
-// newError makes the error for an answer. The problem is what a 200 fails at; of the others, the body says it:
+// newError makes the error for a response. The problem is what a 200 fails at; of the others, the body says it:
 // {"error": {"status", "message", "id", "details"}}, or anything else, from a proxy for instance.
 func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 	e := &Error{

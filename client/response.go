@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Response is an answer of the server.
+// Response is a response of the server.
 type Response struct {
-	// Response is the raw answer. Its body has been read and is there to be read once more; closing it is not needed.
+	// Response is the raw response. Its body has been read and is there to be read once more; closing it is not needed.
 	*http.Response
 
 	// RequestID is what the server calls the request (X-Request-Id), and its log too; empty if it does not say.
@@ -22,7 +22,7 @@ type Response struct {
 type RateLimit struct {
 	Limit     int           // requests in a window (x-ratelimit-limit)
 	Remaining int           // of them, left (x-ratelimit-remaining)
-	Reset     time.Duration // from the answer to the end of the window, in whole seconds (x-ratelimit-reset)
+	Reset     time.Duration // from the response to the end of the window, in whole seconds (x-ratelimit-reset)
 }
 
 // result makes what a method returns of what the generated client returned.

@@ -60,7 +60,7 @@ type tries struct {
 	wait       time.Duration // before the next one
 }
 
-// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about the same answer again.
+// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about the same response again.
 func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if t.left <= 0 || !temporary(ctx, resp, err) {
 		return false, nil
@@ -87,13 +87,13 @@ func (t *tries) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Durati
 // jitter takes up to half away, so that those who failed together do not come back together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
-// temporary tells whether the same request may go better in a moment.
+// temporary reports whether the same request may go better in a moment.
 func temporary(ctx context.Context, resp *http.Response, err error) bool {
 	if err == nil {
 		return slices.Contains(worthRetrying, resp.StatusCode)
 	}
 	var alert tls.AlertError
-	var refused *url.Error // together with an answer it is a redirect that was refused
+	var refused *url.Error // together with a response it is a redirect that was refused
 	if errors.Is(err, errTooLarge) || errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &alert) ||
 		resp != nil && errors.As(err, &refused) {
 		return false
@@ -103,7 +103,7 @@ func temporary(ctx context.Context, resp *http.Response, err error) bool {
 }
 
 // askedWait is how long the server wants to be left alone, and whether it said so: Retry-After, in seconds or a date,
-// or with 429 x-ratelimit-reset. The answer is nil where there was none.
+// or with 429 x-ratelimit-reset. The response is nil if there was none.
 func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {
 		return 0, false

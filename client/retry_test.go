@@ -20,7 +20,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// script is a transport that answers with one handler after the other, and with the last one ever after.
+// script is a transport that responds with one handler after the other, and with the last one ever after.
 // A nil handler is a broken connection.
 func script(asked *int, handlers ...http.HandlerFunc) Option {
 	return WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// maxBody is how many bytes of an answer are read. A run takes less than a kilobyte.
+// maxBody is how many bytes of a response are read. A run takes less than a kilobyte.
 const maxBody = 1 << 20
 
 // errTooLarge is worth no second try.
@@ -21,7 +21,7 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
 
-// do sends the request, again if need be. The body of the answer has been read whole, into a *content.
+// do sends the request, again if need be. The body of the response has been read whole, into a *content.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	retryable, err := retryablehttp.FromRequest(req)
 	if err != nil {
@@ -51,7 +51,7 @@ type content struct {
 	bytes []byte
 }
 
-// Close implements io.Closer. Nothing is left to be closed.
+// Close does nothing: the body has been read.
 func (*content) Close() error { return nil }
 
 // buffer reads the body while the request can still be tried again, and leaves a copy in its place.
@@ -70,7 +70,7 @@ func buffer(resp *http.Response) error {
 	return nil
 }
 
-// readBody reads as much as tells that there is more than maxBody, into memory of the size that the answer has said.
+// readBody reads as much as tells that there is more than maxBody, into memory of the size that the response has said.
 func readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
 		return io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -82,7 +82,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 
 // sameServer keeps a request, and the token with it, from following a redirect to another scheme, host or port:
 // net/http itself takes the token along to another port, to a subdomain and from https to http. The redirect is then
-// the answer. Others are left to next, or if that is nil to the limit that net/http has by default.
+// the response. Others are left to next, or if that is nil to the limit that net/http has by default.
 func sameServer(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {

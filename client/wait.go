@@ -14,12 +14,12 @@ const (
 	firstPause = time.Second
 	maxPause   = 15 * time.Second
 
-	// An answer is asked to be held for maxHold, since many proxies give up after a minute, and where one gives up
+	// The server is asked to hold a response for maxHold, since many proxies give up after a minute, and where one gives up
 	// earlier for half of that, down to minHold.
 	maxHold = 50 * time.Second
 	minHold = 10 * time.Second
 
-	// maxSilence is how much later an answer may come: the other end of a connection may be gone without a word.
+	// maxSilence is how much later a response may come: the other end of a connection may be gone without a word.
 	maxSilence = time.Minute
 )
 
@@ -32,7 +32,7 @@ type WaitOption func(*wait)
 // the last is the concluded one. It is called by the goroutine that waits, which goes on when it returns.
 func OnState(f func(run *JobRun)) WaitOption { return func(w *wait) { w.onState = f } }
 
-// OnPause has f called after each request but the one that ends the wait: with its answer, nil where there was none; its
+// OnPause has f called after each request but the one that ends the wait: with its response, nil where there was none; its
 // error, if it failed in a way that is ridden out; and the pause before the next request, which may be 0. It is called
 // like that of [OnState], and after it.
 func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption {
@@ -41,12 +41,12 @@ func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption 
 
 // WaitForJobRun returns the details of a run when it has concluded, well or badly.
 //
-// A server that knows "Prefer: wait" (RFC 7240, section 4.3) holds its answer until then, for a while. Another one is
+// A server that knows "Prefer: wait" (RFC 7240, section 4.3) holds its response until then, for a while. Another one is
 // asked again and again: after a second, and then after pauses that grow to 15 seconds. Either way pauses are as long
 // as the rate limit needs: the last tenth of a window is never spent.
 //
-// Answers with the status 429, 502, 503 or 504, broken connections and answers that are a minute late are ridden out for
-// as long as the context allows, whatever [WithMaxRetries] says, after the wait that the answer names, however long, or
+// Responses with the status 429, 502, 503 or 504, broken connections and responses that are a minute late are ridden out for
+// as long as the context allows, whatever [WithMaxRetries] says, after the wait that the response names, however long, or
 // else after pauses that grow in the same way. Every other error ends the wait at once, and is like that of
 // [Client.GetJobRun].
 //
@@ -99,8 +99,8 @@ type wait struct {
 	onPause func(*Response, error, time.Duration)
 
 	hold  time.Duration // what the server is asked for at the most
-	pause time.Duration // what comes next, unless the server holds its answers
-	fresh bool          // the next request is to be answered at once: it is the first, or the one before failed
+	pause time.Duration // what comes next, unless the server holds its responses
+	fresh bool          // the next request should not wait: it is the first, or the one before failed
 
 	// Of the last request:
 	held      time.Duration // what the server was asked for
@@ -141,7 +141,7 @@ func (w *wait) ask(ctx context.Context, ref RunRef) (*JobRun, *Response, error) 
 	w.held, w.temporary = 0, false
 	if !w.fresh {
 		w.held = w.hold
-		if deadline, ok := ctx.Deadline(); ok { // an answer just before it is the last state to be seen
+		if deadline, ok := ctx.Deadline(); ok { // a response just before it is the last state to be seen
 			w.held = min(w.held, max(time.Until(deadline)-time.Second, time.Second))
 		}
 	}
@@ -183,7 +183,7 @@ func (w *wait) next(resp *Response, err error) time.Duration {
 	return pace(pause, w.took, limit)
 }
 
-// pace returns the pause between an answer that took so long and the next request, made longer where the rate limit
+// pace returns the pause between a response that took so long and the next request, made longer where the rate limit
 // needs it: to keep the last tenth of the window, and to have the rest last where it would not do for every maxPause.
 func pace(pause, took time.Duration, limit RateLimit) time.Duration {
 	if limit == (RateLimit{}) {
@@ -203,7 +203,7 @@ func pace(pause, took time.Duration, limit RateLimit) time.Duration {
 	return pause
 }
 
-// appliedWait is how long the server has meant to hold its answer, and whether it knows how: by the "wait" in
+// appliedWait is how long the server has meant to hold its response, and whether it knows how: by the "wait" in
 // Preference-Applied (RFC 7240, section 3).
 func appliedWait(h http.Header) (time.Duration, bool) {
 	for applied := range strings.SplitSeq(strings.Join(h.Values("Preference-Applied"), ","), ",") {

@@ -28,7 +28,7 @@ var (
 	failed    = state(JobRunStatusFailed, 2, true)
 )
 
-// applied is a handler that knows the preference: it holds its answer as long as the caller wants, up to d.
+// applied is a handler that knows the preference: it holds its response as long as the caller wants, up to d.
 func applied(d time.Duration, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		seconds, _ := parseSeconds(strings.TrimPrefix(r.Header.Get("Prefer"), "wait="))

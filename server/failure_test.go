@@ -86,9 +86,13 @@ func panicDeepInside() error {
 }
 
 func TestUnavailable(t *testing.T) {
-	for _, err := range []error{jobrun.ErrUnavailable, fmt.Errorf("%s: %w", inside, jobrun.ErrUnavailable)} {
+	for err, message := range map[error]string{
+		jobrun.ErrUnavailable:                               "the store cannot be reached",
+		fmt.Errorf("%s: %w", inside, jobrun.ErrUnavailable): "the store cannot be reached",
+		fmt.Errorf("%s: %w", inside, jobrun.ErrTimeout):     "the store did not answer in time",
+	} {
 		for _, got := range fails(t, func() error { return err }) {
-			want := model.Error{Status: 503, Message: "the store cannot be reached", ID: got.err.ID}
+			want := model.Error{Status: 503, Message: message, ID: got.err.ID}
 			if diff := cmp.Diff(want, got.err); diff != "" {
 				t.Errorf("the error (-want +got):\n%s", diff)
 			}

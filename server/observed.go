@@ -59,7 +59,7 @@ func (s *observedStore) Await(ctx context.Context, key jobrun.Key, enough <-chan
 	return run, err
 }
 
-// begin returns the context of a query, and what is to be called when it has ended.
+// begin returns the context of a query, and the function to call when it has ended.
 func (s *observedStore) begin(ctx context.Context, query string) (context.Context, func(error)) {
 	begin := time.Now()
 	var span trace.Span

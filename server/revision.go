@@ -56,7 +56,7 @@ func (r *revision) Current(ctx context.Context) (number int64, known bool) {
 
 func (r *revision) look(ctx context.Context) {
 	begin := time.Now()
-	if number, err := r.store.Revision(ctx); err == nil { // otherwise whoever reads something else finds out why
+	if number, err := r.store.Revision(ctx); err == nil { // otherwise the next query fails too, and says why
 		r.latest.Store(&seenRevision{number, begin})
 	}
 }

@@ -1,44 +1,43 @@
-// Package server answers the contract, openapi.yaml, over HTTP with Echo.
+// Package server serves the contract, openapi.yaml, over HTTP with Echo.
 //
-// A request passes, in this order: the trace, what every request has in common (see requests), the route, and then what
-// the document says of its operation (see operation): security, permission, parameters, team and project. How many
-// requests a token may make is part of its security (see authentication). An answer with a run that cannot change any
-// more is kept in memory and given from there (see finalAnswers). Only then does the handler look the run up. An answer
-// that is to wait for the run's conclusion goes back to requests, which waits. Whatever goes wrong on the way becomes an
-// answer in one place, writeError.
+// A request takes one path. It gets a trace and an id, and a line in the log once it is answered. Its route leads to an
+// operation, which checks what the document says, in this order: token, rate limit, permission, parameters, team and
+// project, body (see operation). Then the handler reads the run (see runReader): from memory if the run cannot have changed,
+// or else from the store; if the caller prefers to wait, once the run has concluded. The response is checked against the
+// document too. Every error becomes a response in one place, writeError.
 //
 // # Who may do what
 //
-// Whoever reaches the port can read the contract, and learns nothing else without a token: not even what exists, for
+// Anyone who reaches the port can read the contract, and learns nothing else without a token: not even what exists, because
 // that is looked up only after authorization. A token may read the runs of its teams and projects, as far as its
-// permissions go, and can change nothing: the API only reads. It is valid until it expires or is revoked, which counts
-// within a second. Without TLS, it can be read on its way.
+// permissions go, and can change nothing: the API only reads. A token is valid until it expires or is revoked, which takes
+// effect within a second. Without TLS, it can be read on its way.
 //
-// Whoever can write the store can do everything: record, replace and remove the runs of all teams, and create tokens. A
-// server needs no more than to read it, except to bring the schema up to date and to remove old runs. Recorders are
-// trusted; still, the schema refuses what the contract does not allow. The admin listener asks for no token, and what it
-// tells of the process is not for everybody: it belongs on loopback, or behind something that asks.
+// Anyone who can write the store can do everything: record, replace and remove the runs of all teams, and create tokens. A
+// server only needs to read it, except to bring the schema up to date and to remove old runs. Recorders are trusted; still,
+// the schema refuses what the contract does not allow. The admin listener asks for no token, and what it says of the process
+// is not for everybody: it belongs on loopback, or behind something that authenticates.
 //
 // # What a stolen database gives away
 //
 // The runs: the names of teams, projects, jobs and runs, and when they ran and how they ended, but nothing of what a
 // command is, prints or reads from its environment. The names of tokens and what they may do, but no token: only the
 // SHA-256 of its 256 random bits, which can neither be sent in its place nor guessed. SQLite leaves what was removed in
-// the file until something else takes the space. A leaked token is revoked; a stolen database is no reason to revoke
-// all, unless it could be written, too.
+// the file until something else takes the space. A leaked token should be revoked; after the theft of a database no token
+// has to be, unless the thief could write it, too.
 //
 // # What a hostile caller can cost
 //
 // Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes between requests, and
 // 16 KiB of headers. A body is not read, and ends the connection. A token that does not exist costs a look-up by its
-// hash, of which an address has few a minute, so that tokens are not guessed; those that others have used from there go
-// on working, so that nobody else is locked out.
+// hash, of which an address has few a minute, so that tokens are not guessed; tokens that were valid from that address go
+// on working, so that their callers are not locked out.
 //
-// With a token: as many look-ups of one run by its key as the rate limit allows, and as many held answers, each up to a
-// minute long and a few kilobytes of memory. However many wait, one watch looks at the database. Counting requests and
-// keeping answers take fixed amounts of memory. The limits hold for each server process.
+// With a token: as many look-ups of one run by its key as the rate limit allows, and as many waiting requests, each up to a
+// minute long and a few kilobytes of memory. However many requests wait, one watch reads the database. Counting requests and
+// caching runs take fixed amounts of memory. The limits apply to each server process.
 //
-// What is left is the sheer number of connections: where that matters, put a proxy in front that limits them.
+// The number of connections is not limited: if that matters, put a proxy in front that limits it.
 package server
 
 import (

@@ -10,10 +10,10 @@ import (
 // size is a flag's value: a number of bytes.
 type size int
 
-// String implements pflag.Value.
+// String returns the size with a unit.
 func (s size) String() string { return humanize.IBytes(uint64(s)) }
 
-// Set implements pflag.Value.
+// Set reads a size with or without a unit. Returns an error that names the text if it is none.
 func (s *size) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt {
@@ -23,5 +23,5 @@ func (s *size) Set(text string) error {
 	return nil
 }
 
-// Type implements pflag.Value.
+// Type is what the help calls a value.
 func (s size) Type() string { return "bytes" }

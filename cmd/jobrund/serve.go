@@ -14,7 +14,7 @@ import (
 	"github.com/jobruns/jobruns/server/listen"
 )
 
-// leastCache is the least memory in which answers can be kept.
+// leastCache is the least memory that a cache takes.
 const leastCache size = 32 << 20
 
 func newServe() *cobra.Command {

@@ -69,7 +69,7 @@ func checkEndpoints() error {
 	return nil
 }
 
-// newExporter returns nil where nothing is to be traced.
+// newExporter returns nil if nothing is traced.
 func newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return nil, nil

@@ -38,7 +38,7 @@ type server struct {
 	tokens map[[sha256.Size]byte]token
 }
 
-// New returns a handler that answers for the runs, which are JSON Lines as jobrund import takes them, whoever has the
+// New returns a handler that responses for the runs, which are JSON Lines as jobrund import takes them, whoever has the
 // secret.
 func New(runs io.Reader, secret string) (http.Handler, error) {
 	s := &server{

@@ -57,8 +57,8 @@ func (g *guesses) wrong(this guess, now time.Time) {
 	g.failed.take(this.from, now)
 }
 
-// source returns the address that a caller's requests count for. It is the same for 64 bits of IPv6, because whoever has
-// one such address mostly has all of them, and the same for all unknown addresses.
+// source returns the address that a caller's requests count for. It is the same for 64 bits of IPv6, because a caller
+// with one such address mostly has all of them, and the same for all unknown addresses.
 func source(ip string) netip.Addr {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // The zero value is no limit. A pointer to one is the value of a flag (pflag.Value).
 type RateLimit struct {
 	Requests int           // at least 1
-	Window   time.Duration // at least a second: what an answer says of it is in whole ones
+	Window   time.Duration // at least a second: what a response says of it is in whole ones
 }
 
 // ParseRateLimit reads the requests and the window, in the form of [time.ParseDuration], with a slash between them:

@@ -22,7 +22,7 @@ const readyTimeout = 2 * time.Second
 // are at /debug/pprof/ (net/http/pprof).
 //
 // The function returns why the process is not ready, or nil; its context ends after two seconds. Of an error that wraps
-// ErrUnavailable, the answer tells no more than that; the text of any other is the answer.
+// ErrUnavailable, the response tells no more than that; the text of any other is the response.
 func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {

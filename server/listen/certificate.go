@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// TLSConfig returns how to serve HTTPS with the certificate and the key in two files, in PEM. They are read again when
-// they change, as whoever renews certificates leaves them; while they do not fit together, which the log tells, those
-// that were read before go on serving.
+// TLSConfig returns how to serve HTTPS with the certificate and the key in two files, in PEM. They are read again when they
+// change, as a renewal does. While the two do not fit together, the log says so, and the ones that were read before are
+// used.
 // Returns an error that names the file if one cannot be read or holds something else, or if they do not fit together.
 func TLSConfig(certificate, key string, log *slog.Logger) (*tls.Config, error) {
 	f := &certificateFiles{names: [2]string{certificate, key}, log: log}

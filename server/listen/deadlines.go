@@ -16,7 +16,7 @@ const deadlineSlack = time.Second
 // or a later one takes their place.
 type lazyListener struct{ net.Listener }
 
-// Accept implements net.Listener. net/http has to find a TLS connection as it is.
+// Accept accepts a connection. A TLS connection stays as it is, because net/http looks for its type.
 func (l lazyListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if _, encrypted := conn.(*tls.Conn); err != nil || encrypted {

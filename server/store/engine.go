@@ -36,7 +36,7 @@ type Engine struct {
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:
-	// it is a mistake of this program or of whoever operates the database, and trying again does
+	// it is a mistake of this program or of the operator of the database, and trying again does
 	// not help.
 	Classify func(error) error
 }

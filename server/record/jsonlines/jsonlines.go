@@ -1,4 +1,4 @@
-// Package jsonlines reads runs that were recorded elsewhere from JSON Lines (https://jsonlines.org).
+// Package jsonlines reads runs that other programs recorded from JSON Lines (https://jsonlines.org).
 package jsonlines
 
 import (

@@ -25,7 +25,7 @@ func again(ctx context.Context, try func(context.Context) bool) {
 	_ = backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) { return try(ctx), nil })
 }
 
-// errCut means that the connection ended where an answer was due.
+// errCut means that the connection ended where a response was due.
 var errCut = errors.New("the connection was cut")
 
 // connection reads Jobs, and tells the log and the metrics when it cannot, and when it can again.
@@ -87,7 +87,7 @@ func (c *connection) follow(namespace, selector string) *cache.ListWatch {
 	}
 }
 
-// persist calls until there is an answer, or an error by which the API server tells an informer how to go on.
+// persist calls until there is a response, or an error by which the API server tells an informer how to go on.
 func persist[T any](ctx context.Context, c *connection, namespace, verb string, call func(context.Context) (T, error)) (answer T, err error) {
 	again(ctx, func(ctx context.Context) bool {
 		answer, err = call(ctx)

@@ -32,7 +32,7 @@ type Store interface {
 	Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error)
 }
 
-// change is a state of a run that is to be stored.
+// change is a state of a run that waits to be stored.
 type change struct {
 	record jobrun.Record
 	since  time.Time // when the first state was observed that is not stored
@@ -62,7 +62,7 @@ func newWriter(store Store, log *slog.Logger) *writer {
 	}
 }
 
-// put has the state written, unless a later one is to be written already. It does not wait.
+// put has the state written, unless a later one waits already. It does not block.
 func (w *writer) put(record jobrun.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,7 +74,7 @@ func (w *writer) put(record jobrun.Record) {
 	w.wake()
 }
 
-// merge returns what is to be stored of two changes of a run, by the rule of the store: see jobrun.Record.
+// merge returns which of two changes of a run to store, by the rule of the store: see jobrun.Record.
 func merge(before, next change) change {
 	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
 		return before
@@ -166,7 +166,7 @@ func (w *writer) take() ([]change, []chan struct{}) {
 	return changes, waiting
 }
 
-// giveBack makes pending again what was taken and is not written, but for what has been overtaken.
+// giveBack makes pending again what was taken and is not written, except what has been overtaken.
 func (w *writer) giveBack(changes []change, waiting []chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
