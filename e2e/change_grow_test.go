@@ -14,6 +14,18 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
+// sharedErrors are the error responses of every operation with a token.
+const sharedErrors = `        '400': {$ref: '#/components/responses/BadRequest'}
+        '401': {$ref: '#/components/responses/Unauthorized'}
+        '403': {$ref: '#/components/responses/Forbidden'}
+        '404': {$ref: '#/components/responses/NotFound'}
+        '405': {$ref: '#/components/responses/MethodNotAllowed'}
+        '429': {$ref: '#/components/responses/TooManyRequests'}
+        '500': {$ref: '#/components/responses/InternalServerError'}
+        '503': {$ref: '#/components/responses/ServiceUnavailable'}
+        default: {$ref: '#/components/responses/Default'}
+`
+
 // listOperation is an operation with query parameters of every kind, and with a list as its response.
 const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/runs:
     get:
@@ -31,16 +43,7 @@ const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/runs:
         - {name: since, in: query, description: Since when, example: '2020-12-08T11:47:08Z', schema: {type: string, format: date-time}}
       responses:
         '200': {$ref: '#/components/responses/JobRunList'}
-        '400': {$ref: '#/components/responses/BadRequest'}
-        '401': {$ref: '#/components/responses/Unauthorized'}
-        '403': {$ref: '#/components/responses/Forbidden'}
-        '404': {$ref: '#/components/responses/NotFound'}
-        '405': {$ref: '#/components/responses/MethodNotAllowed'}
-        '429': {$ref: '#/components/responses/TooManyRequests'}
-        '500': {$ref: '#/components/responses/InternalServerError'}
-        '503': {$ref: '#/components/responses/ServiceUnavailable'}
-        default: {$ref: '#/components/responses/Default'}
-`
+` + sharedErrors
 
 const listResponse = `    JobRunList:
       description: Runs.

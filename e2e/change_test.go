@@ -281,13 +281,7 @@ func TestContractChange(t *testing.T) {
 
 	t.Run("another response field", func(t *testing.T) {
 		c := newCheckout(t)
-		c.edit("openapi.yaml", "          description: When the run was over; null until then.\n", `          description: When the run was over; null until then.
-        note:
-          x-order: 12
-          type: string
-          maxLength: 10
-          description: What somebody wrote about it.
-`)
+		c.addNote()
 		c.generate()
 		c.build()
 		s := c.serve(store)
@@ -312,13 +306,7 @@ func TestContractChange(t *testing.T) {
 	t.Run("a required field that nothing stores", func(t *testing.T) {
 		c := newCheckout(t)
 		c.edit("openapi.yaml", "succeeded, startedAt, concludedAt]", "succeeded, startedAt, concludedAt, note]")
-		c.edit("openapi.yaml", "          description: When the run was over; null until then.\n", `          description: When the run was over; null until then.
-        note:
-          x-order: 12
-          type: string
-          maxLength: 10
-          description: What somebody wrote about it.
-`)
+		c.addNote()
 		c.generate()
 		c.build()
 		out, err := c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store).CombinedOutput()
@@ -398,6 +386,18 @@ func TestContractChange(t *testing.T) {
 
 		c.wantVersion("breaks callers", "the maxLength was decreased from `253` to `100`")
 	})
+}
+
+// addNote adds an optional field to a run.
+func (c checkout) addNote() {
+	c.Helper()
+	c.edit("openapi.yaml", "          description: When the run was over; null until then.\n", `          description: When the run was over; null until then.
+        note:
+          x-order: 12
+          type: string
+          maxLength: 10
+          description: What somebody wrote about it.
+`)
 }
 
 // documentedRun returns the documented run on one line.
