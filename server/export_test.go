@@ -17,3 +17,6 @@ func NewFrom(doc *openapi3.T, store Store, log *slog.Logger, options Options) (h
 	}
 	return newEcho(document, store, log, options)
 }
+
+// Queries are those that metrics and traces know.
+var Queries = queries
