@@ -50,7 +50,7 @@ func TestBatchWriterWritesLinesTogether(t *testing.T) {
 func TestLogLinesOfManyAreWhole(t *testing.T) {
 	var written bytes.Buffer
 	w := &batchWriter{to: &written}
-	log := slog.New(newJSONHandler(w)).WithGroup("group")
+	log := slog.New(slog.NewJSONHandler(w, nil)).WithGroup("group")
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -66,9 +66,9 @@ func TestLogLinesOfManyAreWhole(t *testing.T) {
 		n++
 		var entry struct {
 			Msg, Level string
-			Key        string `json:"group.key"`
+			Group      struct{ Key string }
 		}
-		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Key != "value" || entry.Level != "INFO" || entry.Msg != "a\x00\x1f\x7f\ufffd\"" {
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Group.Key != "value" || entry.Level != "INFO" || entry.Msg != "a\x00\x1f\x7f\ufffd\"" {
 			t.Fatalf("%v: %q", err, line)
 		}
 	}
