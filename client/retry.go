@@ -84,7 +84,7 @@ func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool
 // backoff is a [retryablehttp.Backoff].
 func (t *tries) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return t.wait }
 
-// jitter takes up to half away, so that those who failed together do not come back together.
+// jitter takes up to half away, so that callers that failed together do not come back together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // temporary reports whether the same request may go better in a moment.

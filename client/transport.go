@@ -70,7 +70,7 @@ func buffer(resp *http.Response) error {
 	return nil
 }
 
-// readBody reads as much as tells that there is more than maxBody, into memory of the size that the response has said.
+// readBody reads up to one byte more than maxBody, into memory of the size that Content-Length says.
 func readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
 		return io.ReadAll(io.LimitReader(resp.Body, maxBody+1))

@@ -154,7 +154,7 @@ func (w *wait) ask(ctx context.Context, ref RunRef) (*JobRun, *Response, error) 
 	return run, resp, err
 }
 
-// next returns the pause before the next request. The response is nil where there was none.
+// next returns the pause before the next request. The response is nil if there was none.
 func (w *wait) next(resp *Response, err error) time.Duration {
 	var limit RateLimit
 	if resp != nil {

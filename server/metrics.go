@@ -52,7 +52,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	for _, query := range queries {
 		m.queryErrors.WithLabelValues(query) // 0 from the start, or the first failure would be no increase
 	}
-	m.query.WithLabelValues(queryRevision) // which is asked for in the background: nobody can tell when
+	m.query.WithLabelValues(queryRevision) // it is read in the background, at no certain time
 	if registry != nil {
 		registry.MustRegister(m.requests, m.duration, m.waiters, m.query, m.queryErrors)
 	}

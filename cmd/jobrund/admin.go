@@ -19,7 +19,7 @@ func adminFlag(cmd *cobra.Command, address *string) {
 		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; port 0 picks a free one (default none)")
 }
 
-// newRegistry returns a registry with what there is to know of every process.
+// newRegistry returns a registry with the metrics of any process.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),

@@ -93,7 +93,7 @@ func (c *config) current() (*savedContext, error) {
 	return nil, nil
 }
 
-// named tells whether a context has the name.
+// named reports whether a context has the name.
 func named(raw json.RawMessage, name string) bool {
 	var context struct{ Name *string }
 	return json.Unmarshal(raw, &context) == nil && context.Name != nil && *context.Name == name

@@ -10,7 +10,7 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// explain says in the user's terms what any request can fail at. The response is nil where there was none.
+// explain says in the user's terms what any request can fail at. The response is nil if there was none.
 func explain(err error, resp *client.Response, conn connection) error {
 	switch {
 	case errors.Is(err, client.ErrUnauthorized):

@@ -91,7 +91,7 @@ func paint(status client.JobRunStatus, color bool) string {
 	return printable(string(status))
 }
 
-// colored tells whether colors are wanted: on a terminal that has them, unless NO_COLOR is set (https://no-color.org).
+// colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is set (https://no-color.org).
 func colored(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

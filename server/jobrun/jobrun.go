@@ -29,7 +29,7 @@ type timeoutError struct{}
 func (timeoutError) Error() string        { return "the store did not answer in time" }
 func (timeoutError) Is(target error) bool { return target == ErrUnavailable }
 
-// DefaultTeam is the team where nobody named one.
+// DefaultTeam is the team if nobody names one.
 const DefaultTeam = "default"
 
 // Key identifies a run, as the paths of the contract do. All four parts have the form of the

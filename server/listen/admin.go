@@ -17,7 +17,7 @@ import (
 // what answers it.
 const readyTimeout = 2 * time.Second
 
-// NewAdmin returns a handler for those who run the process, and for nobody else: it asks for no token. GET /livez
+// NewAdmin returns a handler for the operators of the process only: it asks for no token. GET /livez
 // answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the format of Prometheus. Profiles
 // are at /debug/pprof/ (net/http/pprof).
 //

@@ -158,7 +158,7 @@ const StoreFlag = "store"
 // StoreUsage is the help of StoreFlag.
 const StoreUsage = "where runs and tokens are stored: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"
 
-// DefaultStore is the store where nobody named one.
+// DefaultStore is the store if nobody names one.
 const DefaultStore = "sqlite:jobruns.db"
 
 // OpenStore opens the store that the command's StoreFlag names. Both programs link both engines.

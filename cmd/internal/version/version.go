@@ -1,4 +1,4 @@
-// Package version tells which build of a program is running.
+// Package version says which build of a program is running.
 package version
 
 import (

@@ -42,9 +42,9 @@ type Command struct {
 	BackoffLimit int
 	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6 minutes.
 	Backoff time.Duration
-	// Record is told the state of the run: when it starts, after each attempt, and when it ends. It must not block.
+	// Record receives the state of the run: when it starts, after each attempt, and when it ends. It must not block.
 	Record func(jobrun.Record)
-	// Warn is told why an attempt could not start. It must not block.
+	// Warn receives the reason why an attempt could not start. It must not block.
 	Warn func(error)
 }
 

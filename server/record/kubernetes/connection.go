@@ -28,7 +28,7 @@ func again(ctx context.Context, try func(context.Context) bool) {
 // errCut means that the connection ended where a response was due.
 var errCut = errors.New("the connection was cut")
 
-// connection reads Jobs, and tells the log and the metrics when it cannot, and when it can again.
+// connection reads Jobs, and logs and counts when it cannot, and when it can again.
 type connection struct {
 	client  rest.Interface
 	log     *slog.Logger

@@ -1,8 +1,8 @@
 // Package kubernetes records the Jobs of a Kubernetes cluster as runs, so that these can still be read after the cluster
 // has removed the Jobs.
 //
-// An informer per namespace follows the Jobs. What it tells becomes the latest state of a run (mapping), and a writer
-// stores it. Where it cannot tell how a Job ended, for it was deleted unseen, the API server is asked first (doubts).
+// An informer per namespace follows the Jobs. Each event becomes the latest state of a run (mapping), and a writer stores
+// it. If a Job was deleted unseen, so that no event says how it ended, the API server is asked first (doubts).
 package kubernetes
 
 import (
