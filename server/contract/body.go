@@ -90,7 +90,7 @@ func (o *Operation) ReadBody(r *http.Request) error {
 
 // checkHeaders checks what the headers say of the body. A request without a body needs none of them.
 func (b *body) checkHeaders(r *http.Request) error {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ", "); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &Violation{In: inBody, Rule: "content", Reason: "the Content-Encoding must be identity", sentinel: ErrMediaType}
 	}
 	given := r.Header.Get("Content-Type")

@@ -46,7 +46,7 @@ type Operation struct {
 	route      *routers.Route
 	parameters []parameter
 	body       *body // nil if the operation takes none
-	responses  responses
+	responses  *responses
 }
 
 // Load prepares the document that is built in.
@@ -63,7 +63,7 @@ func Load() (*Document, error) {
 // It returns an error that names each operation that this package could not enforce, or that would be open by mistake:
 //   - its security is neither one bearer token nor none, or its permission is not a string that a token can have;
 //   - its path names a team or a project, and it needs no token;
-//   - it writes (its method is not GET), and declares no permission of its own;
+//   - it writes (its method is none of GET, HEAD and OPTIONS), and declares no permission of its own;
 //   - it takes a body that is not JSON, or declares no response 413 and 415 for one.
 func Prepare(doc *openapi3.T) (*Document, error) {
 	doc.Servers = nil // kin-openapi would check each request's Host header against them
@@ -114,7 +114,7 @@ func (d *Document) prepare(route *routers.Route) (*Operation, error) {
 	if o.body, err = prepareBody(op); err != nil {
 		return nil, err
 	}
-	o.responses.operation = op
+	o.responses = prepareResponses(op)
 	return o, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,10 +128,8 @@ func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 	if schema == nil {
 		return nil
 	}
-	for _, part := range slices.Concat(schema.AllOf, schema.AnyOf, schema.OneOf) {
-		if v := readable(value, part.Value, keys); v != nil {
-			return v
-		}
+	if v := readableParts(value, schema, keys); v != nil {
+		return v
 	}
 	refuse := func(rule, reason string) *Violation {
 		return &Violation{Pointer: pointer(keys), Rule: rule, Reason: reason}
@@ -150,16 +147,43 @@ func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 			}
 		}
 	case json.Number:
-		bits := 64
-		if formatOf(schema) == "int32" {
-			bits = 32
-		}
-		if _, err := strconv.ParseInt(v.String(), 10, bits); err != nil && schema.Type.Is(openapi3.TypeInteger) {
-			return refuse("type", "value must be an integer, without fraction or exponent, of "+strconv.Itoa(bits)+" bits")
+		switch bits := intBits(schema); typeOf(schema) {
+		case openapi3.TypeInteger:
+			if _, err := strconv.ParseInt(v.String(), 10, bits); err != nil {
+				return refuse("type", "value must be an integer, without fraction or exponent, of "+strconv.Itoa(bits)+" bits")
+			}
+		case openapi3.TypeNumber:
+			if _, err := strconv.ParseFloat(v.String(), floatBits(schema)); err != nil {
+				return refuse("type", "the number is too large")
+			}
 		}
 	case string:
 		if _, err := time.Parse(time.RFC3339, v); err != nil && schema.Format == "date-time" {
 			return refuse("format", "value must be a date-time of RFC 3339")
+		}
+	}
+	return nil
+}
+
+// readableParts checks the parts of a schema: all of an allOf, and of the others one that accepts the value.
+func readableParts(value any, schema *openapi3.Schema, keys []string) *Violation {
+	for _, part := range schema.AllOf {
+		if v := readable(value, part.Value, keys); v != nil {
+			return v
+		}
+	}
+	for _, choice := range []openapi3.SchemaRefs{schema.AnyOf, schema.OneOf} {
+		var violation *Violation
+		for _, part := range choice {
+			if part.Value.VisitJSON(value) != nil {
+				continue
+			}
+			if violation = readable(value, part.Value, keys); violation == nil {
+				break
+			}
+		}
+		if violation != nil {
+			return violation
 		}
 	}
 	return nil

@@ -1,11 +1,13 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -237,17 +239,32 @@ func missing() *Violation {
 	return &Violation{Rule: "required", Reason: openapi3filter.ErrInvalidRequired.Error()}
 }
 
+// decimal is the one spelling of a number in a parameter.
+var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// floatBits returns the size of the type that oapi-codegen makes of a number.
+func floatBits(schema *openapi3.Schema) int {
+	if formatOf(schema) == "double" {
+		return 64
+	}
+	return 32
+}
+
+// intBits returns the size of the type that oapi-codegen makes of an integer, which is int without a format.
+func intBits(schema *openapi3.Schema) int {
+	if formatOf(schema) == "int32" {
+		return 32
+	}
+	return 64
+}
+
 // decodeScalar returns the value as JSON has it. It takes only one spelling of a number or a boolean, which generated code
 // reads the same way: no sign before a positive number, no space, no other base.
 func decodeScalar(schema *openapi3.Schema, value string) (any, *Violation) {
 	refuse := func(rule, reason string) (any, *Violation) { return nil, &Violation{Rule: rule, Reason: reason} }
 	switch typeOf(schema) {
 	case openapi3.TypeInteger:
-		bits := 64
-		if formatOf(schema) == "int32" {
-			bits = 32
-		}
-		n, err := strconv.ParseInt(value, 10, bits)
+		n, err := strconv.ParseInt(value, 10, intBits(schema))
 		switch {
 		case errors.Is(err, strconv.ErrRange) && strings.HasPrefix(value, "-"):
 			return refuse("minimum", "the number is too small")
@@ -258,9 +275,14 @@ func decodeScalar(schema *openapi3.Schema, value string) (any, *Violation) {
 		}
 		return n, nil
 	case openapi3.TypeNumber:
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil || strings.Trim(value, "0123456789.-") != "" || strings.HasPrefix(value, ".") || strings.HasSuffix(value, ".") {
-			return refuse("type", "value must be a number")
+		n, err := strconv.ParseFloat(value, floatBits(schema))
+		switch {
+		case !decimal.MatchString(value):
+			return refuse("type", "value must be a decimal number")
+		case err != nil && strings.HasPrefix(value, "-"):
+			return refuse("minimum", "the number is too small")
+		case err != nil:
+			return refuse("maximum", "the number is too large")
 		}
 		return n, nil
 	case openapi3.TypeBoolean:
@@ -287,11 +309,16 @@ func (o *Operation) interpret(p *parameter, r *http.Request, path func(string) s
 	}
 	var schema *openapi3.SchemaError
 	var parse *openapi3filter.ParseError
+	var request *openapi3filter.RequestError
 	switch {
 	case errors.As(err, &schema):
 		return explain(err)
 	case errors.As(err, &parse):
 		return &Violation{Rule: "type", Reason: parse.Reason}
+	case errors.Is(err, openapi3filter.ErrInvalidEmptyValue):
+		return &Violation{Rule: "allowEmptyValue", Reason: "the value is empty"}
+	case errors.As(err, &request) && !errors.Is(err, openapi3filter.ErrInvalidRequired):
+		return &Violation{Rule: "content", Reason: cmp.Or(request.Reason, "the value cannot be read")}
 	}
 	return missing()
 }

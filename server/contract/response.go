@@ -1,14 +1,12 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -16,13 +14,43 @@ import (
 
 // responses are those of an operation.
 type responses struct {
-	operation *openapi3.Operation
-	prepared  sync.Map // of accepts, nil for what has to be interpreted, by responseType
+	byStatus map[string]*response // by what the document has for a status: "200", "4XX" or "default"
+	prepared sync.Map             // of accepts, nil for what has to be interpreted, by responseType
+}
+
+// response is what the document says of responses with a status.
+type response struct {
+	headers []parameter
+	content openapi3.Content
 }
 
 type responseType struct {
 	status int
 	value  reflect.Type
+}
+
+func prepareResponses(op *openapi3.Operation) *responses {
+	r := &responses{byStatus: map[string]*response{}}
+	for status, ref := range op.Responses.Map() {
+		prepared := &response{content: ref.Value.Content}
+		for name, header := range ref.Value.Headers {
+			prepared.headers = append(prepared.headers, prepareParameter(&openapi3.Parameter{
+				Name: name, In: openapi3.ParameterInHeader, Required: header.Value.Required, Schema: header.Value.Schema,
+			}))
+		}
+		r.byStatus[status] = prepared
+	}
+	return r
+}
+
+// find returns what the document says of a status, or nil.
+func (r *responses) find(status int) *response {
+	for _, name := range []string{strconv.Itoa(status), strconv.Itoa(status/100) + "XX", "default"} {
+		if found := r.byStatus[name]; found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // CheckResponse checks a response. The value is the response object of generated code that was encoded as the body, or nil
@@ -48,18 +76,7 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte, v
 	if accept := o.responses.prepare(status, media.Schema, value); accept != nil && accept(encoded(value)) {
 		return body, nil, nil
 	}
-	for {
-		err := checkBody(media.Schema.Value, body)
-		if err == nil {
-			return body, dropped, nil
-		}
-		violation := explain(err).in(inResponse)
-		rest, ok := cutElement(body, violation.Pointer)
-		if !ok {
-			return nil, nil, violation
-		}
-		body, dropped = rest, append(dropped, violation)
-	}
+	return dropElements(media.Schema.Value, body)
 }
 
 // media returns what the document says of a body with that status and those headers, or nil if there is none.
@@ -67,30 +84,30 @@ func (r *responses) media(status int, header http.Header) (*openapi3.MediaType, 
 	refuse := func(rule, format string, args ...any) (*openapi3.MediaType, error) {
 		return nil, (&Violation{Rule: rule, Reason: fmt.Sprintf(format, args...)}).in(inResponse)
 	}
-	ref := r.operation.Responses.Status(status)
-	if ref == nil {
-		ref = r.operation.Responses.Default()
-	}
-	if ref == nil {
+	found := r.find(status)
+	if found == nil {
 		return refuse("responses", "the status %d is not in the document", status)
 	}
-	for name, declared := range ref.Value.Headers {
-		values := header.Values(name)
+	for i := range found.headers {
+		p := &found.headers[i]
+		values := header.Values(p.Name)
 		if len(values) == 0 {
-			if declared.Value.Required {
-				return refuse("required", "the header %s is missing", name)
+			if p.Required {
+				return refuse("required", "the header %s is missing", p.Name)
 			}
 			continue
 		}
-		p := prepareParameter(&openapi3.Parameter{Name: name, In: openapi3.ParameterInHeader, Schema: declared.Value.Schema})
-		if violation := p.checkValue(values[0]); p.prepared && violation != nil {
-			return refuse(violation.Rule, "header %s: %s", name, violation.Reason)
+		if !p.prepared {
+			continue // what a header is that is no scalar, nothing here reads
+		}
+		if violation := p.checkValue(values[0]); violation != nil {
+			return refuse(violation.Rule, "header %s: %s", p.Name, violation.Reason)
 		}
 	}
-	if len(ref.Value.Content) == 0 {
+	if len(found.content) == 0 {
 		return nil, nil
 	}
-	media := ref.Value.Content.Get(header.Get("Content-Type"))
+	media := found.content.Get(header.Get("Content-Type"))
 	if media == nil {
 		return refuse("content", "the media type %q is not in the document", header.Get("Content-Type"))
 	}
@@ -111,10 +128,7 @@ func (r *responses) prepare(status int, schema *openapi3.SchemaRef, value any) a
 	if prepared, ok := r.prepared.Load(key); ok {
 		return prepared.(accepts)
 	}
-	accept, ok := prepareValue(schema, encoded(value).Type())
-	if !ok {
-		accept = nil
-	}
+	accept := prepareType(schema, encoded(value).Type())
 	r.prepared.Store(key, accept)
 	return accept
 }
@@ -131,14 +145,6 @@ func encoded(value any) reflect.Value {
 	return v
 }
 
-func checkBody(schema *openapi3.Schema, body []byte) error {
-	var value any
-	if err := json.Unmarshal(body, &value); err != nil {
-		return err
-	}
-	return schema.VisitJSON(value, openapi3.VisitAsResponse())
-}
-
 // SchemaOf returns a check of values of a generated type against a component schema of the document.
 // The check returns a [*Violation] if the value, encoded as JSON, breaks a rule.
 // Returns an error if the document lacks the schema.
@@ -147,88 +153,18 @@ func SchemaOf[T any](d *Document, name string) (func(*T) error, error) {
 	if component == nil {
 		return nil, fmt.Errorf("the contract lacks the schema %s", name)
 	}
-	accept, prepared := prepareValue(component, reflect.TypeFor[T]())
+	accept := prepareType(component, reflect.TypeFor[T]())
 	return func(value *T) error {
-		if prepared && accept(reflect.ValueOf(value).Elem()) {
+		if accept != nil && accept(reflect.ValueOf(value).Elem()) {
 			return nil
 		}
 		body, err := json.Marshal(value)
-		if err == nil {
-			err = checkBody(component.Value, body)
-		}
 		if err != nil {
 			return explain(err).in(inResponse)
 		}
+		if _, violations := violationsOf(component.Value, body); len(violations) > 0 {
+			return violations[0].in(inResponse)
+		}
 		return nil
 	}, nil
-}
-
-// cutElement returns the JSON text without the object in an array that the pointer leads through, and false if it leads
-// through none. Of several arrays it is the outermost.
-func cutElement(text []byte, pointer string) ([]byte, bool) {
-	keys := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	for _, key := range keys {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, false
-		}
-		switch token {
-		case json.Delim('{'):
-			if !enter(decoder, unescapePointer.Replace(key)) {
-				return nil, false
-			}
-		case json.Delim('['):
-			index, err := strconv.Atoi(key)
-			if err != nil {
-				return nil, false
-			}
-			return cutIndex(text, decoder, index)
-		default:
-			return nil, false
-		}
-	}
-	return nil, false
-}
-
-// enter moves into an object to the value of that name, and reports whether there is one.
-func enter(decoder *json.Decoder, name string) bool {
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return false
-		}
-		if token == name {
-			return true
-		}
-		var skipped json.RawMessage
-		if decoder.Decode(&skipped) != nil {
-			return false
-		}
-	}
-	return false
-}
-
-// cutIndex cuts an element out of the array that the decoder has entered, with the comma before or after it.
-func cutIndex(text []byte, decoder *json.Decoder, index int) ([]byte, bool) {
-	var element json.RawMessage
-	end := decoder.InputOffset()
-	for i := 0; decoder.More(); i++ {
-		begin := end
-		if decoder.Decode(&element) != nil {
-			return nil, false
-		}
-		end = decoder.InputOffset()
-		if i < index {
-			continue
-		}
-		if element[0] != '{' {
-			return nil, false
-		}
-		if index == 0 && decoder.More() {
-			end += int64(bytes.IndexByte(text[end:], ',')) + 1
-		}
-		return append(bytes.Clone(text[:begin]), text[end:]...), true
-	}
-	return nil, false
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"pgregory.net/rapid"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -101,14 +103,16 @@ func TestBadRowsAreLeftOutOfAList(t *testing.T) {
 					t.Errorf("%s: %v", name, d)
 				}
 			}
-			var got listBody
-			if err := json.Unmarshal(kept, &got); err != nil {
+			var got bytes.Buffer // compact, so that the order of the fields is compared too
+			if err := json.Compact(&got, kept); err != nil {
 				t.Fatalf("%s: %v: %s", name, err, kept)
 			}
-			gotText, _ := json.Marshal(got)
-			wantText, _ := json.Marshal(want)
-			if string(gotText) != string(wantText) {
-				t.Errorf("%s, %T: kept %s, want %s", name, value, gotText, wantText)
+			wantText, err := json.Marshal(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != string(wantText) {
+				t.Errorf("%s, %T: kept %s, want %s", name, value, got.String(), wantText)
 			}
 		}
 	}
@@ -148,6 +152,147 @@ func TestResponsesOutsideTheDocumentAreRefused(t *testing.T) {
 	}
 }
 
+func TestResponsesAreFoundByTheirStatus(t *testing.T) {
+	o := operationOf(t, `
+  /a:
+    get:
+      operationId: a
+      responses:
+        '200': {description: d, content: {application/json: {schema: {type: object, required: [exact]}}}}
+        2XX: {description: d, content: {application/json: {schema: {type: object, required: [range]}}}}
+        default:
+          description: d
+          headers: {X-Any: {}, X-Content: {content: {application/json: {schema: {type: object}}}}}
+          content: {application/json: {schema: {type: object, required: [other]}}}
+`)
+	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}, "X-Any": {"1"}, "X-Content": {"{}"}}
+	for status, field := range map[int]string{200: "exact", 201: "range", 404: "other", 500: "other"} {
+		if _, _, err := o.CheckResponse(status, header, []byte(`{"`+field+`":1}`), nil); err != nil {
+			t.Errorf("%d: %v", status, err)
+		}
+		if _, _, err := o.CheckResponse(status, header, []byte(`{}`), nil); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%d: %v, want %s to be missing", status, err, field)
+		}
+	}
+}
+
+func TestElementsOfSeveralListsAreLeftOut(t *testing.T) {
+	o := operationOf(t, `
+  /a:
+    get:
+      operationId: a
+      responses:
+        '200': {description: d, content: {application/json: {schema: {type: object, properties: {
+          a/b: &list {type: array, items: {type: object, required: [n]}}, m: {type: array, items: *list}, c: {type: array, minItems: 2, items: {type: object, required: [n]}},
+          s: {type: array, items: {type: string}}}}}}}
+`)
+	header := http.Header{"Content-Type": {"application/json"}}
+	for body, want := range map[string]string{ // "" where it is refused
+		`{ "a/b" : [ {} , {"n":1} , {} ], "m": [[{"n":2},{}],[{}]] }`: `{"a/b":[{"n":1}],"m":[[{"n":2}],[]]}`,
+		`{"c":[{"n":1},{"n":2},{}]}`:                                  `{"c":[{"n":1},{"n":2}]}`,
+		`{"c":[{"n":1},{}]}`:                                          "", // then there are too few
+		`{"s":["a",1]}`:                                               "", // no object
+		`{"a/b":[{},{}],"s":[1]}`:                                     "",
+	} {
+		kept, _, err := o.CheckResponse(200, header, []byte(body), nil)
+		var got bytes.Buffer
+		if err == nil {
+			if err := json.Compact(&got, kept); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got.String() != want || (err == nil) != (want != "") {
+			t.Errorf("%s: kept %q, %v, want %q", body, got.String(), err, want)
+		}
+	}
+}
+
+// TestPreparedLeavesOutWhatJSONDoes has fields that encoding/json leaves out, or writes although they are empty.
+func TestPreparedLeavesOutWhatJSONDoes(t *testing.T) {
+	type inner struct {
+		N int `json:"n"`
+	}
+	type value struct {
+		Struct    inner     `json:"struct,omitempty"`
+		ZeroTime  time.Time `json:"zeroTime,omitempty"`
+		Slice     []int     `json:"slice,omitzero"`
+		LeftSlice []int     `json:"leftSlice,omitempty"`
+		LeftZero  inner     `json:"leftZero,omitzero"`
+		LeftInt   int       `json:"leftInt,omitempty"`
+	}
+	item := "{type: array, minItems: 1, items: {type: integer}}"
+	o := operationOf(t, `
+  /a: {get: {operationId: a, responses: {'200': {description: d, content: {application/json: {schema: {type: object, properties: {
+    struct: {type: object, properties: {n: {type: integer, minimum: 1}}}, zeroTime: {type: string, format: date-time, pattern: '^2'},
+    slice: `+item+`, leftSlice: `+item+`, leftInt: {type: integer, minimum: 1},
+    leftZero: {type: object, properties: {n: {type: integer, minimum: 1}}}}}}}}}}}
+`)
+	header := http.Header{"Content-Type": {"application/json"}}
+	good := value{Struct: inner{1}, ZeroTime: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for name, change := range map[string]func(*value){
+		"good": func(*value) {}, "struct": func(v *value) { v.Struct = inner{} }, "zeroTime": func(v *value) { v.ZeroTime = time.Time{} },
+		"slice": func(v *value) { v.Slice = []int{} },
+	} {
+		v := good
+		change(&v)
+		body, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = o.CheckResponse(200, header, body, v)
+		if (err == nil) != (name == "good") {
+			t.Errorf("%s: %v: %s", name, err, body)
+		}
+	}
+}
+
+// tree contains itself, as what oapi-codegen makes of a schema does that refers to itself.
+type tree struct {
+	Name     string `json:"name"`
+	Children []tree `json:"children"`
+}
+
+func TestValuesThatContainThemselvesAreInterpreted(t *testing.T) {
+	doc := written(t, "  /a: {get: {operationId: a, responses: {'200': {description: d, content: {application/json: {schema: {type: object}}}}}}}\n")
+	schema := &openapi3.SchemaRef{Value: openapi3.NewObjectSchema().WithProperty("name", openapi3.NewStringSchema().WithMinLength(1))}
+	children := openapi3.NewArraySchema()
+	children.Items = schema
+	schema.Value.WithProperty("children", children)
+	doc.Paths.Value("/a").Get.Responses.Status(200).Value.Content["application/json"].Schema = schema
+	d, err := Prepare(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	value := tree{"a", []tree{{"b", []tree{{"", nil}}}}}
+	kept, dropped, err := d.Operations()[0].CheckResponse(200, header, []byte(`{"name":"a","children":[{"name":"b","children":[{"name":"","children":[]}]}]}`), value)
+	if err != nil || len(dropped) != 1 || string(kept) != `{"name":"a","children":[]}` {
+		t.Errorf("%s, %v, %v", kept, dropped, err)
+	}
+}
+
+func TestSchemaOf(t *testing.T) {
+	d, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SchemaOf[model.JobRun](d, "Nothing"); err == nil {
+		t.Error("a schema that the document does not have")
+	}
+	check, err := SchemaOf[model.JobRunResult](d, "JobRunResult")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := model.JobRunResult{Data: goodRun()}
+	if err := check(&good); err != nil {
+		t.Error(err)
+	}
+	good.Data.RunName = ""
+	if err := check(&good); err == nil || !strings.HasPrefix(err.Error(), "the response breaks the contract: data.runName: ") {
+		t.Error(err)
+	}
+}
+
 // TestPreparedIsAsInterpreted checks that what a prepared check accepts, kin-openapi accepts too, and that all of a run is
 // prepared.
 func TestPreparedIsAsInterpreted(t *testing.T) {
@@ -156,8 +301,8 @@ func TestPreparedIsAsInterpreted(t *testing.T) {
 		t.Fatal(err)
 	}
 	schema := d.doc.Components.Schemas["JobRunResult"]
-	accept, ok := prepareValue(schema, reflect.TypeFor[model.JobRunResult]())
-	if !ok {
+	accept := prepareType(schema, reflect.TypeFor[model.JobRunResult]())
+	if accept == nil {
 		t.Fatal("what the document says of runs is not prepared: it is interpreted for each response")
 	}
 	text := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9._-]{0,5}`), rapid.String())
@@ -173,9 +318,9 @@ func TestPreparedIsAsInterpreted(t *testing.T) {
 		if err != nil {
 			return
 		}
-		prepared, interpreted := accept(reflect.ValueOf(&result).Elem()), checkBody(schema.Value, body)
-		if prepared && interpreted != nil {
-			t.Errorf("%s is accepted, and breaks the contract: %v", body, interpreted)
+		_, violations := violationsOf(schema.Value, body)
+		if accept(reflect.ValueOf(&result).Elem()) && len(violations) > 0 {
+			t.Errorf("%s is accepted, and breaks the contract: %v", body, violations[0])
 		}
 	})
 	good := model.JobRunResult{Data: goodRun()}
@@ -186,6 +331,23 @@ func TestPreparedIsAsInterpreted(t *testing.T) {
 
 func BenchmarkCheckResponse(b *testing.B) {
 	o := listing(b)
+	single, err := Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	checkRun, err := SchemaOf[model.JobRunResult](single, "JobRunResult")
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := model.JobRunResult{Data: goodRun()}
+	b.Run("prepared/run", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := checkRun(&run); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	for _, rows := range []int{1, 100} {
 		var body listBody
 		for range rows {

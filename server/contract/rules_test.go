@@ -49,6 +49,15 @@ func TestBrokenContractRules(t *testing.T) {
 			"parameter runId: an integer without minimum and maximum"},
 		{"an integer without a minimum", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4", "      schema: {type: integer, maximum: 1}\n      example: d34582a4",
 			"parameter runId: an integer without minimum and maximum"},
+		{"an integer in an allOf without a maximum", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4",
+			"      schema: {allOf: [{type: integer, minimum: 1}]}\n      example: d34582a4", "parameter runId: an integer without minimum and maximum"},
+		{"integers in a list without bounds", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4",
+			"      schema: {type: array, maxItems: 1, items: {type: integer}}\n      example: d34582a4", "parameter runId: an integer without minimum and maximum"},
+		{"an integer of a path without bounds", "  /v1/login:\n", "  /v1/login:\n    parameters: [{name: n, in: query, description: d, example: 1, schema: {type: integer}}]\n",
+			"/v1/login: parameter n: an integer without minimum and maximum"},
+		{"a list in a map without bounds", "        data:\n          type: object\n          description: Empty.\n",
+			"        data:\n          type: object\n          additionalProperties: {type: array, items: {type: string}}\n          description: Empty.\n",
+			"property data: a list without maxItems"},
 		{"a list as a parameter without bounds", "      schema: {$ref: '#/components/schemas/ID'}\n      example: d34582a4",
 			"      schema: {type: array, items: {type: string}}\n      example: d34582a4", "parameter runId: a list without maxItems"},
 		{"a list without bounds", "        data:\n          type: object\n          description: Empty.\n",
@@ -94,6 +103,9 @@ func brokenRules(text string) []string {
 		r.addf("info.version %q is not MAJOR.MINOR.PATCH", doc.Info.Version)
 	}
 	for path, item := range doc.Paths.Map() {
+		for _, parameter := range item.Parameters {
+			r.checkParameter(path, parameter.Value)
+		}
 		for method, op := range item.Operations() {
 			r.checkOperation(method+" "+path, op)
 		}
@@ -148,11 +160,18 @@ func (r *rules) checkOperation(route string, op *openapi3.Operation) {
 
 func (r *rules) checkParameter(where string, parameter *openapi3.Parameter) {
 	if parameter != nil && parameter.Schema != nil && parameter.Schema.Value != nil {
-		schema := parameter.Schema.Value
-		if schema.Type.Is(openapi3.TypeInteger) && (schema.Min == nil || schema.Max == nil) {
-			r.addf("%s: parameter %s: an integer without minimum and maximum", where, parameter.Name)
+		place, schema := fmt.Sprintf("%s: parameter %s", where, parameter.Name), parameter.Schema.Value
+		r.checkBounds(place, schema)
+		if typeOf(schema) == openapi3.TypeArray && schema.Items != nil {
+			schema = schema.Items.Value
 		}
-		r.checkBounds(fmt.Sprintf("%s: parameter %s", where, parameter.Name), schema)
+		has := func(bound func(*openapi3.Schema) bool) bool {
+			return bound(schema) || slices.ContainsFunc(schema.AllOf, func(part *openapi3.SchemaRef) bool { return bound(part.Value) })
+		}
+		if typeOf(schema) == openapi3.TypeInteger && !(has(func(s *openapi3.Schema) bool { return s.Min != nil }) &&
+			has(func(s *openapi3.Schema) bool { return s.Max != nil })) {
+			r.addf("%s: an integer without minimum and maximum", place)
+		}
 	}
 	if parameter != nil && (parameter.Description == "" || parameter.Example == nil) {
 		r.addf("%s: parameter %s: no example or no description", where, parameter.Name)
@@ -208,6 +227,7 @@ func (r *rules) checkSchema(where string, schema *openapi3.SchemaRef) {
 		r.checkSchema(where+": property "+name, property)
 	}
 	r.checkSchema(where, schema.Value.Items)
+	r.checkSchema(where, schema.Value.AdditionalProperties.Schema)
 	for _, part := range slices.Concat(schema.Value.AllOf, schema.Value.AnyOf, schema.Value.OneOf) {
 		r.checkSchema(where, part)
 	}

@@ -14,6 +14,40 @@ import (
 // accepts reports whether a value, which can be addressed, certainly is within a schema once it is encoded as JSON.
 type accepts func(reflect.Value) bool
 
+// prepareType returns what accepts values of a generated type, or nil if kin-openapi has to interpret them: because the
+// schema says something that is not prepared, or because the type contains itself.
+func prepareType(ref *openapi3.SchemaRef, t reflect.Type) accepts {
+	if containsItself(t, nil) {
+		return nil
+	}
+	if accept, ok := prepareValue(ref, t); ok {
+		return accept
+	}
+	return nil
+}
+
+// containsItself reports whether a type has values of one of the outer types, or a part of it of itself.
+func containsItself(t reflect.Type, outer []reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return containsItself(t.Elem(), outer)
+	case reflect.Struct:
+		if t == reflect.TypeFor[time.Time]() {
+			return false
+		}
+		if slices.Contains(outer, t) {
+			return true
+		}
+		outer = append(outer[:len(outer):len(outer)], t)
+		for i := range t.NumField() {
+			if containsItself(t.Field(i).Type, outer) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // prepareValue returns what the schema says of values of a generated type, and false if it says something that is not
 // prepared: that is for kin-openapi to interpret.
 func prepareValue(ref *openapi3.SchemaRef, t reflect.Type) (accepts, bool) {
@@ -49,7 +83,7 @@ func prepareValue(ref *openapi3.SchemaRef, t reflect.Type) (accepts, bool) {
 			return prepareEnum(schema, openapi3.TypeInteger, number)
 		}
 		return prepareNumber(schema, openapi3.TypeInteger, number)
-	case reflect.Float32, reflect.Float64:
+	case reflect.Float64: // a float32 is written with fewer digits than it has
 		return prepareNumber(schema, openapi3.TypeNumber, reflect.Value.Float)
 	case reflect.Bool:
 		return func(reflect.Value) bool { return true }, only(schema, openapi3.TypeBoolean, openapi3.Schema{})
@@ -91,9 +125,9 @@ func prepareStruct(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 		return nil, false
 	}
 	type field struct {
-		index    int
-		optional bool // left out if it is the zero value
-		accepts  accepts
+		index   int
+		leftOut func(reflect.Value) bool // nil if it is always written
+		accepts accepts
 	}
 	var fields []field
 	missing := slices.Clone(schema.Required)
@@ -107,16 +141,19 @@ func prepareStruct(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 		if !ok {
 			return nil, false
 		}
-		optional := strings.Contains(options, "omit")
-		fields = append(fields, field{i, optional, prepared})
-		if !optional {
+		leftOut := omission(options)
+		fields = append(fields, field{i, leftOut, prepared})
+		if leftOut == nil {
 			missing = slices.DeleteFunc(missing, func(required string) bool { return required == name })
 		}
 	}
 	return func(v reflect.Value) bool {
 		for i := range fields {
 			value := v.Field(fields[i].index)
-			if leftOut := fields[i].optional && isEmpty(value); !leftOut && !fields[i].accepts(value) {
+			if leftOut := fields[i].leftOut; leftOut != nil && leftOut(value) {
+				continue
+			}
+			if !fields[i].accepts(value) {
 				return false
 			}
 		}
@@ -124,12 +161,23 @@ func prepareStruct(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 	}, len(missing) == 0
 }
 
-// isEmpty reports whether encoding/json leaves a value out that may be left out.
-func isEmpty(v reflect.Value) bool {
-	if kind := v.Kind(); kind == reflect.Slice || kind == reflect.Map {
-		return v.Len() == 0
+// omission returns which values encoding/json leaves out, by the options of a field's tag; nil for none.
+func omission(options string) func(reflect.Value) bool {
+	empty, zero := strings.Contains(options, "omitempty"), strings.Contains(options, "omitzero")
+	if !empty && !zero {
+		return nil
 	}
-	return v.IsZero()
+	return func(v reflect.Value) bool {
+		switch kind := v.Kind(); {
+		case zero && v.IsZero():
+			return true
+		case kind == reflect.Struct:
+			return false
+		case kind == reflect.Slice || kind == reflect.Map:
+			return empty && v.Len() == 0
+		}
+		return empty && v.IsZero()
+	}
 }
 
 func prepareSlice(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {

@@ -43,7 +43,7 @@ type Violation struct {
 func (v *Violation) Error() string {
 	switch v.In {
 	case inBody:
-		return fmt.Sprintf("the body breaks the rule %q%s: %s", v.Rule, v.at(" at "), v.Reason)
+		return fmt.Sprintf("the body breaks the rule %q%s: %s", v.Rule, v.at(), v.Reason)
 	case inResponse:
 		return fmt.Sprintf("the response breaks the contract: %s%s", v.field(), v.Reason)
 	case inValue:
@@ -55,11 +55,12 @@ func (v *Violation) Error() string {
 	return fmt.Sprintf("%s parameter %q breaks the rule %q: %s", v.In, v.Parameter, v.Rule, v.Reason)
 }
 
-func (v *Violation) at(preposition string) string {
+// at returns the pointer after a preposition, or "" for all of the body.
+func (v *Violation) at() string {
 	if v.Pointer == "" {
 		return ""
 	}
-	return preposition + v.Pointer
+	return " at " + v.Pointer
 }
 
 // field returns the pointer as people write fields: "data.id: ".
