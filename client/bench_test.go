@@ -16,8 +16,8 @@ import (
 const benchmarkAnswer = `{"data":{"id":"d34582a4-35bd-4c71-8e7c-e36999b88723","active":0,"backoffLimit":0,"completions":1,"concluded":true,"failed":0,` +
 	`"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":0,"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}` + "\n"
 
-// newCountingServer answers every request with the run, and counts the connections. It takes no memory for a request, so
-// that what a benchmark finds is what callers take.
+// newCountingServer answers every request with the run, and counts the connections. It takes no
+// memory for a request, so that what a benchmark finds is what callers take.
 func newCountingServer(t testing.TB) (url string, connections *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,12 @@ func newCountingServer(t testing.TB) (url string, connections *atomic.Int64) {
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	connections = new(atomic.Int64)
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(benchmarkAnswer), benchmarkAnswer)
+	answer := fmt.Appendf(
+		nil,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(benchmarkAnswer),
+		benchmarkAnswer,
+	)
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -68,7 +73,8 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	}
 }
 
-// BenchmarkClient measures a request, beside one written by hand with http.Client and json.Unmarshal.
+// BenchmarkClient measures a request, beside one written by hand with http.Client and
+// json.Unmarshal.
 func BenchmarkClient(b *testing.B) {
 	url, _ := newCountingServer(b)
 	c, err := New(url, WithToken("token"))
@@ -87,7 +93,12 @@ func BenchmarkClient(b *testing.B) {
 	b.Run("baseline", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url+"/v1/projects/p/jobs/j/runs/r", nil)
+			request, err := http.NewRequestWithContext(
+				b.Context(),
+				http.MethodGet,
+				url+"/v1/projects/p/jobs/j/runs/r",
+				nil,
+			)
 			if err != nil {
 				b.Fatal(err)
 			}

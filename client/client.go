@@ -1,7 +1,7 @@
 // Package client asks the API for the details of job runs.
 //
-// It speaks the contract of this module's openapi.yaml, and works against the Northflank API just as well.
-// A client is made with [New] and is safe for concurrent use:
+// It speaks the contract of this module's openapi.yaml, and works against the Northflank API just
+// as well. A client is made with [New] and is safe for concurrent use:
 //
 //	c, err := client.New("https://api.northflank.com", client.WithToken(token))
 //	run, resp, err := c.GetJobRun(ctx, client.RunRef{Project: "default-project", Job: "example-job", Run: id})
@@ -9,12 +9,13 @@
 // A response other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
 // [Client.WaitForJobRun] returns when the run has concluded.
 //
-// After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent again, up to four times
-// (see [WithMaxRetries]) and never past the context's deadline, after the wait that the response names in Retry-After
-// (RFC 9110, section 10.2.3) or, with 429, in x-ratelimit-reset, or else after a moment that doubles each time. A wait
-// that the deadline leaves no room for is not begun: the error is returned at once. Without a deadline, that goes for a
-// wait of more than a minute. A request that may change something is sent once, whatever becomes of it, unless the contract
-// says that it is idempotent.
+// After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent
+// again, up to four times (see [WithMaxRetries]) and never past the context's deadline, after the
+// wait that the response names in Retry-After (RFC 9110, section 10.2.3) or, with 429, in
+// x-ratelimit-reset, or else after a moment that doubles each time. A wait that the deadline leaves
+// no room for is not begun: the error is returned at once. Without a deadline, that goes for a wait
+// of more than a minute. A request that may change something is sent once, whatever becomes of it,
+// unless the contract says that it is idempotent.
 package client
 
 import (
@@ -47,16 +48,19 @@ type Client struct {
 // Option changes what [New] makes.
 type Option func(*Client)
 
-// WithToken sends the token with every request, as "Authorization: Bearer TOKEN" (RFC 6750, section 2.1).
-// It is sent to the server of the base URL only, whatever that redirects to, and appears in no error.
+// WithToken sends the token with every request, as "Authorization: Bearer TOKEN" (RFC 6750, section
+// 2.1). It is sent to the server of the base URL only, whatever that redirects to, and appears in
+// no error.
 func WithToken(token string) Option { return func(c *Client) { c.token = token } }
 
-// WithHTTPClient makes requests with a copy of hc, which must not be nil: its transport, its cookies, its timeout (of
-// a single try). Its CheckRedirect is asked about redirects within the same server only; others are never followed.
+// WithHTTPClient makes requests with a copy of hc, which must not be nil: its transport, its
+// cookies, its timeout (of a single try). Its CheckRedirect is asked about redirects within the
+// same server only; others are never followed.
 func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = *hc } }
 
-// WithRootCAs trusts servers whose certificates come from these authorities, and no others: those of the system are not
-// asked. It needs an [*http.Transport], which the client has unless [WithHTTPClient] brings another.
+// WithRootCAs trusts servers whose certificates come from these authorities, and no others: those
+// of the system are not asked. It needs an [*http.Transport], which the client has unless
+// [WithHTTPClient] brings another.
 func WithRootCAs(pool *x509.CertPool) Option { return func(c *Client) { c.rootCAs = pool } }
 
 // WithUserAgent replaces the User-Agent header.
@@ -64,14 +68,14 @@ func WithUserAgent(userAgent string) Option {
 	return func(c *Client) { c.userAgent = []string{userAgent} }
 }
 
-// WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never. [Client.WaitForJobRun]
-// goes on all the same.
+// WithMaxRetries replaces how many times a request is tried again: 4, unless told; 0 for never.
+// [Client.WaitForJobRun] goes on all the same.
 func WithMaxRetries(n int) Option { return func(c *Client) { c.maxRetries = n } }
 
-// New makes a client of the server at baseURL, an absolute http or https URL: "https://api.northflank.com", with or
-// without a path prefix and a trailing slash. It fails for any other URL, and for one with user information, a query
-// or a fragment, none of which could be sent as meant. Proxies are found as net/http finds them, in HTTPS_PROXY and its
-// like.
+// New makes a client of the server at baseURL, an absolute http or https URL:
+// "https://api.northflank.com", with or without a path prefix and a trailing slash. It fails for
+// any other URL, and for one with user information, a query or a fragment, none of which could be
+// sent as meant. Proxies are found as net/http finds them, in HTTPS_PROXY and its like.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	if err := checkBaseURL(baseURL); err != nil {
 		return nil, err
@@ -158,13 +162,14 @@ func (r RunRef) check() error {
 	return nil
 }
 
-// GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded, whether the server says
-// null, "" or nothing at all.
+// GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded,
+// whether the server says null, "" or nothing at all.
 //
-// The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest], [ErrUnauthorized],
-// [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no run; the transport's (a [*url.Error] mostly)
-// or the context's when there was no answer, or none that could be read; and a plain one for a reference without a
-// Project, Job or Run, which is not sent. The run is nil with every error, the response with every one but an [*Error].
+// The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest],
+// [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no
+// run; the transport's (a [*url.Error] mostly) or the context's when there was no answer, or none
+// that could be read; and a plain one for a reference without a Project, Job or Run, which is not
+// sent. The run is nil with every error, the response with every one but an [*Error].
 //
 // Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
 // getTeamJobRun: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}
@@ -181,7 +186,14 @@ func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer
 	var err error
 	switch {
 	case ref.Team != "":
-		answer, err = c.api.GetTeamJobRun(ctx, ref.Team, ref.Project, ref.Job, ref.Run, &model.GetTeamJobRunParams{Prefer: prefer})
+		answer, err = c.api.GetTeamJobRun(
+			ctx,
+			ref.Team,
+			ref.Project,
+			ref.Job,
+			ref.Run,
+			&model.GetTeamJobRunParams{Prefer: prefer},
+		)
 	case prefer != nil:
 		answer, err = c.api.GetJobRun(ctx, ref.Project, ref.Job, ref.Run, &model.GetJobRunParams{Prefer: prefer})
 	default:
@@ -190,8 +202,8 @@ func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer
 	return result(c, answer, err, decodeRun)
 }
 
-// Login checks the token: the error is nil if the server accepts it, [ErrUnauthorized] if not, and otherwise like that
-// of [Client.GetJobRun].
+// Login checks the token: the error is nil if the server accepts it, [ErrUnauthorized] if not, and
+// otherwise like that of [Client.GetJobRun].
 //
 // Operation login: GET /v1/login
 func (c *Client) Login(ctx context.Context) (*Response, error) {

@@ -123,7 +123,12 @@ func TestRequest(t *testing.T) {
 			if diff := cmp.Diff(documentedRun, run); diff != "" || err != nil {
 				t.Errorf("run (-want +got):\n%s error: %v", diff, err)
 			}
-			want := http.Header{"Authorization": {"Bearer " + token}, "Accept": {"application/json"}, "User-Agent": {"me"}, "Accept-Encoding": {"gzip"}}
+			want := http.Header{
+				"Authorization":   {"Bearer " + token},
+				"Accept":          {"application/json"},
+				"User-Agent":      {"me"},
+				"Accept-Encoding": {"gzip"},
+			}
 			if diff := cmp.Diff(want, got.Header); diff != "" {
 				t.Errorf("headers (-want +got):\n%s", diff)
 			}
@@ -160,7 +165,11 @@ func TestRunRefIsChecked(t *testing.T) {
 		`RunRef.Project is ".", which is no ID`: {Project: ".", Job: "j", Run: "r"},
 		`RunRef.Team is "..", which is no ID`:   {Team: "..", Project: "p", Job: "j", Run: "r"},
 	} {
-		if run, resp, err := c.GetJobRun(t.Context(), ref); run != nil || resp != nil || err == nil || err.Error() != want {
+		if run, resp, err := c.GetJobRun(
+			t.Context(),
+			ref,
+		); run != nil || resp != nil || err == nil ||
+			err.Error() != want {
 			t.Errorf("%+v: %v, %v, %v; want %s", ref, run, resp, err, want)
 		}
 	}
@@ -216,7 +225,9 @@ func TestRedirect(t *testing.T) {
 		}
 	})
 	refused := errors.New("refused")
-	refusing := WithHTTPClient(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return refused }})
+	refusing := WithHTTPClient(
+		&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return refused }},
+	)
 	for name, tt := range map[string]struct {
 		path, want string
 		opts       []Option
@@ -229,14 +240,16 @@ func TestRedirect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := newClient(t, here+tt.path, tt.opts...).GetJobRun(t.Context(), documentedRef)
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !regexp.MustCompile(tt.want).MatchString(err.Error())) {
+			if tt.want == "" && err != nil ||
+				tt.want != "" && (err == nil || !regexp.MustCompile(tt.want).MatchString(err.Error())) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
 	}
 }
 
-// TestTransportErrors has no server that responds: the error is the transport's own, without the token.
+// TestTransportErrors has no server that responds: the error is the transport's own, without the
+// token.
 func TestTransportErrors(t *testing.T) {
 	secure := httptest.NewUnstartedServer(answers(200, documented))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it would complain of the client
@@ -300,7 +313,11 @@ func TestWithRootCAs(t *testing.T) {
 	if _, _, err := c.GetJobRun(t.Context(), documentedRef); !errors.As(err, &untrusted) {
 		t.Errorf("an authority that is not trusted: %v", err)
 	}
-	if _, err := New(server.URL, WithHTTPClient(&http.Client{Transport: roundTripper(nil)}), WithRootCAs(pool)); err == nil {
+	if _, err := New(
+		server.URL,
+		WithHTTPClient(&http.Client{Transport: roundTripper(nil)}),
+		WithRootCAs(pool),
+	); err == nil {
 		t.Error("a transport that cannot be told whom to trust was taken")
 	}
 }

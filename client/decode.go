@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// decodeRun reads {"data": RUN}, ignoring fields that it does not know. What has no id or no status is not a run.
+// decodeRun reads {"data": RUN}, ignoring fields that it does not know. What has no id or no status
+// is not a run.
 func decodeRun(body []byte) (*JobRun, error) {
 	var answer struct {
 		Data *struct {

@@ -64,8 +64,8 @@ func TestDecodeRunRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRun looks for a response that is neither a run nor an error, and for a run that changes on its way through
-// the model's own JSON.
+// FuzzDecodeRun looks for a response that is neither a run nor an error, and for a run that changes
+// on its way through the model's own JSON.
 func FuzzDecodeRun(f *testing.F) {
 	for _, seed := range []string{
 		documented, "", "null", "{}", "[]", `{"data":null}`, `{"data":{}}`, "<html>",

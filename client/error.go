@@ -18,9 +18,11 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden is a 403: the token may not do this.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound is a 404: there is no such run, job, project or team, or none that the token may see.
+	// ErrNotFound is a 404: there is no such run, job, project or team, or none that the token may
+	// see.
 	ErrNotFound = errors.New("not found")
-	// ErrRateLimited is a 429: the token has used up its requests, as the response's RateLimit says.
+	// ErrRateLimited is a 429: the token has used up its requests, as the response's RateLimit
+	// says.
 	ErrRateLimited = errors.New("rate limited")
 )
 
@@ -32,8 +34,8 @@ var sentinels = map[int]error{
 	http.StatusTooManyRequests: ErrRateLimited,
 }
 
-// Error is a response that is not what was asked for: one that the server calls an error, a redirect to another server
-// (which is not followed), or a 200 that is not the contract's.
+// Error is a response that is not what was asked for: one that the server calls an error, a
+// redirect to another server (which is not followed), or a 200 that is not the contract's.
 type Error struct {
 	Status  int            // HTTP status of the response
 	Message string         // why, in the server's words where the response has some; never empty
@@ -58,8 +60,9 @@ func (e *Error) Is(target error) bool {
 	return ok && sentinel == target
 }
 
-// newError makes the error for a response. The problem is what a 200 fails at; of the others, the body says it:
-// {"error": {"status", "message", "id", "details"}}, or anything else, from a proxy for instance.
+// newError makes the error for a response. The problem is what a 200 fails at; of the others, the
+// body says it: {"error": {"status", "message", "id", "details"}}, or anything else, from a proxy
+// for instance.
 func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 	e := &Error{
 		Status:  resp.StatusCode,
@@ -89,7 +92,8 @@ func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 
 var htmlTag = regexp.MustCompile(`<[^>]*>`)
 
-// describe says what kind of answer it is instead of the API's, with its first words, so that a person recognizes it.
+// describe says what kind of answer it is instead of the API's, with its first words, so that a
+// person recognizes it.
 func describe(contentType string, body []byte) string {
 	if len(body) == 0 {
 		return "the answer is empty"
@@ -97,7 +101,11 @@ func describe(contentType string, body []byte) string {
 	if contentType == "" {
 		contentType = "of no declared type"
 	}
-	return fmt.Sprintf("the answer is %s: %q", excerpt(contentType), excerpt(htmlTag.ReplaceAllString(string(body), " ")))
+	return fmt.Sprintf(
+		"the answer is %s: %q",
+		excerpt(contentType),
+		excerpt(htmlTag.ReplaceAllString(string(body), " ")),
+	)
 }
 
 // excerpt is the beginning of a text, on one line and printable.

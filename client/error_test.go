@@ -91,7 +91,8 @@ func TestLogin(t *testing.T) {
 		`<p>Welcome`:            `not an answer to a login: invalid character '<'`,
 	} {
 		resp, err := newClient(t, serve(t, answers(200, body))).Login(t.Context())
-		if resp == nil || want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "200 OK: "+want)) {
+		if resp == nil || want == "" && err != nil ||
+			want != "" && (err == nil || !strings.Contains(err.Error(), "200 OK: "+want)) {
 			t.Errorf("%s: %v, %v; want %q", body, resp, err, want)
 		}
 	}

@@ -100,7 +100,10 @@ func ExampleError() {
 		fmt.Println(err)
 		return
 	}
-	_, _, err = c.GetJobRun(context.Background(), client.RunRef{Project: "default-project", Job: "example-job", Run: "7"})
+	_, _, err = c.GetJobRun(
+		context.Background(),
+		client.RunRef{Project: "default-project", Job: "example-job", Run: "7"},
+	)
 	if errors.Is(err, client.ErrNotFound) {
 		fmt.Println("there is no such run")
 	}

@@ -48,7 +48,11 @@ func TestClientRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.repeatable = patterns([]string{"PUT /v1/a/{id}"}, "https://api.example.com/prefix/")
-			req, err := http.NewRequest(test.method, "https://api.example.com/prefix"+test.path, strings.NewReader("{}"))
+			req, err := http.NewRequest(
+				test.method,
+				"https://api.example.com/prefix"+test.path,
+				strings.NewReader("{}"),
+			)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,10 +8,12 @@ import (
 
 // Response is a response of the server.
 type Response struct {
-	// Response is the raw response. Its body has been read and is there to be read once more; closing it is not needed.
+	// Response is the raw response. Its body has been read and is there to be read once more;
+	// closing it is not needed.
 	*http.Response
 
-	// RequestID is what the server calls the request (X-Request-Id), and its log too; empty if it does not say.
+	// RequestID is what the server calls the request (X-Request-Id), and its log too; empty if it
+	// does not say.
 	RequestID string
 
 	// RateLimit is the zero value if the server sent none.
@@ -26,11 +28,20 @@ type RateLimit struct {
 }
 
 // result makes what a method returns of what the generated client returned.
-func result[T any](c *Client, answer *http.Response, err error, decode func([]byte) (*T, error)) (*T, *Response, error) {
+func result[T any](
+	c *Client,
+	answer *http.Response,
+	err error,
+	decode func([]byte) (*T, error),
+) (*T, *Response, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	resp := &Response{Response: answer, RequestID: answer.Header.Get("X-Request-Id"), RateLimit: rateLimit(answer.Header)}
+	resp := &Response{
+		Response:  answer,
+		RequestID: answer.Header.Get("X-Request-Id"),
+		RateLimit: rateLimit(answer.Header),
+	}
 	body := answer.Body.(*content).bytes
 	if answer.StatusCode != http.StatusOK {
 		return nil, resp, c.newError(resp, body, "")

@@ -22,13 +22,14 @@ const (
 	patience = time.Minute
 )
 
-// worthRetrying are the statuses that may be another one in a moment. 500 is not among them: the server is broken.
+// worthRetrying are the statuses that may be another one in a moment. 500 is not among them: the
+// server is broken.
 var worthRetrying = []int{
 	http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
-// repeatable are the operations besides GET and HEAD that may be sent again, as patterns of [http.ServeMux]: those that the
-// document marks with x-idempotent. A test compares the two.
+// repeatable are the operations besides GET and HEAD that may be sent again, as patterns of
+// [http.ServeMux]: those that the document marks with x-idempotent. A test compares the two.
 var repeatable = []string{}
 
 // patterns returns a mux that knows the operations below the base URL.
@@ -45,7 +46,8 @@ func patterns(operations []string, baseURL string) *http.ServeMux {
 	return mux
 }
 
-// repeats reports whether a request may be sent again although it may have had an effect (RFC 9110, section 9.2.2).
+// repeats reports whether a request may be sent again although it may have had an effect (RFC 9110,
+// section 9.2.2).
 func (c *Client) repeats(req *http.Request) bool {
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		return true
@@ -60,7 +62,8 @@ type tries struct {
 	wait       time.Duration // before the next one
 }
 
-// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about the same response again.
+// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about
+// the same response again.
 func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if t.left <= 0 || !temporary(ctx, resp, err) {
 		return false, nil
@@ -102,8 +105,8 @@ func temporary(ctx context.Context, resp *http.Response, err error) bool {
 	return again
 }
 
-// askedWait is how long the server wants to be left alone, and whether it said so: Retry-After, in seconds or a date,
-// or with 429 x-ratelimit-reset. The response is nil if there was none.
+// askedWait is how long the server wants to be left alone, and whether it said so: Retry-After, in
+// seconds or a date, or with 429 x-ratelimit-reset. The response is nil if there was none.
 func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {
 		return 0, false
@@ -121,7 +124,8 @@ func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// parseSeconds reads a number of seconds that is not negative. What a [time.Duration] cannot hold is a century.
+// parseSeconds reads a number of seconds that is not negative. What a [time.Duration] cannot hold
+// is a century.
 func parseSeconds(s string) (time.Duration, bool) {
 	const century = 100 * 365 * 24 * 60 * 60
 	if s == "" {

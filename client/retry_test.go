@@ -20,8 +20,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// script is a transport that responds with one handler after the other, and with the last one ever after.
-// A nil handler is a broken connection.
+// script is a transport that responds with one handler after the other, and with the last one ever
+// after. A nil handler is a broken connection.
 func script(asked *int, handlers ...http.HandlerFunc) Option {
 	return WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 		handler := handlers[min(*asked, len(handlers)-1)]
@@ -104,7 +104,8 @@ func TestRetry(t *testing.T) {
 				if (err != nil) != failed || (run == nil) != failed {
 					t.Fatalf("run %v, error %v", run, err)
 				}
-				if tt.want != nil && (!errors.Is(err, tt.want) || !strings.Contains(err.Error(), "http://example.com/v1/")) {
+				if tt.want != nil &&
+					(!errors.Is(err, tt.want) || !strings.Contains(err.Error(), "http://example.com/v1/")) {
 					t.Errorf("error %v, want %v and the URL", err, tt.want)
 				}
 				if apiErr := (*Error)(nil); tt.status != 0 && (!errors.As(err, &apiErr) || apiErr.Status != tt.status) {
@@ -129,7 +130,8 @@ func TestCancelWhileWaiting(t *testing.T) {
 	})
 }
 
-// TestConnections has the server count the connections that it gets, and break those of the requests to come.
+// TestConnections has the server count the connections that it gets, and break those of the
+// requests to come.
 func TestConnections(t *testing.T) {
 	var opened, requests, broken atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

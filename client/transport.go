@@ -21,7 +21,8 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }
 
-// do sends the request, again if need be. The body of the response has been read whole, into a *content.
+// do sends the request, again if need be. The body of the response has been read whole, into a
+// *content.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	retryable, err := retryablehttp.FromRequest(req)
 	if err != nil {
@@ -70,7 +71,8 @@ func buffer(resp *http.Response) error {
 	return nil
 }
 
-// readBody reads up to one byte more than maxBody, into memory of the size that Content-Length says.
+// readBody reads up to one byte more than maxBody, into memory of the size that Content-Length
+// says.
 func readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
 		return io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -80,9 +82,10 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body[:n], err
 }
 
-// sameServer keeps a request, and the token with it, from following a redirect to another scheme, host or port:
-// net/http itself takes the token along to another port, to a subdomain and from https to http. The redirect is then
-// the response. Others are left to next, or if that is nil to the limit that net/http has by default.
+// sameServer keeps a request, and the token with it, from following a redirect to another scheme,
+// host or port: net/http itself takes the token along to another port, to a subdomain and from
+// https to http. The redirect is then the response. Others are left to next, or if that is nil to
+// the limit that net/http has by default.
 func sameServer(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {

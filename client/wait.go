@@ -14,12 +14,13 @@ const (
 	firstPause = time.Second
 	maxPause   = 15 * time.Second
 
-	// The server is asked to hold a response for maxHold, since many proxies give up after a minute, and where one gives up
-	// earlier for half of that, down to minHold.
+	// The server is asked to hold a response for maxHold, since many proxies give up after a
+	// minute, and where one gives up earlier for half of that, down to minHold.
 	maxHold = 50 * time.Second
 	minHold = 10 * time.Second
 
-	// maxSilence is how much later a response may come: the other end of a connection may be gone without a word.
+	// maxSilence is how much later a response may come: the other end of a connection may be gone
+	// without a word.
 	maxSilence = time.Minute
 )
 
@@ -28,30 +29,33 @@ var errSilence = errors.New("there is no answer")
 // WaitOption changes what [Client.WaitForJobRun] does.
 type WaitOption func(*wait)
 
-// OnState has f called with the first state of the run that is seen, and with each that differs from the one before;
-// the last is the concluded one. It is called by the goroutine that waits, which goes on when it returns.
+// OnState has f called with the first state of the run that is seen, and with each that differs
+// from the one before; the last is the concluded one. It is called by the goroutine that waits,
+// which goes on when it returns.
 func OnState(f func(run *JobRun)) WaitOption { return func(w *wait) { w.onState = f } }
 
-// OnPause has f called after each request but the one that ends the wait: with its response, nil where there was none; its
-// error, if it failed in a way that is ridden out; and the pause before the next request, which may be 0. It is called
-// like that of [OnState], and after it.
+// OnPause has f called after each request but the one that ends the wait: with its response, nil
+// where there was none; its error, if it failed in a way that is ridden out; and the pause before
+// the next request, which may be 0. It is called like that of [OnState], and after it.
 func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption {
 	return func(w *wait) { w.onPause = f }
 }
 
 // WaitForJobRun returns the details of a run when it has concluded, well or badly.
 //
-// A server that knows "Prefer: wait" (RFC 7240, section 4.3) holds its response until then, for a while. Another one is
-// asked again and again: after a second, and then after pauses that grow to 15 seconds. Either way pauses are as long
-// as the rate limit needs: the last tenth of a window is never spent.
+// A server that knows "Prefer: wait" (RFC 7240, section 4.3) holds its response until then, for a
+// while. Another one is asked again and again: after a second, and then after pauses that grow to
+// 15 seconds. Either way pauses are as long as the rate limit needs: the last tenth of a window is
+// never spent.
 //
-// Responses with the status 429, 502, 503 or 504, broken connections and responses that are a minute late are ridden out for
-// as long as the context allows, whatever [WithMaxRetries] says, after the wait that the response names, however long, or
-// else after pauses that grow in the same way. Every other error ends the wait at once, and is like that of
-// [Client.GetJobRun].
+// Responses with the status 429, 502, 503 or 504, broken connections and responses that are a
+// minute late are ridden out for as long as the context allows, whatever [WithMaxRetries] says,
+// after the wait that the response names, however long, or else after pauses that grow in the same
+// way. Every other error ends the wait at once, and is like that of [Client.GetJobRun].
 //
-// When the context ends, the error is the context's as [errors.Is] sees it, and says what trouble there was at the end.
-// Only with that error the run is not nil: it is the last state seen, with its response. Both are nil if none was seen.
+// When the context ends, the error is the context's as [errors.Is] sees it, and says what trouble
+// there was at the end. Only with that error the run is not nil: it is the last state seen, with
+// its response. Both are nil if none was seen.
 //
 // Operations getJobRun and getTeamJobRun, like [Client.GetJobRun].
 func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOption) (*JobRun, *Response, error) {
@@ -135,8 +139,8 @@ func newWait(ctx context.Context, c *Client, opts []WaitOption) *wait {
 	return w
 }
 
-// ask makes one request. A fresh one asks for a wait of no time: the state comes at once, and with it whether the server
-// knows what a wait is.
+// ask makes one request. A fresh one asks for a wait of no time: the state comes at once, and with
+// it whether the server knows what a wait is.
 func (w *wait) ask(ctx context.Context, ref RunRef) (*JobRun, *Response, error) {
 	w.held, w.temporary = 0, false
 	if !w.fresh {
@@ -183,8 +187,9 @@ func (w *wait) next(resp *Response, err error) time.Duration {
 	return pace(pause, w.took, limit)
 }
 
-// pace returns the pause between a response that took so long and the next request, made longer where the rate limit
-// needs it: to keep the last tenth of the window, and to have the rest last where it would not do for every maxPause.
+// pace returns the pause between a response that took so long and the next request, made longer
+// where the rate limit needs it: to keep the last tenth of the window, and to have the rest last
+// where it would not do for every maxPause.
 func pace(pause, took time.Duration, limit RateLimit) time.Duration {
 	if limit == (RateLimit{}) {
 		return pause
@@ -203,8 +208,8 @@ func pace(pause, took time.Duration, limit RateLimit) time.Duration {
 	return pause
 }
 
-// appliedWait is how long the server has meant to hold its response, and whether it knows how: by the "wait" in
-// Preference-Applied (RFC 7240, section 3).
+// appliedWait is how long the server has meant to hold its response, and whether it knows how: by
+// the "wait" in Preference-Applied (RFC 7240, section 3).
 func appliedWait(h http.Header) (time.Duration, bool) {
 	for applied := range strings.SplitSeq(strings.Join(h.Values("Preference-Applied"), ","), ",") {
 		name, value, _ := strings.Cut(applied, "=")

@@ -17,8 +17,12 @@ import (
 
 // state is a body with a run that has had so many attempts.
 func state(status JobRunStatus, attempts int, concluded bool) string {
-	return fmt.Sprintf(`{"data": {"id": "r", "status": %q, "completions": %d, "concluded": %v, "startedAt": "2020-12-08T13:47:08+02:00"}}`,
-		status, attempts, concluded)
+	return fmt.Sprintf(
+		`{"data": {"id": "r", "status": %q, "completions": %d, "concluded": %v, "startedAt": "2020-12-08T13:47:08+02:00"}}`,
+		status,
+		attempts,
+		concluded,
+	)
 }
 
 var (
@@ -28,12 +32,19 @@ var (
 	failed    = state(JobRunStatusFailed, 2, true)
 )
 
-// applied is a handler that knows the preference: it holds its response as long as the caller wants, up to d.
+// applied is a handler that knows the preference: it holds its response as long as the caller
+// wants, up to d.
 func applied(d time.Duration, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		seconds, _ := parseSeconds(strings.TrimPrefix(r.Header.Get("Prefer"), "wait="))
 		sleep(r.Context(), min(seconds, d))
-		answers(200, body, append([]string{"Preference-Applied", fmt.Sprintf("wait=%d", seconds/time.Second)}, headers...)...)(w, r)
+		answers(
+			200,
+			body,
+			append([]string{"Preference-Applied", fmt.Sprintf("wait=%d", seconds/time.Second)}, headers...)...)(
+			w,
+			r,
+		)
 	}
 }
 
@@ -60,7 +71,8 @@ func limited(remaining, reset string) []string {
 // cut is a handler whose answer ends too early.
 var cut = answers(200, running[:10], "Content-Length", "500")
 
-// request is one that is expected: how long after the one before, at most and at least, and with which preference.
+// request is one that is expected: how long after the one before, at most and at least, and with
+// which preference.
 type request struct {
 	most, least time.Duration
 	prefer      string
@@ -248,7 +260,13 @@ func TestWait(t *testing.T) {
 					}
 					want, took := tt.requests[asked], time.Since(last)
 					if took < want.least || took > want.most || r.Header.Get("Prefer") != want.prefer {
-						t.Errorf("request %d %v after the one before, with Prefer: %s; want %+v", asked, took, r.Header.Get("Prefer"), want)
+						t.Errorf(
+							"request %d %v after the one before, with Prefer: %s; want %+v",
+							asked,
+							took,
+							r.Header.Get("Prefer"),
+							want,
+						)
 					}
 					last = time.Now()
 				})
@@ -267,7 +285,10 @@ func TestWait(t *testing.T) {
 				if (tt.want != nil || tt.status == 0) && !errors.Is(err, tt.want) {
 					t.Errorf("error %v, want %v", err, tt.want)
 				}
-				if apiErr := (*Error)(nil); errors.As(err, &apiErr) != (tt.status != 0) || tt.status != 0 && (apiErr.Status != tt.status || resp == nil) {
+				if apiErr := (*Error)(
+					nil,
+				); errors.As(err, &apiErr) != (tt.status != 0) ||
+					tt.status != 0 && (apiErr.Status != tt.status || resp == nil) {
 					t.Errorf("error %v, response %v; want the status %d", err, resp, tt.status)
 				}
 				if took := time.Since(begin); tt.deadline != 0 && took != tt.deadline {
@@ -299,8 +320,11 @@ func TestWaitCanceled(t *testing.T) {
 				c := newClient(t, "http://example.com", script(&asked, applied(0, retrying), handler))
 				begin := time.Now()
 				run, resp, err := c.WaitForJobRun(ctx, documentedRef)
-				if took := time.Since(begin); run == nil || run.Completions != 1 || resp == nil || resp.Header.Get("Preference-Applied") == "" ||
-					!errors.Is(err, context.Canceled) || asked != 2 || took != 10*time.Second {
+				if took := time.Since(
+					begin,
+				); run == nil || run.Completions != 1 || resp == nil || resp.Header.Get("Preference-Applied") == "" ||
+					!errors.Is(err, context.Canceled) || asked != 2 ||
+					took != 10*time.Second {
 					t.Errorf("run %v, response %v, error %v after %v and %d requests", run, resp, err, took, asked)
 				}
 			})
@@ -327,8 +351,18 @@ func TestWaitTellsTrouble(t *testing.T) {
 func TestWaitCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked int
-		c := newClient(t, "http://example.com", script(&asked,
-			answers(200, running), answers(200, running), nil, answers(503, "", "Retry-After", "7"), applied(0, retrying), applied(0, succeeded)))
+		c := newClient(t, "http://example.com", script(
+			&asked,
+			answers(
+				200,
+				running,
+			),
+			answers(200, running),
+			nil,
+			answers(503, "", "Retry-After", "7"),
+			applied(0, retrying),
+			applied(0, succeeded),
+		))
 		var got []string
 		_, resp, err := c.WaitForJobRun(t.Context(), documentedRef,
 			OnState(func(run *JobRun) {
@@ -346,7 +380,14 @@ func TestWaitCallbacks(t *testing.T) {
 				got = append(got, line)
 			}))
 		want := []string{
-			"state RUNNING 0", "200, 1s, false", "200, 1.5s, false", "broken", "503, 7s, true", "state RUNNING 1", "200, 0s, false", "state SUCCESS 2",
+			"state RUNNING 0",
+			"200, 1s, false",
+			"200, 1.5s, false",
+			"broken",
+			"503, 7s, true",
+			"state RUNNING 1",
+			"200, 0s, false",
+			"state SUCCESS 2",
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil || resp == nil {
 			t.Errorf("(-want +got):\n%s response %v, error %v", diff, resp, err)
@@ -356,7 +397,11 @@ func TestWaitCallbacks(t *testing.T) {
 
 func TestWaitChecksRunRef(t *testing.T) {
 	c := newClient(t, serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("requested %s", r.URL) }))
-	if run, resp, err := c.WaitForJobRun(t.Context(), RunRef{}); run != nil || resp != nil || err == nil || err.Error() != "RunRef.Project is empty" {
+	if run, resp, err := c.WaitForJobRun(
+		t.Context(),
+		RunRef{},
+	); run != nil || resp != nil || err == nil ||
+		err.Error() != "RunRef.Project is empty" {
 		t.Errorf("%v, %v, %v", run, resp, err)
 	}
 }
@@ -365,7 +410,11 @@ func TestWaitChecksRunRef(t *testing.T) {
 func TestWaitNeedsNoRefusedRedirect(t *testing.T) {
 	refused := errors.New("refused")
 	here := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) })
-	c := newClient(t, here, WithHTTPClient(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return refused }}))
+	c := newClient(
+		t,
+		here,
+		WithHTTPClient(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return refused }}),
+	)
 	if run, _, err := c.WaitForJobRun(t.Context(), documentedRef); run != nil || !errors.Is(err, refused) {
 		t.Errorf("%v, %v", run, err)
 	}
@@ -418,7 +467,10 @@ func TestAppliedWait(t *testing.T) {
 		{[]string{"wait=-1"}, 0, false},
 		{[]string{"waiting=5"}, 0, false},
 	} {
-		if got, known := appliedWait(http.Header{"Preference-Applied": tt.headers}); got != tt.want || known != tt.known {
+		if got, known := appliedWait(
+			http.Header{"Preference-Applied": tt.headers},
+		); got != tt.want ||
+			known != tt.known {
 			t.Errorf("appliedWait(%q) = %v, %v; want %v, %v", tt.headers, got, known, tt.want, tt.known)
 		}
 	}

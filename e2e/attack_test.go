@@ -21,7 +21,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// attacked is a server with a run in it that must go on answering, and what it takes before it is attacked.
+// attacked is a server with a run in it that must go on answering, and what it takes before it is
+// attacked.
 type attacked struct {
 	*apiServer
 	token      string
@@ -30,15 +31,19 @@ type attacked struct {
 	admin      string
 }
 
-// memoryLimit is by how much an attack may make the server grow. Part of it is Go's garbage collector, which lets memory
-// double before it collects.
+// memoryLimit is by how much an attack may make the server grow. Part of it is Go's garbage
+// collector, which lets memory double before it collects.
 const memoryLimit = 96 << 20
 
 func newAttacked(t *testing.T, args ...string) *attacked {
 	t.Helper()
 	store, token := documentedStore(t)
 	admin := freeAddress(t)
-	a := &attacked{apiServer: serve(t, store, append(args, "--admin-addr", admin)...), token: token, admin: "http://" + admin}
+	a := &attacked{
+		apiServer: serve(t, store, append(args, "--admin-addr", admin)...),
+		token:     token,
+		admin:     "http://" + admin,
+	}
 	ask(t, a.apiServer, token, runPath, http.StatusOK)
 	a.goroutines = a.countGoroutines(t)
 	a.memory = residentBytes(t, a.process.Process.Pid)
@@ -64,8 +69,8 @@ func (a *attacked) countGoroutines(t *testing.T) int {
 	}
 }
 
-// wantUnharmed checks, when the attack is over, that the server answers, has not grown without bounds, and keeps
-// nothing of who has gone.
+// wantUnharmed checks, when the attack is over, that the server answers, has not grown without
+// bounds, and keeps nothing of who has gone.
 func (a *attacked) wantUnharmed(t *testing.T) {
 	t.Helper()
 	if t.Failed() {
@@ -83,9 +88,15 @@ func (a *attacked) wantUnharmed(t *testing.T) {
 	}
 }
 
-// flood sends n requests over some connections, so many at a time without waiting for an answer, and has each answer
-// checked. Where the server closes the connection, the rest goes over a new one.
-func (a *attacked) flood(t *testing.T, n, batch int, request func(i int) string, check func(*http.Response, []byte) error) {
+// flood sends n requests over some connections, so many at a time without waiting for an answer,
+// and has each answer checked. Where the server closes the connection, the rest goes over a new
+// one.
+func (a *attacked) flood(
+	t *testing.T,
+	n, batch int,
+	request func(i int) string,
+	check func(*http.Response, []byte) error,
+) {
 	t.Helper()
 	const connections = 8
 	var next atomic.Int64
@@ -115,8 +126,8 @@ func (a *attacked) flood(t *testing.T, n, batch int, request func(i int) string,
 	all.Wait()
 }
 
-// send sends requests over a new connection, and returns how many of them were answered before it was closed: at least
-// one, or else an error.
+// send sends requests over a new connection, and returns how many of them were answered before it
+// was closed: at least one, or else an error.
 func (a *attacked) send(texts []string, check func(*http.Response, []byte) error) (answered int, err error) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
 	if err != nil {
@@ -148,10 +159,11 @@ func (a *attacked) send(texts []string, check func(*http.Response, []byte) error
 	return answered, nil
 }
 
-// clean checks that an answer is the contract's error object; or what Go's HTTP server says of a request that is none,
-// before it closes the connection.
+// clean checks that an answer is the contract's error object; or what Go's HTTP server says of a
+// request that is none, before it closes the connection.
 func clean(response *http.Response, body []byte) error {
-	if response.StatusCode == http.StatusBadRequest && response.Close && strings.HasPrefix(string(body), "400 Bad Request") {
+	if response.StatusCode == http.StatusBadRequest && response.Close &&
+		strings.HasPrefix(string(body), "400 Bad Request") {
 		return nil
 	}
 	var answer model.ErrorResult
@@ -180,13 +192,45 @@ func TestRandomTokens(t *testing.T) {
 	})
 }
 
-// TestMalformedPaths sends paths of all kinds of bytes, with a good token; one at a time, for the answer to one that is no
-// request can be lost where another follows.
+// TestMalformedPaths sends paths of all kinds of bytes, with a good token; one at a time, for the
+// answer to one that is no request can be lost where another follows.
 func TestMalformedPaths(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
 	defer a.wantUnharmed(t)
-	pieces := []string{"/", "//", ".", "..", "%", "%2F", "%2f", "%00", "%zz", "%C0%AE", "%u002e", ";", "\\", "?", "#", "+", "*", "ü",
-		"v1", "projects", "jobs", "runs", "teams", "default-project", "{runId}", "\x00", "\x7f", "\xff", " HTTP/1.1", "@", ":8080", "http://x"}
+	pieces := []string{
+		"/",
+		"//",
+		".",
+		"..",
+		"%",
+		"%2F",
+		"%2f",
+		"%00",
+		"%zz",
+		"%C0%AE",
+		"%u002e",
+		";",
+		"\\",
+		"?",
+		"#",
+		"+",
+		"*",
+		"ü",
+		"v1",
+		"projects",
+		"jobs",
+		"runs",
+		"teams",
+		"default-project",
+		"{runId}",
+		"\x00",
+		"\x7f",
+		"\xff",
+		" HTTP/1.1",
+		"@",
+		":8080",
+		"http://x",
+	}
 	a.flood(t, 20_000, 1, func(int) string {
 		var path strings.Builder
 		path.WriteString([]string{"/", "/v1/projects/p/jobs/j/runs/", ""}[rand.N(3)])
@@ -207,7 +251,12 @@ func TestPipelining(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
 	defer a.wantUnharmed(t)
 	a.flood(t, 5_000, 50, func(i int) string {
-		return fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %d\r\nAuthorization: Bearer %s\r\n\r\n", runPath, i, a.token)
+		return fmt.Sprintf(
+			"GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %d\r\nAuthorization: Bearer %s\r\n\r\n",
+			runPath,
+			i,
+			a.token,
+		)
 	}, func(response *http.Response, body []byte) error {
 		if response.StatusCode != http.StatusOK || !strings.Contains(string(body), documented.Run) {
 			return fmt.Errorf("%s: %s", response.Status, body)
@@ -216,8 +265,8 @@ func TestPipelining(t *testing.T) {
 	})
 }
 
-// TestSmuggling sends requests whose end can be read in two ways, with another request where the one ends too early.
-// That one must not be answered.
+// TestSmuggling sends requests whose end can be read in two ways, with another request where the
+// one ends too early. That one must not be answered.
 func TestSmuggling(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
 	defer a.wantUnharmed(t)
@@ -285,8 +334,8 @@ func TestLargeHeaders(t *testing.T) {
 	all.Wait()
 }
 
-// TestIdleAndSlowConnections holds many connections that say nothing, and some that never finish their headers, while
-// others are served.
+// TestIdleAndSlowConnections holds many connections that say nothing, and some that never finish
+// their headers, while others are served.
 func TestIdleAndSlowConnections(t *testing.T) {
 	const idle, slow, requests = 2_000, 200, 500
 	a := newAttacked(t, "--rate-limit", "0")
@@ -313,9 +362,15 @@ func TestIdleAndSlowConnections(t *testing.T) {
 		slowOnes = append(slowOnes, c)
 	}
 	during := measure()
-	t.Logf("half of the requests take up to %s, before it was %s: %.1f times", during, before, float64(during)/float64(before))
+	t.Logf(
+		"half of the requests take up to %s, before it was %s: %.1f times",
+		during,
+		before,
+		float64(during)/float64(before),
+	)
 	for i := 0; ; i++ {
-		// Each line is another chance to be waited for. The server has enough of it after 5 seconds.
+		// Each line is another chance to be waited for. The server has enough of it after 5
+		// seconds.
 		closed := 0
 		for _, c := range slowOnes {
 			if _, err := io.WriteString(c, fmt.Sprintf("X-%d: x\r\n", i)); err != nil {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// timed returns how long the command takes as a whole process. It writes to a file: nothing of this process stands between.
+// timed returns how long the command takes as a whole process. It writes to a file: nothing of this
+// process stands between.
 func timed(b *testing.B, cmd *exec.Cmd) time.Duration {
 	b.Helper()
 	output, err := os.Create(filepath.Join(b.TempDir(), "output"))
@@ -72,7 +73,19 @@ func BenchmarkNorthflank(b *testing.B) {
 	c := comparison{what: "northflank get job run", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
 		c.add(inTurn(b, func() *exec.Cmd {
-			get := program(b, "northflank", "get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "--runId", documented.Run)
+			get := program(
+				b,
+				"northflank",
+				"get",
+				"job",
+				"run",
+				"--projectId",
+				documented.Project,
+				"--jobId",
+				documented.Job,
+				"--runId",
+				documented.Run,
+			)
 			get.Env = append(get.Env, "NORTHFLANK_HOST="+s.url, "NORTHFLANK_API_TOKEN="+token)
 			return get
 		}, justTrue))
@@ -107,7 +120,8 @@ func BenchmarkGenerate(b *testing.B) {
 	c.report(b)
 }
 
-// BenchmarkRun measures a request for a run, beside one for a path that does not exist: what HTTP alone costs.
+// BenchmarkRun measures a request for a run, beside one for a path that does not exist: what HTTP
+// alone costs.
 func BenchmarkRun(b *testing.B) {
 	store, token := documentedStore(b)
 	s := serve(b, store)
@@ -128,7 +142,10 @@ func BenchmarkRun(b *testing.B) {
 		}
 		return time.Since(begin)
 	}
-	run := strings.Join([]string{"/v1/projects", documented.Project, "jobs", documented.Job, "runs", documented.Run}, "/")
+	run := strings.Join(
+		[]string{"/v1/projects", documented.Project, "jobs", documented.Job, "runs", documented.Run},
+		"/",
+	)
 	var found, nothing []time.Duration
 	for b.Loop() {
 		found = append(found, ask(run, http.StatusOK))

@@ -21,7 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// patience is how long the browser may take for all of a test. Nothing waits for it but a test that fails.
+// patience is how long the browser may take for all of a test. Nothing waits for it but a test that
+// fails.
 const patience = 2 * time.Minute
 
 // tab is a tab of a browser of its own, which forgets everything with the test.
@@ -44,7 +45,12 @@ type screen struct {
 
 var (
 	wide  = screen{"wide", 1400, 900, nil}
-	phone = screen{"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2)}}
+	phone = screen{
+		"phone",
+		390,
+		844,
+		[]chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2)},
+	}
 )
 
 // newTab starts a browser with the screen.
@@ -175,7 +181,11 @@ const (
 // open goes to the page, and waits until it shows the document.
 func (b *tab) open(server string) {
 	b.Helper()
-	b.do("open the page", chromedp.Navigate(server+"/v1/swagger-html"), chromedp.WaitVisible(chromedp.CSS(operationPart)))
+	b.do(
+		"open the page",
+		chromedp.Navigate(server+"/v1/swagger-html"),
+		chromedp.WaitVisible(chromedp.CSS(operationPart)),
+	)
 	b.fits("at first")
 	b.screenshot("page")
 }

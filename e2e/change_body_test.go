@@ -21,7 +21,8 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
-// writeOperations are two that take a body, of which one says how large that may be, and one that takes none.
+// writeOperations are two that take a body, of which one says how large that may be, and one that
+// takes none.
 const writeOperations = `  /v1/projects/{projectId}/jobs/{jobId}/start:
     post: &startJob
       operationId: startJob
@@ -130,7 +131,11 @@ const startPath = "/v1/projects/default-project/jobs/example-job/start"
 func (c checkout) posts(s *apiServer, token, path, body string, status int, headers ...string) (string, model.Error) {
 	c.Helper()
 	request := newRequest(c, s, token, path)
-	request.Method, request.Body, request.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
+	request.Method, request.Body, request.ContentLength = http.MethodPost, io.NopCloser(
+		strings.NewReader(body),
+	), int64(
+		len(body),
+	)
 	request.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
@@ -153,7 +158,9 @@ func TestContractChangeToBodiesAndMethods(t *testing.T) {
 	c := newCheckout(t)
 	c.grow(writeOperations, writeResponses, writeSchemas, writeMethods)
 	create := func(name string, args ...string) string {
-		made, err := c.program("jobrund", append([]string{"token", "create", "--store", store, "--name", name}, args...)...).Output()
+		made, err := c.program(
+			"jobrund",
+			append([]string{"token", "create", "--store", store, "--name", name}, args...)...).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +215,17 @@ func TestContractChangeToBodiesAndMethods(t *testing.T) {
 	} {
 		c.posts(s, token, startPath, `{"attempts":1}`, http.StatusUnsupportedMediaType, headers...)
 	}
-	c.posts(s, token, startPath, `{"attempts":1}`, http.StatusOK, "Content-Type", "Application/JSON; charset=UTF-8", "Content-Encoding", "identity")
+	c.posts(
+		s,
+		token,
+		startPath,
+		`{"attempts":1}`,
+		http.StatusOK,
+		"Content-Type",
+		"Application/JSON; charset=UTF-8",
+		"Content-Encoding",
+		"identity",
+	)
 
 	// Token and permission come first, and nothing is read for them.
 	all := create("all")
@@ -227,7 +244,13 @@ func TestContractChangeToBodiesAndMethods(t *testing.T) {
 	remove := newRequest(t, s, token, runPath+"/removal")
 	remove.Method = http.MethodDelete
 	exchange(t, remove, http.StatusNoContent)
-	if response, _ := exchange(t, newRequest(t, s, token, startPath), http.StatusMethodNotAllowed); response.Header.Get("Allow") != "OPTIONS, POST" {
+	if response, _ := exchange(
+		t,
+		newRequest(t, s, token, startPath),
+		http.StatusMethodNotAllowed,
+	); response.Header.Get(
+		"Allow",
+	) != "OPTIONS, POST" {
 		t.Errorf("Allow is %q", response.Header.Get("Allow"))
 	}
 	s.stop(t, syscall.SIGTERM)
@@ -257,7 +280,8 @@ func (c checkout) refusesToStart(store string) {
 	}
 }
 
-// announceBody sends the headers of a request, of which one says how its body will come, but nothing of the body.
+// announceBody sends the headers of a request, of which one says how its body will come, but
+// nothing of the body.
 func announceBody(t *testing.T, s *apiServer, token, header string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -265,8 +289,13 @@ func announceBody(t *testing.T, s *apiServer, token, header string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n",
-		startPath, token, header); err != nil {
+	if _, err := fmt.Fprintf(
+		conn,
+		"POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n",
+		startPath,
+		token,
+		header,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return conn

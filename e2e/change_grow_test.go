@@ -26,7 +26,8 @@ const sharedErrors = `        '400': {$ref: '#/components/responses/BadRequest'}
         default: {$ref: '#/components/responses/Default'}
 `
 
-// listOperation is an operation with query parameters of every kind, and with a list as its response.
+// listOperation is an operation with query parameters of every kind, and with a list as its
+// response.
 const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/runs:
     get:
       operationId: listJobRuns
@@ -112,7 +113,8 @@ func (c checkout) grow(operation, responses, schemas, method string) {
 	c.build()
 }
 
-// checksItself runs the tests of the server and of conformance, which follow the document that has grown.
+// checksItself runs the tests of the server and of conformance, which follow the document that has
+// grown.
 func (c checkout) checksItself() {
 	c.Helper()
 	c.run(".ci/check-generated")
@@ -123,11 +125,28 @@ func (c checkout) checksItself() {
 func TestContractChangeToQueriesAndLists(t *testing.T) {
 	store, token := documentedStore(t)
 	c := newCheckout(t)
-	c.edit("openapi.yaml", "        - $ref: '#/components/parameters/Prefer'\n      responses: &getRunResponses\n",
-		"        - $ref: '#/components/parameters/Prefer'\n        - {name: verbose, in: query, description: Whether, example: true, schema: {type: boolean}}\n      responses: &getRunResponses\n")
+	c.edit(
+		"openapi.yaml",
+		"        - $ref: '#/components/parameters/Prefer'\n      responses: &getRunResponses\n",
+		"        - $ref: '#/components/parameters/Prefer'\n        - {name: verbose, in: query, description: Whether, example: true, schema: {type: boolean}}\n      responses: &getRunResponses\n",
+	)
 	c.grow(listOperation, listResponse, listSchema, listMethod)
 	admin := freeAddress(t)
-	s := startServer(t, c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0", "--admin-addr", admin))
+	s := startServer(
+		t,
+		c.program(
+			"jobrund",
+			"serve",
+			"--addr",
+			"127.0.0.1:0",
+			"--store",
+			store,
+			"--rate-limit",
+			"0",
+			"--admin-addr",
+			admin,
+		),
+	)
 	const list = "/v1/projects/default-project/jobs/example-job/runs"
 	rows := func(query string) int {
 		t.Helper()
@@ -168,7 +187,11 @@ func TestContractChangeToQueriesAndLists(t *testing.T) {
 		c.asks(s, token, runPath+"?verbose=true", http.StatusOK)
 	}
 	read := func() string {
-		response, body := exchange(t, must(http.NewRequest(http.MethodGet, "http://"+admin+"/metrics", nil)), http.StatusOK)
+		response, body := exchange(
+			t,
+			must(http.NewRequest(http.MethodGet, "http://"+admin+"/metrics", nil)),
+			http.StatusOK,
+		)
 		_ = response
 		for line := range strings.Lines(string(body)) {
 			if strings.HasPrefix(line, `jobruns_store_query_duration_seconds_count{query="run"}`) {

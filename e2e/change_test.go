@@ -24,7 +24,8 @@ type checkout struct {
 	folder string
 }
 
-// newCheckout copies the files that are the repository's, as they are now, and commits them as the version v1.0.0.
+// newCheckout copies the files that are the repository's, as they are now, and commits them as the
+// version v1.0.0.
 func newCheckout(t testing.TB) checkout {
 	t.Helper()
 	c := checkout{t, t.TempDir()}
@@ -53,7 +54,17 @@ func newCheckout(t testing.TB) checkout {
 	}
 	c.run("git", "init", "--quiet")
 	c.run("git", "add", ".")
-	c.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "As it was")
+	c.run(
+		"git",
+		"-c",
+		"user.name=test",
+		"-c",
+		"user.email=test@localhost",
+		"commit",
+		"--quiet",
+		"--message",
+		"As it was",
+	)
 	c.run("git", "tag", "v1.0.0")
 	return c
 }
@@ -135,7 +146,8 @@ func (c checkout) asks(s *apiServer, token, path string, status int, headers ...
 	return string(body)
 }
 
-// breaks asks what the contract does not allow, and checks which parameter and rule the answer names.
+// breaks asks what the contract does not allow, and checks which parameter and rule the answer
+// names.
 func (c checkout) breaks(s *apiServer, token, path, parameter, rule string, headers ...string) {
 	c.Helper()
 	var result model.ErrorResult
@@ -147,7 +159,8 @@ func (c checkout) breaks(s *apiServer, token, path, parameter, rule string, head
 	}
 }
 
-// shows checks that the documentation has the text: the page shows the document that the server has.
+// shows checks that the documentation has the text: the page shows the document that the server
+// has.
 func (c checkout) shows(s *apiServer, text string) {
 	c.Helper()
 	if document := c.asks(s, "", "/v1/swagger-json", http.StatusOK); !strings.Contains(document, text) {
@@ -155,7 +168,8 @@ func (c checkout) shows(s *apiServer, text string) {
 	}
 }
 
-// answering answers every request with the status and the body, and returns what northflank says of it.
+// answering answers every request with the status and the body, and returns what northflank says of
+// it.
 func (c checkout) answering(status int, body string) (string, error) {
 	c.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -164,13 +178,29 @@ func (c checkout) answering(status int, body string) (string, error) {
 		_, _ = io.WriteString(w, body)
 	}))
 	defer server.Close()
-	out, err := c.program("northflank", "get", "job", "run", "--host", server.URL, "--token", "t", "--projectId", documented.Project,
-		"--jobId", documented.Job, "--runId", documented.Run, "-o", "json").CombinedOutput()
+	out, err := c.program(
+		"northflank",
+		"get",
+		"job",
+		"run",
+		"--host",
+		server.URL,
+		"--token",
+		"t",
+		"--projectId",
+		documented.Project,
+		"--jobId",
+		documented.Job,
+		"--runId",
+		documented.Run,
+		"-o",
+		"json",
+	).CombinedOutput()
 	return string(out), err
 }
 
-// TestContractChange changes the contract in the ways in which contracts change, and checks that what follows from it
-// follows without a line of Go.
+// TestContractChange changes the contract in the ways in which contracts change, and checks that
+// what follows from it follows without a line of Go.
 func TestContractChange(t *testing.T) {
 	store, token := documentedStore(t)
 	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
@@ -212,7 +242,11 @@ func TestContractChange(t *testing.T) {
 
 	t.Run("a tighter pattern", func(t *testing.T) {
 		c := newCheckout(t)
-		c.edit("openapi.yaml", "      pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$\n", "      pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\n")
+		c.edit(
+			"openapi.yaml",
+			"      pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$\n",
+			"      pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\n",
+		)
 		c.generate()
 		c.build()
 		s := c.serve(store)
@@ -220,15 +254,23 @@ func TestContractChange(t *testing.T) {
 		c.breaks(s, token, strings.Replace(runPath, "example-job", "Example-Job", 1), "jobId", "pattern")
 		c.shows(s, `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 		// jobrun reads no document: a test says that its rules are other ones.
-		if out, err := c.try("go", "test", "./server/jobrun"); err == nil || !strings.Contains(out, "TestIDRulesAreThoseOfTheDocument") {
+		if out, err := c.try(
+			"go",
+			"test",
+			"./server/jobrun",
+		); err == nil ||
+			!strings.Contains(out, "TestIDRulesAreThoseOfTheDocument") {
 			t.Errorf("the rules of an ID in package jobrun: %v\n%s", err, out)
 		}
 	})
 
 	t.Run("another error response", func(t *testing.T) {
 		c := newCheckout(t)
-		c.edit("openapi.yaml", "        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
-			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams")
+		c.edit(
+			"openapi.yaml",
+			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
+			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
+		)
 		c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
       description: The run has been removed.
       headers: *rateLimit
@@ -287,12 +329,23 @@ func TestContractChange(t *testing.T) {
 		s := c.serve(store)
 		c.asks(s, token, runPath, http.StatusOK)
 		c.shows(s, `"What somebody wrote about it."`)
-		if fields := c.run("go", "doc", "./gen/model", "JobRun"); !regexp.MustCompile(`Note \*string`).MatchString(fields) {
+		if fields := c.run(
+			"go",
+			"doc",
+			"./gen/model",
+			"JobRun",
+		); !regexp.MustCompile(
+			`Note \*string`,
+		).MatchString(
+			fields,
+		) {
 			t.Errorf("the model does not have the field:\n%s", fields)
 		}
 		// Nothing stores it yet: a run that has it is refused, and not stored without it.
 		importer := c.program("jobrund", "import", "--store", store)
-		importer.Stdin = strings.NewReader(`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n")
+		importer.Stdin = strings.NewReader(
+			`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n",
+		)
 		if out, err := importer.CombinedOutput(); err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("import: %v\n%s", err, out)
 		}
@@ -339,7 +392,11 @@ func TestContractChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(c.folder, "server", "handler.go"), append(append(handler, '\n'), blocks[3][1]...), 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(c.folder, "server", "handler.go"),
+			append(append(handler, '\n'), blocks[3][1]...),
+			0o600,
+		); err != nil {
 			t.Fatal(err)
 		}
 		if unformatted := c.run("gofmt", "-l", "server"); unformatted != "" {
@@ -359,7 +416,13 @@ func TestContractChange(t *testing.T) {
 		c.asks(s, token, statusPath+"/more", http.StatusNotFound)
 		post := newRequest(t, s, token, statusPath)
 		post.Method = http.MethodPost
-		if response, _ := exchange(t, post, http.StatusMethodNotAllowed); response.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
+		if response, _ := exchange(
+			t,
+			post,
+			http.StatusMethodNotAllowed,
+		); response.Header.Get(
+			"Allow",
+		) != "OPTIONS, GET, HEAD" {
 			t.Errorf("Allow is %q", response.Header.Get("Allow"))
 		}
 		c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
@@ -391,13 +454,17 @@ func TestContractChange(t *testing.T) {
 // addNote adds an optional field to a run.
 func (c checkout) addNote() {
 	c.Helper()
-	c.edit("openapi.yaml", "          description: When the run was over; null until then.\n", `          description: When the run was over; null until then.
+	c.edit(
+		"openapi.yaml",
+		"          description: When the run was over; null until then.\n",
+		`          description: When the run was over; null until then.
         note:
           x-order: 12
           type: string
           maxLength: 10
           description: What somebody wrote about it.
-`)
+`,
+	)
 }
 
 // documentedRun returns the documented run on one line.
@@ -410,15 +477,19 @@ func documentedRun(t testing.TB) string {
 	return strings.Join(strings.Fields(string(text)), "")
 }
 
-// wantVersion checks that the check of the contract lists the change, that it fails until info.version is as high as it
-// says, and that it passes then.
+// wantVersion checks that the check of the contract lists the change, that it fails until
+// info.version is as high as it says, and that it passes then.
 func (c checkout) wantVersion(change, words string) {
 	c.Helper()
 	out, err := c.try(".ci/check-contract")
 	if err == nil || !strings.Contains(out, words) {
 		c.Errorf("the check does not list %q: %v\n%s", words, err, out)
 	}
-	lowest := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `).FindStringSubmatch(out)
+	lowest := regexp.MustCompile(
+		`that ` + change + `: info.version must be at least (\S+), and is (\S+) `,
+	).FindStringSubmatch(
+		out,
+	)
 	if lowest == nil {
 		c.Fatalf("the check does not say which version that needs:\n%s", out)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// comparison is a figure and its baseline, in rounds: both are measured in each, so that what else goes on in the machine
-// counts for both.
+// comparison is a figure and its baseline, in rounds: both are measured in each, so that what else
+// goes on in the machine counts for both.
 type comparison struct {
 	what, unit     string
 	digits         int
@@ -24,7 +24,8 @@ func (c *comparison) add(figure, beside float64) {
 // comparisons are the rows of the table that make bench writes.
 var comparisons []string
 
-// report reports medians, and adds a row to the table: each with the least and the most of the rounds.
+// report reports medians, and adds a row to the table: each with the least and the most of the
+// rounds.
 func (c *comparison) report(b *testing.B) {
 	b.Helper()
 	ratios := make([]float64, len(c.figure))
@@ -48,7 +49,15 @@ func middle(values []float64) float64 {
 }
 
 func spread(values []float64, digits int) string {
-	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, middle(values), digits, slices.Min(values), digits, slices.Max(values))
+	return fmt.Sprintf(
+		"%.*f (%.*f to %.*f)",
+		digits,
+		middle(values),
+		digits,
+		slices.Min(values),
+		digits,
+		slices.Max(values),
+	)
 }
 
 // writeComparisons writes the table to the file that BENCH_TABLE names.

@@ -20,7 +20,8 @@ func (c *conformance) checkQuery(example request) {
 			r.query = appendQuery(r.query, p.Name, value)
 			what := fmt.Sprintf("%s, %s=%.50s", r.operation.OperationID, p.Name, value)
 			problem := c.want(what, r, http.StatusBadRequest)
-			if problem.Details.Parameter != p.Name || !strings.Contains(rules, problem.Details.Rule) || problem.Details.Rule == "" {
+			if problem.Details.Parameter != p.Name || !strings.Contains(rules, problem.Details.Rule) ||
+				problem.Details.Rule == "" {
 				c.Errorf("%s: the response names %+v, want one of the rules %s", what, problem.Details, rules)
 			}
 		}
@@ -36,7 +37,8 @@ func (c *conformance) checkQuery(example request) {
 	c.want("a query that the contract does not have", r, example.success())
 }
 
-// strangeQueries returns values that the parameter cannot have, as they are sent, and the rules that each may break.
+// strangeQueries returns values that the parameter cannot have, as they are sent, and the rules
+// that each may break.
 func strangeQueries(p *openapi3.Parameter) map[string]string {
 	strange := map[string]string{"%zz": "style", "1;2": "style", "": "allowEmptyValue"}
 	schema := p.Schema.Value
@@ -86,7 +88,10 @@ func (c *conformance) checkBody(example request) {
 		most = int(n)
 	}
 	padded := func(n int) string {
-		return example.body[:len(example.body)-1] + strings.Repeat(" ", max(0, n-len(example.body))) + example.body[len(example.body)-1:]
+		return example.body[:len(example.body)-1] + strings.Repeat(
+			" ",
+			max(0, n-len(example.body)),
+		) + example.body[len(example.body)-1:]
 	}
 	c.want("the largest body", with(padded(most), "application/json"), example.success())
 	c.want("a body that is too large", with(padded(most+1), "application/json"), http.StatusRequestEntityTooLarge)
@@ -95,7 +100,19 @@ func (c *conformance) checkBody(example request) {
 	}
 	c.want("Content-Encoding", example.under("Content-Encoding", "gzip"), http.StatusUnsupportedMediaType)
 	schema := example.operation.RequestBody.Value.Content["application/json"].Schema.Value
-	strange := []string{"null", "[]", "1", `"a"`, "{", "", " ", example.body + example.body, example.body + "]", "\xff", strings.Repeat("[", 1000)}
+	strange := []string{
+		"null",
+		"[]",
+		"1",
+		`"a"`,
+		"{",
+		"",
+		" ",
+		example.body + example.body,
+		example.body + "]",
+		"\xff",
+		strings.Repeat("[", 1000),
+	}
 	for name, property := range schema.Properties {
 		other := strings.ToUpper(name)
 		if other == name {

@@ -112,7 +112,8 @@ func (r request) under(name string, values ...string) request {
 	return r
 }
 
-// send sends the request as it is written, and returns the status and the error of an answer that the contract allows.
+// send sends the request as it is written, and returns the status and the error of an answer that
+// the contract allows.
 func (c *conformance) send(r request) (int, model.Error) {
 	c.Helper()
 	path := r.path
@@ -121,8 +122,12 @@ func (c *conformance) send(r request) (int, model.Error) {
 	}
 	host := strings.TrimPrefix(c.server.url, "http://")
 	response, err := http.DefaultTransport.RoundTrip(&http.Request{
-		Method: r.method, Host: host, Header: r.headers, URL: &url.URL{Scheme: "http", Host: host, Opaque: path, RawQuery: r.query},
-		Body: io.NopCloser(strings.NewReader(r.body)), ContentLength: int64(len(r.body)),
+		Method:        r.method,
+		Host:          host,
+		Header:        r.headers,
+		URL:           &url.URL{Scheme: "http", Host: host, Opaque: path, RawQuery: r.query},
+		Body:          io.NopCloser(strings.NewReader(r.body)),
+		ContentLength: int64(len(r.body)),
 	})
 	if err != nil {
 		c.Fatalf("%s %s: %v", r.method, path, err)
@@ -140,7 +145,15 @@ func (c *conformance) send(r request) (int, model.Error) {
 		}
 	}
 	if err := obeys(c.doc, r.path, documented, response, body); err != nil && r.method != http.MethodHead {
-		c.Errorf("%s %.200s %v: %d is not as the contract says: %v\n%.500s", r.method, path, r.headers, response.StatusCode, err, body)
+		c.Errorf(
+			"%s %.200s %v: %d is not as the contract says: %v\n%.500s",
+			r.method,
+			path,
+			r.headers,
+			response.StatusCode,
+			err,
+			body,
+		)
 	}
 	var result model.ErrorResult
 	if response.StatusCode/100 != 2 && r.method != http.MethodHead {
@@ -156,7 +169,16 @@ func (c *conformance) want(what string, r request, statuses ...int) model.Error 
 	c.Helper()
 	status, problem := c.send(r)
 	if !slices.Contains(statuses, status) {
-		c.Errorf("%s: %s %.100q %v: the status is %d, want %d: %s", what, r.method, r.values, r.headers, status, statuses, problem.Message)
+		c.Errorf(
+			"%s: %s %.100q %v: the status is %d, want %d: %s",
+			what,
+			r.method,
+			r.values,
+			r.headers,
+			status,
+			statuses,
+			problem.Message,
+		)
 	}
 	return problem
 }
@@ -164,15 +186,67 @@ func (c *conformance) want(what string, r request, statuses ...int) model.Error 
 // strangeValues are values for a parameter, as they are sent.
 func strangeValues(schema *openapi3.Schema, example string) []string {
 	values := []string{
-		"a", "0", "-", "_", ".a", "a.", "a-", "-a", "a.b_c-d", "A", "null", "true", "1e3", "%C3%A9", "%E2%80%AE", "%F0%9F%92%A9", "%FF", "%00",
-		"%0A", "%0D%0A", "a%20b", "a+b", "a%2Bb", "a%09", "%22", "%27", "%3C%3E", "%5C", "%7B%7D", "%25", "%252F", "a%3Bb", "a%26b", "a%3Fb", "a%23b",
-		"a;b=c", "a,b", "a:b", "a@b", "~", "!$&'()*", "a%2Fb", "%2F", "a%2F..%2Fb", "%2E%2E", "%2E",
-		escaped(example), strings.ToLower(escaped(example)), escaped(escaped(example)),
-		strings.Repeat("a", int(schema.MinLength)), strings.Repeat("%61", int(schema.MinLength)),
+		"a",
+		"0",
+		"-",
+		"_",
+		".a",
+		"a.",
+		"a-",
+		"-a",
+		"a.b_c-d",
+		"A",
+		"null",
+		"true",
+		"1e3",
+		"%C3%A9",
+		"%E2%80%AE",
+		"%F0%9F%92%A9",
+		"%FF",
+		"%00",
+		"%0A",
+		"%0D%0A",
+		"a%20b",
+		"a+b",
+		"a%2Bb",
+		"a%09",
+		"%22",
+		"%27",
+		"%3C%3E",
+		"%5C",
+		"%7B%7D",
+		"%25",
+		"%252F",
+		"a%3Bb",
+		"a%26b",
+		"a%3Fb",
+		"a%23b",
+		"a;b=c",
+		"a,b",
+		"a:b",
+		"a@b",
+		"~",
+		"!$&'()*",
+		"a%2Fb",
+		"%2F",
+		"a%2F..%2Fb",
+		"%2E%2E",
+		"%2E",
+		escaped(example),
+		strings.ToLower(escaped(example)),
+		escaped(escaped(example)),
+		strings.Repeat("a", int(schema.MinLength)),
+		strings.Repeat("%61", int(schema.MinLength)),
 	}
 	if schema.MaxLength != nil {
 		most := int(*schema.MaxLength)
-		values = append(values, strings.Repeat("a", most), strings.Repeat("%61", most), strings.Repeat("a", most+1), strings.Repeat("%C3%A9", most))
+		values = append(
+			values,
+			strings.Repeat("a", most),
+			strings.Repeat("%61", most),
+			strings.Repeat("a", most+1),
+			strings.Repeat("%C3%A9", most),
+		)
 	}
 	return append(values, strings.Repeat("a", 4000))
 }
@@ -254,7 +328,8 @@ func (c *conformance) checkHeaders(example request) {
 		c.want("without "+p.Name, example.under(p.Name), without)
 		for _, value := range []string{fmt.Sprint(p.Example), "", " ", ",", ";", "=", `"`, "\xff", "é", "wait=-1", "wait=1e9", "a\tb", strings.Repeat("a,", 2000)} {
 			want := example.success()
-			if p.Schema.Value.VisitJSON(strings.TrimSpace(value)) != nil || p.Required && strings.TrimSpace(value) == "" {
+			if p.Schema.Value.VisitJSON(strings.TrimSpace(value)) != nil ||
+				p.Required && strings.TrimSpace(value) == "" {
 				want = http.StatusBadRequest
 			}
 			c.want(fmt.Sprintf("%s %.50q", p.Name, value), example.under(p.Name, value), want)

@@ -16,7 +16,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// raw sends text as it is on a connection of its own, and checks the status of the answer and that nothing follows it.
+// raw sends text as it is on a connection of its own, and checks the status of the answer and that
+// nothing follows it.
 func raw(t testing.TB, s *apiServer, text string, status int) {
 	t.Helper()
 	connection := dial(t, s)
@@ -120,8 +121,8 @@ func TestDamagedStore(t *testing.T) {
 	}
 }
 
-// refused checks that a request is answered as the contract says while the store cannot be read, and with nothing of
-// the inside.
+// refused checks that a request is answered as the contract says while the store cannot be read,
+// and with nothing of the inside.
 func refused(t testing.TB, s *apiServer, token string) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(newRequest(t, s, token, runPath))

@@ -12,7 +12,11 @@ import (
 )
 
 // documented is the run of the reference's example.
-var documented = client.RunRef{Project: "default-project", Job: "example-job", Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}
+var documented = client.RunRef{
+	Project: "default-project",
+	Job:     "example-job",
+	Run:     "d34582a4-35bd-4c71-8e7c-e36999b88723",
+}
 
 // documentedStore returns a store with the documented run, and a token for it.
 func documentedStore(t testing.TB) (store, token string) {
@@ -37,7 +41,8 @@ func importDocumented(t testing.TB, store string) (token string) {
 	return output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
 }
 
-// TestDocumentedExample sends the documented run through the store, the server, the client and the command line.
+// TestDocumentedExample sends the documented run through the store, the server, the client and the
+// command line.
 func TestDocumentedExample(t *testing.T) {
 	store, token := documentedStore(t)
 	wantDocumented(t, store, token)

@@ -70,7 +70,8 @@ func TestImport(t *testing.T) {
 	a.hasNot(t, "not-read")
 }
 
-// hasNot checks that there is no such run, or soon is none: what has been removed may be kept for a moment.
+// hasNot checks that there is no such run, or soon is none: what has been removed may be kept for a
+// moment.
 func (a *api) hasNot(t testing.TB, id string) {
 	t.Helper()
 	soon(t, func() error {
@@ -99,8 +100,20 @@ func soon(t testing.TB, check func() error) {
 
 func TestImportReplaces(t *testing.T) {
 	a := newAPI(t, newStore(t))
-	running := strings.NewReplacer(`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS", "RUNNING",
-		`"succeeded":1`, `"succeeded":0`, `"2020-12-08T11:52:08Z"`, "null").Replace(runLine("r"))
+	running := strings.NewReplacer(
+		`"active":0`,
+		`"active":1`,
+		`"concluded":true`,
+		`"concluded":false`,
+		"SUCCESS",
+		"RUNNING",
+		`"succeeded":1`,
+		`"succeeded":0`,
+		`"2020-12-08T11:52:08Z"`,
+		"null",
+	).Replace(
+		runLine("r"),
+	)
 	for _, step := range []struct {
 		text   string
 		runs   int

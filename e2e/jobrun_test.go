@@ -131,7 +131,9 @@ func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
 	readLine(t, stdout)
 	id := runID(t, readLine(t, stderr))
 	run := a.eventually(t, id, func(*model.JobRun) bool { return true })
-	if run.Status != model.JobRunStatusRunning || run.Active != model.FlagYes || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+	if run.Status != model.JobRunStatusRunning || run.Active != model.FlagYes || run.Concluded ||
+		run.ConcludedAt != nil ||
+		run.Completions != 0 {
 		t.Errorf("while it runs: %+v", *run)
 	}
 	if _, err := io.WriteString(stdin, "go on\n"); err != nil {
@@ -145,8 +147,9 @@ func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
 	}
 }
 
-// eventually asks for a run until it is there and the condition holds. What is written in the background has no moment
-// that another process could wait for; the test's own deadline is the only limit.
+// eventually asks for a run until it is there and the condition holds. What is written in the
+// background has no moment that another process could wait for; the test's own deadline is the only
+// limit.
 func (a *api) eventually(t testing.TB, id string, condition func(*model.JobRun) bool) *model.JobRun {
 	t.Helper()
 	for {
@@ -206,7 +209,8 @@ func TestExecLeavesStreamsAlone(t *testing.T) {
 func TestExecPassesSignalsOn(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		t.Run(sig.String(), func(t *testing.T) {
-			// Where whoever runs the tests ignores the signal, as under nohup, what is started from here does not.
+			// Where whoever runs the tests ignores the signal, as under nohup, what is started from
+			// here does not.
 			caught := make(chan os.Signal, 1)
 			signal.Notify(caught, sig)
 			defer signal.Stop(caught)
@@ -267,7 +271,8 @@ func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 	}
 }
 
-// TestExecOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must not get it twice.
+// TestExecOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
+// not get it twice.
 func TestExecOnATerminal(t *testing.T) {
 	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
 	cmd := recorded(t, newStore(t), script)

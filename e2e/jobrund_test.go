@@ -131,8 +131,8 @@ func TestNoCommandShowsHelp(t *testing.T) {
 	}
 }
 
-// TestEnvironment gives every flag once as a variable and once both ways. The values are bad ones: the message tells
-// which was taken.
+// TestEnvironment gives every flag once as a variable and once both ways. The values are bad ones:
+// the message tells which was taken.
 func TestEnvironment(t *testing.T) {
 	const run = "jobrun --project p --job j FLAG -- true"
 	const create = "token create --name n FLAG"
@@ -176,7 +176,10 @@ func TestEnvironment(t *testing.T) {
 			if got := messages(""); !strings.Contains(got, test.says) {
 				t.Errorf("with %s: %q, without %q", variable, got, test.says)
 			}
-			if got := messages("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) || !strings.Contains(got, test.saysInstead) {
+			if got := messages(
+				"--" + test.flag + "=" + test.value,
+			); strings.Contains(got, test.says) ||
+				!strings.Contains(got, test.saysInstead) {
 				t.Errorf("with %s and the flag: %q, without %q", variable, got, test.saysInstead)
 			}
 		})
@@ -205,7 +208,8 @@ func TestEnvironmentAlone(t *testing.T) {
 	}
 }
 
-// TestStoreOfJobrun gives the store in both variables: jobrun's own counts first, and then that of jobrund.
+// TestStoreOfJobrun gives the store in both variables: jobrun's own counts first, and then that of
+// jobrund.
 func TestStoreOfJobrun(t *testing.T) {
 	own, shared := newStore(t), newStore(t)
 	for _, test := range []struct{ environment, store string }{
@@ -227,7 +231,8 @@ func TestAddressInUse(t *testing.T) {
 	defer taken.Close()
 	address := taken.Addr().String()
 	got := jobrund(t, "serve", "--addr", address)
-	if got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, address) || !strings.Contains(got.stderr, "in use") {
+	if got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, address) ||
+		!strings.Contains(got.stderr, "in use") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -278,7 +283,12 @@ func TestHelp(t *testing.T) {
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		_, helped := examples["completion "+shell]
-		if got := jobrund(t, "completion", shell); !helped || got.status != 0 || !strings.Contains(got.stdout, "jobrund") {
+		if got := jobrund(
+			t,
+			"completion",
+			shell,
+		); !helped || got.status != 0 ||
+			!strings.Contains(got.stdout, "jobrund") {
 			t.Errorf("completion %s: %+v", shell, got)
 		}
 	}

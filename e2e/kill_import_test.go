@@ -98,7 +98,8 @@ func size(file string) int64 {
 	return info.Size()
 }
 
-// TestKilledImportAtItsEnd kills an import that has read all, at points that the database's files show.
+// TestKilledImportAtItsEnd kills an import that has read all, at points that the database's files
+// show.
 func TestKilledImportAtItsEnd(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	const runs = 5_000
@@ -114,7 +115,8 @@ func TestKilledImportAtItsEnd(t *testing.T) {
 			cmd, lines, kill := startImport(t, store)
 			writeRuns(t, lines, 0, runs)
 			lines.Close()
-			// A process that has ended and has not been waited for has closed its database, and never gets further.
+			// A process that has ended and has not been waited for has closed its database, and
+			// never gets further.
 			for !reached(strings.TrimPrefix(store, "sqlite:")) && !ended(cmd) {
 			}
 			kill()
@@ -133,7 +135,8 @@ func ended(cmd *exec.Cmd) bool {
 	return err != nil || strings.HasPrefix(state, "Z")
 }
 
-// TestKilledWhileTheStoreIsMade kills the first program that opens a store, at points that its files show.
+// TestKilledWhileTheStoreIsMade kills the first program that opens a store, at points that its
+// files show.
 func TestKilledWhileTheStoreIsMade(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	for written := int64(0); written < 100_000; written += 5_000 {

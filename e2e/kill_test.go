@@ -22,8 +22,8 @@ type loops struct {
 	kill  func()      // ends the shells and all that they have started, wherever they are
 }
 
-// loop starts as many shells, which write to one and the same place. In the script, $0 is the folder of the programs and $1 is the number
-// of the shell.
+// loop starts as many shells, which write to one and the same place. In the script, $0 is the
+// folder of the programs and $1 is the number of the shell.
 func loop(t testing.TB, shells int, script string) *loops {
 	t.Helper()
 	reader, writer, err := os.Pipe()
@@ -82,8 +82,8 @@ func intact(t testing.TB, store string) {
 	}
 }
 
-// TestKilledRecordersAndServers kills them again and again, on one and the same store, each time at another number of
-// runs of which the API has told.
+// TestKilledRecordersAndServers kills them again and again, on one and the same store, each time at
+// another number of runs of which the API has told.
 func TestKilledRecordersAndServers(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	store := newStore(t)
@@ -133,8 +133,8 @@ func TestKilledRecordersAndServers(t *testing.T) {
 	}
 }
 
-// stillHas checks that the run is as it was, or has concluded since then: well, or by the death of its recorder, on a
-// machine on which the test takes longer than a lease.
+// stillHas checks that the run is as it was, or has concluded since then: well, or by the death of
+// its recorder, on a machine on which the test takes longer than a lease.
 func (a *api) stillHas(t testing.TB, id string, was model.JobRun) {
 	t.Helper()
 	is := *a.run(t, id)
@@ -158,7 +158,15 @@ func TestKilledTokenCreate(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	store := newStore(t)
 	for round := range 8 {
-		creators := loop(t, 2, fmt.Sprintf(`i=0; while i=$((i+1)); do "$0/jobrund" token create --store '%s' --name "%d.$1.$i"; done`, store, round))
+		creators := loop(
+			t,
+			2,
+			fmt.Sprintf(
+				`i=0; while i=$((i+1)); do "$0/jobrund" token create --store '%s' --name "%d.$1.$i"; done`,
+				store,
+				round,
+			),
+		)
 		var tokens []string
 		for len(tokens) <= round {
 			tokens = append(tokens, <-creators.lines)

@@ -22,9 +22,10 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
-// BenchmarkWatch starts a watcher of a namespace with many Jobs, and concludes some of them at a steady rate. It reports
-// when all are in the store, beside how long it takes to list them; what memory the watcher takes; and the time from
-// when the API server has a conclusion until a waiter knows it over HTTP, beside a plain watch of the Jobs.
+// BenchmarkWatch starts a watcher of a namespace with many Jobs, and concludes some of them at a
+// steady rate. It reports when all are in the store, beside how long it takes to list them; what
+// memory the watcher takes; and the time from when the API server has a conclusion until a waiter
+// knows it over HTTP, beside a plain watch of the Jobs.
 func BenchmarkWatch(b *testing.B) {
 	const jobs, concluding, perSecond = 20_000, 1000, 50
 	for b.Loop() {
@@ -116,16 +117,25 @@ func newManyJobs(b *testing.B, n int) manyJobs {
 	return m
 }
 
-// conclude concludes the first n Jobs of the list at that rate. It returns how long after the API server's answer a
-// waiter knew, and a plain watch.
-func (m manyJobs) conclude(b *testing.B, a *api, list *batchv1.JobList, n, perSecond int) (known, seen []time.Duration) {
+// conclude concludes the first n Jobs of the list at that rate. It returns how long after the API
+// server's answer a waiter knew, and a plain watch.
+func (m manyJobs) conclude(
+	b *testing.B,
+	a *api,
+	list *batchv1.JobList,
+	n, perSecond int,
+) (known, seen []time.Duration) {
 	b.Helper()
 	waiters := make([]chan time.Time, n)
 	events := map[string]chan time.Time{}
 	for i, job := range list.Items[:n] {
 		waiters[i], events[job.Name] = make(chan time.Time, 1), make(chan time.Time, 1)
 		go func() {
-			if run, _, err := a.WaitForJobRun(b.Context(), refOf(&job)); err != nil || run.Status != model.JobRunStatusSuccess {
+			if run, _, err := a.WaitForJobRun(
+				b.Context(),
+				refOf(&job),
+			); err != nil ||
+				run.Status != model.JobRunStatusSuccess {
 				b.Errorf("%s: %+v, %v", job.Name, run, err)
 			}
 			waiters[i] <- time.Now()
@@ -140,7 +150,13 @@ func (m manyJobs) conclude(b *testing.B, a *api, list *batchv1.JobList, n, perSe
 	for i, job := range list.Items[:n] {
 		<-tick.C
 		all.Go(func() {
-			if err := m.call(b.Context(), "PATCH", m.path+"/"+job.Name+"/status", map[string]any{"status": succeeded()}, nil); err != nil {
+			if err := m.call(
+				b.Context(),
+				"PATCH",
+				m.path+"/"+job.Name+"/status",
+				map[string]any{"status": succeeded()},
+				nil,
+			); err != nil {
 				b.Error(err)
 				return
 			}
@@ -168,8 +184,9 @@ func succeeded() batchv1.JobStatus {
 	}
 }
 
-// plainWatch tells when the API server sends each Job's change. It goes on where it was when the API server ends it, as
-// it does with those that it finds slow. It returns a channel that is closed if that is not possible.
+// plainWatch tells when the API server sends each Job's change. It goes on where it was when the
+// API server ends it, as it does with those that it finds slow. It returns a channel that is closed
+// if that is not possible.
 func (m manyJobs) plainWatch(b *testing.B, from string, events map[string]chan time.Time) <-chan struct{} {
 	over := make(chan struct{})
 	go func() {
@@ -187,7 +204,8 @@ func (m manyJobs) plainWatch(b *testing.B, from string, events map[string]chan t
 	return over
 }
 
-// follow watches from a version on until the API server ends it, and returns the version where that was.
+// follow watches from a version on until the API server ends it, and returns the version where that
+// was.
 func (m manyJobs) follow(ctx context.Context, from string, events map[string]chan time.Time) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, "GET", m.url+m.path+"?watch=true&resourceVersion="+from, nil)
 	if err != nil {

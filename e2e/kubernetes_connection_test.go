@@ -149,9 +149,15 @@ func TestKubernetesConnectionCut(t *testing.T) {
 
 	cable.set(false)
 	r.watcher.says(t, "API server back")
-	r.wantRun(t, concluding, refOf(concluding), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
+	r.wantRun(
+		t,
+		concluding,
+		refOf(concluding),
+		model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess},
+	)
 	run := r.reads(t, refOf(deleted), isConcluded)
-	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
+	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||
+		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("deleted without a connection: %+v", *run)
 	}
 }

@@ -56,8 +56,16 @@ func render(t testing.TB, folder string) []*unstructured.Unstructured {
 // pathTo is where the API server has an object.
 func pathTo(t testing.TB, object *unstructured.Unstructured) string {
 	t.Helper()
-	collections := map[string]string{"Namespace": "namespaces", "ServiceAccount": "serviceaccounts", "Service": "services", "Deployment": "deployments",
-		"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "Role": "roles", "RoleBinding": "rolebindings"}
+	collections := map[string]string{
+		"Namespace":          "namespaces",
+		"ServiceAccount":     "serviceaccounts",
+		"Service":            "services",
+		"Deployment":         "deployments",
+		"ClusterRole":        "clusterroles",
+		"ClusterRoleBinding": "clusterrolebindings",
+		"Role":               "roles",
+		"RoleBinding":        "rolebindings",
+	}
 	collection := collections[object.GetKind()]
 	if collection == "" {
 		t.Fatalf("a %s among the manifests: the test does not know its path", object.GetKind())
@@ -89,7 +97,10 @@ func (c *cluster) deploy(t testing.TB, folder string) {
 		}
 		c.must(t, "PATCH", path+"?fieldManager=e2e&fieldValidation=Strict", object, nil)
 	}
-	secret := map[string]any{"metadata": map[string]any{"name": "jobruns-store"}, "stringData": map[string]any{"url": "postgres://localhost/jobruns"}}
+	secret := map[string]any{
+		"metadata":   map[string]any{"name": "jobruns-store"},
+		"stringData": map[string]any{"url": "postgres://localhost/jobruns"},
+	}
 	c.must(t, "POST", deployed+"/secrets", secret, nil)
 }
 
@@ -123,7 +134,9 @@ func (c *cluster) as(t testing.TB, serviceAccount string) *cluster {
 // rules returns what the caller may do in the namespace.
 func (c *cluster) rules(t testing.TB, namespace string) []string {
 	t.Helper()
-	review := authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
+	review := authorizationv1.SelfSubjectRulesReview{
+		Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace},
+	}
 	c.must(t, "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review, &review)
 	if review.Status.Incomplete {
 		t.Errorf("not all rules are known: %s", review.Status.EvaluationError)
@@ -143,14 +156,16 @@ func (c *cluster) rules(t testing.TB, namespace string) []string {
 // may says whether the caller may do something with a resource, in all namespaces or one.
 func (c *cluster) may(t testing.TB, verb, group, resource, namespace string) bool {
 	t.Helper()
-	review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-		Verb: verb, Group: group, Resource: resource, Namespace: namespace}}}
+	review := authorizationv1.SelfSubjectAccessReview{
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: verb, Group: group, Resource: resource, Namespace: namespace}},
+	}
 	c.must(t, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review, &review)
 	return review.Status.Allowed
 }
 
-// wantPermissions checks that the caller may list and watch Jobs in the namespaces ("" for all), and nothing else but
-// what the cluster lets any service account do.
+// wantPermissions checks that the caller may list and watch Jobs in the namespaces ("" for all),
+// and nothing else but what the cluster lets any service account do.
 func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map[string]bool) {
 	t.Helper()
 	for namespace, allowed := range namespaces {
@@ -182,7 +197,8 @@ func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map
 	}
 }
 
-// argsOf returns what a container is started with, but for the ports, which may be taken where the tests run.
+// argsOf returns what a container is started with, but for the ports, which may be taken where the
+// tests run.
 func argsOf(d *appsv1.Deployment) (args []string) {
 	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
 		if flag, _, found := strings.Cut(arg, "=0.0.0.0:"); found {
@@ -193,7 +209,8 @@ func argsOf(d *appsv1.Deployment) (args []string) {
 	return args
 }
 
-// wantProbes asks the process what the kubelet would ask it, until all answers are as they should be.
+// wantProbes asks the process what the kubelet would ask it, until all answers are as they should
+// be.
 func wantProbes(t testing.TB, d *appsv1.Deployment, process *daemon) {
 	t.Helper()
 	container := d.Spec.Template.Spec.Containers[0]
@@ -233,7 +250,13 @@ func TestKubernetesDeployed(t *testing.T) {
 		t.Run(variant, func(t *testing.T) {
 			c.deploy(t, filepath.Join(manifests, variant))
 			serving, watching := c.deployment(t, "serve"), c.deployment(t, "watch")
-			c.must(t, "POST", deployed+"/serviceaccounts", map[string]any{"metadata": map[string]any{"name": "anybody"}}, nil)
+			c.must(
+				t,
+				"POST",
+				deployed+"/serviceaccounts",
+				map[string]any{"metadata": map[string]any{"name": "anybody"}},
+				nil,
+			)
 			restricted := c.as(t, "watch")
 			restricted.wantPermissions(t, c.as(t, "anybody"), test.may)
 
@@ -256,7 +279,16 @@ func TestKubernetesDeployed(t *testing.T) {
 			}
 			// One that is started for more says what it lacks.
 			restricted.watch(t, newStore(t)).says(t, "permission missing", " on jobs.batch in all namespaces")
-			restricted.watch(t, newStore(t), "--namespace", outside).says(t, "permission missing", " on jobs.batch in namespace "+outside)
+			restricted.watch(
+				t,
+				newStore(t),
+				"--namespace",
+				outside,
+			).says(
+				t,
+				"permission missing",
+				" on jobs.batch in namespace "+outside,
+			)
 		})
 	}
 }

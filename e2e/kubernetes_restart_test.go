@@ -51,7 +51,8 @@ func TestKubernetesWatcherKilled(t *testing.T) {
 	r.wantRun(t, concluding, refOf(concluding), want)
 	r.wantRun(t, missed, refOf(missed), want)
 	run := r.reads(t, refOf(deleted), isConcluded)
-	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(before) || run.ConcludedAt.After(time.Now()) {
+	if run.Status != model.JobRunStatusFailed || run.ConcludedAt == nil || run.ConcludedAt.Before(before) ||
+		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("deleted after %s: %+v", before, *run)
 	}
 	second.says(t, "Job gone without a conclusion", string(deleted.UID))
@@ -72,7 +73,13 @@ func TestKubernetesTwoWatchers(t *testing.T) {
 	r := &recording{c, a, namespace, first}
 	var jobs []*batchv1.Job
 	for range 10 {
-		jobs = append(jobs, r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(2)), Completions: new(int32(2))}))
+		jobs = append(
+			jobs,
+			r.start(
+				t,
+				batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(2)), Completions: new(int32(2))},
+			),
+		)
 	}
 	for i, job := range jobs {
 		if i == len(jobs)/2 {
@@ -108,7 +115,8 @@ func TestKubernetesAPIServerRestarts(t *testing.T) {
 	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
 }
 
-// restartAPIServer kills the process that the file names, and starts the same again, which outlives the test.
+// restartAPIServer kills the process that the file names, and starts the same again, which outlives
+// the test.
 func (c *cluster) restartAPIServer(t *testing.T, pidFile string, meanwhile func()) {
 	t.Helper()
 	text, err := os.ReadFile(pidFile)

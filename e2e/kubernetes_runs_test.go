@@ -55,7 +55,12 @@ func TestKubernetesParallelPods(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t)
 	job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(3)), Completions: new(int32(3))})
-	if run := r.reads(t, refOf(job), isActive); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil || run.Completions != 0 {
+	if run := r.reads(
+		t,
+		refOf(job),
+		isActive,
+	); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil ||
+		run.Completions != 0 {
 		t.Errorf("while it runs: %+v", *run)
 	}
 	r.release(t, job, 1)
@@ -67,7 +72,8 @@ func TestKubernetesParallelPods(t *testing.T) {
 	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess})
 }
 
-// TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster forget both.
+// TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster
+// forget both.
 func TestKubernetesCronJob(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t, "--job-label", "app")
@@ -80,9 +86,11 @@ func TestKubernetesCronJob(t *testing.T) {
 	r.must(t, "POST", cronJobs, cron, &cron)
 	job := r.create(t, r.namespace, batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
-			Labels:          map[string]string{"app": "backup"}, // which names the job only where no CronJob does
-			Annotations:     map[string]string{"cronjob.kubernetes.io/instantiate": "manual"},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&cron, batchv1.SchemeGroupVersion.WithKind("CronJob"))},
+			Labels:      map[string]string{"app": "backup"}, // which names the job only where no CronJob does
+			Annotations: map[string]string{"cronjob.kubernetes.io/instantiate": "manual"},
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(&cron, batchv1.SchemeGroupVersion.WithKind("CronJob")),
+			},
 		},
 		Spec: cron.Spec.JobTemplate.Spec,
 	})
@@ -109,7 +117,11 @@ func TestKubernetesFlags(t *testing.T) {
 	}
 	a := &api{ofTeam, r.store, r.server}
 	create := func(labels map[string]string) *batchv1.Job {
-		return r.create(t, r.namespace, batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}})
+		return r.create(
+			t,
+			r.namespace,
+			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}},
+		)
 	}
 	other := create(map[string]string{"app": "backup"})
 	unlabelled := create(map[string]string{"record": "yes"})
@@ -143,13 +155,23 @@ func TestKubernetesSuspended(t *testing.T) {
 				r.reads(t, refOf(job), isActive)
 				suspend(job, true)
 			}
-			if run := r.reads(t, refOf(job), isSuspended); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil {
+			if run := r.reads(
+				t,
+				refOf(job),
+				isSuspended,
+			); run.Status != model.JobRunStatusRunning || run.Concluded ||
+				run.ConcludedAt != nil {
 				t.Errorf("while suspended: %+v", *run)
 			}
 			suspend(job, false)
 			r.reads(t, refOf(job), isActive)
 			r.release(t, job, 1)
-			r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
+			r.wantRun(
+				t,
+				job,
+				refOf(job),
+				model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess},
+			)
 		})
 	}
 }
@@ -177,8 +199,8 @@ func TestKubernetesDeletedWhileRunning(t *testing.T) {
 	}
 }
 
-// aSecondAfter returns the next full second after the time, when it has come, so that what happens then cannot be taken
-// for what happened before.
+// aSecondAfter returns the next full second after the time, when it has come, so that what happens
+// then cannot be taken for what happened before.
 func aSecondAfter(t testing.TB, at time.Time) time.Time {
 	t.Helper()
 	next := at.Truncate(time.Second).Add(time.Second)
@@ -192,10 +214,18 @@ func TestKubernetesForgotten(t *testing.T) {
 	for status, exitCode := range map[model.JobRunStatus]int{model.JobRunStatusSuccess: 0, model.JobRunStatusFailed: 3} {
 		t.Run(string(status), func(t *testing.T) {
 			t.Parallel()
-			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, false), BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(0))})
+			job := r.start(
+				t,
+				batchv1.JobSpec{
+					Template:                pods(exitCode, false),
+					BackoffLimit:            new(int32(0)),
+					TTLSecondsAfterFinished: new(int32(0)),
+				},
+			)
 			until(t, func() bool { return r.gone(t, pathOf(job)) })
 			run := r.reads(t, refOf(job), isConcluded)
-			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) {
+			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil ||
+				run.ConcludedAt.Before(run.StartedAt) {
 				t.Errorf("recorded %+v", *run)
 			}
 		})
@@ -225,7 +255,11 @@ func TestKubernetesWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := exitStatus(t, waiter.Wait()); got != status || !strings.Contains(string(out), `"concluded": true`) {
+			if got := exitStatus(
+				t,
+				waiter.Wait(),
+			); got != status ||
+				!strings.Contains(string(out), `"concluded": true`) {
 				t.Errorf("exit status %d, want %d: %s", got, status, out)
 			}
 		})

@@ -87,8 +87,9 @@ func (c *cluster) file(t testing.TB) string {
 	return file
 }
 
-// call sends a request with a JSON body, unless that is nil, and reads the answer into another value, unless that is
-// nil. The error is a [*apierrors.StatusError] for an answer that is not a success.
+// call sends a request with a JSON body, unless that is nil, and reads the answer into another
+// value, unless that is nil. The error is a [*apierrors.StatusError] for an answer that is not a
+// success.
 func (c *cluster) call(ctx context.Context, method, path string, in, out any) error {
 	contentType := "application/json"
 	if method == "PATCH" {
@@ -150,7 +151,14 @@ func (c *cluster) gone(t testing.TB, path string) bool {
 // delete removes what the test made, at its end.
 func (c *cluster) delete(t testing.TB, path string) {
 	t.Helper()
-	if err := c.call(context.WithoutCancel(t.Context()), "DELETE", path, nil, nil); err != nil && !apierrors.IsNotFound(err) {
+	if err := c.call(
+		context.WithoutCancel(t.Context()),
+		"DELETE",
+		path,
+		nil,
+		nil,
+	); err != nil &&
+		!apierrors.IsNotFound(err) {
 		t.Error(err)
 	}
 }
@@ -164,8 +172,8 @@ func (c *cluster) namespace(t testing.TB) string {
 	return namespace.Name
 }
 
-// until asks until it is so. What other processes do has no moment that a test could wait for; the tests' own deadline
-// is the only limit, less the time to tidy up.
+// until asks until it is so. What other processes do has no moment that a test could wait for; the
+// tests' own deadline is the only limit, less the time to tidy up.
 func until(t testing.TB, condition func() bool) {
 	t.Helper()
 	limit := time.Now().Add(time.Hour)
@@ -185,22 +193,38 @@ func until(t testing.TB, condition func() bool) {
 // runFor is the annotation that a pod looks at: it goes on until that is "0s".
 const runFor = "jobruns.test/run-for"
 
-// pods is the template of pods that end with the exit code: at once, or, if they are held, when they are released. A
-// stand-in for the kubelet that runs no containers goes by the annotations alone.
+// pods is the template of pods that end with the exit code: at once, or, if they are held, when
+// they are released. A stand-in for the kubelet that runs no containers goes by the annotations
+// alone.
 func pods(exitCode int, held bool) corev1.PodTemplateSpec {
 	template := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{runFor: "0s"}},
 		Spec: corev1.PodSpec{
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(0)),
-			Containers: []corev1.Container{{
-				Name: "main", Image: "busybox",
-				Command:      []string{"sh", "-c", fmt.Sprintf(`until grep -q '%s="0s"' /pod/annotations; do sleep 0.1; done; exit %d`, runFor, exitCode)},
-				VolumeMounts: []corev1.VolumeMount{{Name: "pod", MountPath: "/pod"}},
-			}},
-			Volumes: []corev1.Volume{{Name: "pod", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
-				Items: []corev1.DownwardAPIVolumeFile{{Path: "annotations", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations"}}},
-			}}}},
+			Containers: []corev1.Container{
+				{
+					Name:  "main",
+					Image: "busybox",
+					Command: []string{
+						"sh",
+						"-c",
+						fmt.Sprintf(
+							`until grep -q '%s="0s"' /pod/annotations; do sleep 0.1; done; exit %d`,
+							runFor,
+							exitCode,
+						),
+					},
+					VolumeMounts: []corev1.VolumeMount{{Name: "pod", MountPath: "/pod"}},
+				},
+			},
+			Volumes: []corev1.Volume{
+				{Name: "pod", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+					Items: []corev1.DownwardAPIVolumeFile{
+						{Path: "annotations", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations"}},
+					},
+				}}},
+			},
 		},
 	}
 	if held {
@@ -234,7 +258,13 @@ func (c *cluster) release(t testing.TB, job *batchv1.Job, n int) {
 		c.must(t, "GET", path+"?labelSelector=batch.kubernetes.io/job-name="+job.Name, nil, &list)
 		for _, pod := range list.Items {
 			if n > 0 && pod.DeletionTimestamp == nil && pod.Annotations[runFor] != "0s" {
-				c.must(t, "PATCH", path+"/"+pod.Name, map[string]any{"metadata": map[string]any{"annotations": map[string]string{runFor: "0s"}}}, nil)
+				c.must(
+					t,
+					"PATCH",
+					path+"/"+pod.Name,
+					map[string]any{"metadata": map[string]any{"annotations": map[string]string{runFor: "0s"}}},
+					nil,
+				)
 				n--
 			}
 		}
@@ -249,7 +279,8 @@ func (c *cluster) concluded(t testing.TB, job *batchv1.Job) (concluded *batchv1.
 		concluded = new(batchv1.Job)
 		c.must(t, "GET", pathOf(job), nil, concluded)
 		for _, condition = range concluded.Status.Conditions {
-			if condition.Status == corev1.ConditionTrue && (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
+			if condition.Status == corev1.ConditionTrue &&
+				(condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) {
 				return true
 			}
 		}

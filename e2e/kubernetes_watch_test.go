@@ -65,7 +65,10 @@ func startDaemon(t testing.TB, store string, args ...string) *daemon {
 // watch starts a watcher of the cluster.
 func (c *cluster) watch(t testing.TB, store string, args ...string) *daemon {
 	t.Helper()
-	d := startDaemon(t, store, append([]string{"watch", "--kubeconfig", c.file(t), "--admin-addr", "127.0.0.1:0"}, args...)...)
+	d := startDaemon(
+		t,
+		store,
+		append([]string{"watch", "--kubeconfig", c.file(t), "--admin-addr", "127.0.0.1:0"}, args...)...)
 	d.says(t, `"msg":"watching"`)
 	return d
 }
@@ -140,7 +143,8 @@ func containsAll(line string, texts []string) bool {
 	return true
 }
 
-// recording is a namespace of the cluster, a watcher of its Jobs, and a server that answers for them.
+// recording is a namespace of the cluster, a watcher of its Jobs, and a server that answers for
+// them.
 type recording struct {
 	*cluster
 	*api
@@ -195,8 +199,8 @@ func (a *api) reads(t testing.TB, ref client.RunRef, condition func(*model.JobRu
 func isActive(run *model.JobRun) bool    { return run.Active == model.FlagYes }
 func isConcluded(run *model.JobRun) bool { return run.Concluded }
 
-// wantRun waits until the Job has concluded and its run too, and compares them: want has what does not follow from the
-// Job.
+// wantRun waits until the Job has concluded and its run too, and compares them: want has what does
+// not follow from the Job.
 func (r *recording) wantRun(t testing.TB, job *batchv1.Job, ref client.RunRef, want model.JobRun) {
 	t.Helper()
 	job, condition := r.concluded(t, job)
@@ -217,7 +221,8 @@ func (r *recording) wantRun(t testing.TB, job *batchv1.Job, ref client.RunRef, w
 func wantSame(t testing.TB, got, want *model.JobRun) {
 	t.Helper()
 	g, w := *got, *want
-	if !g.StartedAt.Equal(w.StartedAt) || g.ConcludedAt == nil || w.ConcludedAt == nil || !g.ConcludedAt.Equal(*w.ConcludedAt) {
+	if !g.StartedAt.Equal(w.StartedAt) || g.ConcludedAt == nil || w.ConcludedAt == nil ||
+		!g.ConcludedAt.Equal(*w.ConcludedAt) {
 		t.Errorf("recorded from %s to %s, want from %s to %s", g.StartedAt, g.ConcludedAt, w.StartedAt, w.ConcludedAt)
 	}
 	g.StartedAt, g.ConcludedAt = w.StartedAt, w.ConcludedAt

@@ -11,8 +11,8 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// limited asks for the documented run once, and checks the status and what the answer says of the rate limit: its
-// window is an hour, which began during the test.
+// limited asks for the documented run once, and checks the status and what the answer says of the
+// rate limit: its window is an hour, which began during the test.
 func limited(t *testing.T, s *apiServer, token string, status, limit, remaining int) *client.Response {
 	t.Helper()
 	c, err := client.New(s.url, client.WithToken(token), client.WithMaxRetries(0))
@@ -24,7 +24,8 @@ func limited(t *testing.T, s *apiServer, token string, status, limit, remaining 
 		t.Fatal(err)
 	}
 	got := resp.RateLimit
-	if resp.StatusCode != status || got.Limit != limit || got.Remaining != remaining || got.Reset > time.Hour || got.Reset < 50*time.Minute {
+	if resp.StatusCode != status || got.Limit != limit || got.Remaining != remaining || got.Reset > time.Hour ||
+		got.Reset < 50*time.Minute {
 		t.Errorf("%s with %+v, want %d with %d of %d (%v)", resp.Status, got, status, remaining, limit, err)
 	}
 	if (status == http.StatusTooManyRequests) != errors.Is(err, client.ErrRateLimited) {
@@ -53,8 +54,10 @@ func TestRateLimit(t *testing.T) {
 	// A person is told at once, and not only when an hour is over.
 	got := outcomeOf(t, program(t, "northflank", "get", "job", "run", "--host", s.url, "--token", token,
 		"--project", documented.Project, "--job", documented.Job, "--run", documented.Run))
-	want := regexp.MustCompile(`^northflank: ` + regexp.QuoteMeta(s.url) + ` has had too many requests with the token of --token, ` +
-		`try again after 3[0-9]{3}s: ` + usedUp + ` \(request [0-9a-f-]{36}\)\n$`)
+	want := regexp.MustCompile(
+		`^northflank: ` + regexp.QuoteMeta(s.url) + ` has had too many requests with the token of --token, ` +
+			`try again after 3[0-9]{3}s: ` + usedUp + ` \(request [0-9a-f-]{36}\)\n$`,
+	)
 	if got.status != 1 || got.stdout != "" || !want.MatchString(got.stderr) {
 		t.Errorf("northflank: %+v", got)
 	}
@@ -88,7 +91,8 @@ func TestDefaultRateLimit(t *testing.T) {
 	}
 }
 
-// TestGuesses sends tokens that nobody has until no more are looked up, with no rate limit to stop it.
+// TestGuesses sends tokens that nobody has until no more are looked up, with no rate limit to stop
+// it.
 func TestGuesses(t *testing.T) {
 	store, token := documentedStore(t)
 	fresh := output(t, "jobrund", "token", "create", "--name", "fresh", "--store", store)

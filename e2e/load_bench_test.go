@@ -30,9 +30,13 @@ func numbered(i int) string { return fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b887
 func numberedLines(to io.Writer, runs int) error {
 	buffer := bufio.NewWriter(to)
 	for i := range runs {
-		fmt.Fprintf(buffer, `{"projectId":"default-project","jobId":"example-job","run":{"id":"%s","active":0,"backoffLimit":0,"completions":1,`+
-			`"concluded":true,"failed":0,"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":1,`+
-			`"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}`+"\n", numbered(i))
+		fmt.Fprintf(
+			buffer,
+			`{"projectId":"default-project","jobId":"example-job","run":{"id":"%s","active":0,"backoffLimit":0,"completions":1,`+
+				`"concluded":true,"failed":0,"runName":"example-job-5fcf67bc56e1913e21d49504","status":"SUCCESS","succeeded":1,`+
+				`"startedAt":"2020-12-08T11:47:08Z","concludedAt":"2020-12-08T11:52:08Z"}}`+"\n",
+			numbered(i),
+		)
 	}
 	return buffer.Flush()
 }
@@ -53,8 +57,8 @@ func numberedFile(b *testing.B, runs int) string {
 	return file.Name()
 }
 
-// on has a program run on one processor only, for its requests not to move about: servers on the first, who asks them on
-// the second. Where there is no taskset, nothing is said about processors.
+// on has a program run on one processor only, for its requests not to move about: servers on the
+// first, who asks them on the second. Where there is no taskset, nothing is said about processors.
 func on(processor string, cmd *exec.Cmd) *exec.Cmd {
 	if taskset, err := exec.LookPath("taskset"); err == nil {
 		cmd.Args = append([]string{"taskset", "-c", processor, cmd.Path}, cmd.Args[1:]...)
@@ -69,7 +73,19 @@ const oneProcessor = "GOMAXPROCS=1"
 // serveOnOne serves the store as it is really run: with everything on, and its log in a file.
 func serveOnOne(b *testing.B, store string, args ...string) *apiServer {
 	b.Helper()
-	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store, "--admin-addr", "127.0.0.1:0", "--rate-limit", "1000000000/1h"}, args...)
+	args = append(
+		[]string{
+			"serve",
+			"--addr",
+			"127.0.0.1:0",
+			"--store",
+			store,
+			"--admin-addr",
+			"127.0.0.1:0",
+			"--rate-limit",
+			"1000000000/1h",
+		},
+		args...)
 	cmd := program(b, "jobrund", args...)
 	cmd.Env = append(cmd.Env, oneProcessor)
 	log, err := os.Create(filepath.Join(b.TempDir(), "log"))
@@ -138,8 +154,8 @@ func serveBaseline(b *testing.B, lines, token string) (url string) {
 
 var requestsPerSecond = regexp.MustCompile(`Requests/sec: +([0-9.]+)`)
 
-// load returns how many requests a second are answered, on 64 connections, for that many runs, whose numbers are a step
-// apart.
+// load returns how many requests a second are answered, on 64 connections, for that many runs,
+// whose numbers are a step apart.
 func load(b *testing.B, url, token string, count, step int, d time.Duration) float64 {
 	b.Helper()
 	wrk, err := exec.LookPath("wrk")
@@ -154,7 +170,8 @@ func load(b *testing.B, url, token string, count, step int, d time.Duration) flo
 		token, strconv.Itoa(count), strconv.Itoa(step)))
 	out, err := cmd.CombinedOutput()
 	match := requestsPerSecond.FindSubmatch(out)
-	if err != nil || match == nil || strings.Contains(string(out), "Non-2xx") || strings.Contains(string(out), "Socket errors") {
+	if err != nil || match == nil || strings.Contains(string(out), "Non-2xx") ||
+		strings.Contains(string(out), "Socket errors") {
 		b.Fatalf("wrk: %v: %s", err, out)
 	}
 	rate, err := strconv.ParseFloat(string(match[1]), 64)
@@ -164,8 +181,8 @@ func load(b *testing.B, url, token string, count, step int, d time.Duration) flo
 	return rate
 }
 
-// BenchmarkThroughput measures requests for 10,000 of 100,000 runs, and for runs of which each is new, beside the
-// baseline, which has all of them in a map.
+// BenchmarkThroughput measures requests for 10,000 of 100,000 runs, and for runs of which each is
+// new, beside the baseline, which has all of them in a map.
 func BenchmarkThroughput(b *testing.B) {
 	const runs, asked, d = 100_000, 10_000, 4 * time.Second
 	lines := numberedFile(b, runs)
@@ -174,7 +191,11 @@ func BenchmarkThroughput(b *testing.B) {
 	token := output(b, "jobrund", "token", "create", "--name", "bench", "--store", store)
 	baseline := serveBaseline(b, lines, token)
 	b.Run("again", func(b *testing.B) {
-		c := comparison{what: "requests for 10,000 of 100,000 runs, again and again", unit: "requests/s", besideWhat: "baseline"}
+		c := comparison{
+			what:       "requests for 10,000 of 100,000 runs, again and again",
+			unit:       "requests/s",
+			besideWhat: "baseline",
+		}
 		s := serveOnOne(b, store)
 		load(b, s.url, token, asked, 1, d) // until all have been asked for
 		load(b, baseline, token, asked, 1, d)
@@ -184,7 +205,11 @@ func BenchmarkThroughput(b *testing.B) {
 		c.report(b)
 	})
 	b.Run("new", func(b *testing.B) {
-		c := comparison{what: "requests for 100,000 runs, each for the first time", unit: "requests/s", besideWhat: "baseline"}
+		c := comparison{
+			what:       "requests for 100,000 runs, each for the first time",
+			unit:       "requests/s",
+			besideWhat: "baseline",
+		}
 		for b.Loop() {
 			s := serveOnOne(b, store)
 			c.add(load(b, s.url, token, runs, 1, d), load(b, baseline, token, runs, 1, d))
@@ -216,13 +241,18 @@ func manyRuns(b *testing.B, runs int) string {
 	return url
 }
 
-// BenchmarkManyRuns measures a store of 10 million runs, beside one of 1000: reading a run, starting a server, and the
-// memory of one whose memory for answers is full.
+// BenchmarkManyRuns measures a store of 10 million runs, beside one of 1000: reading a run,
+// starting a server, and the memory of one whose memory for answers is full.
 func BenchmarkManyRuns(b *testing.B) {
 	const few, many = 1000, 10_000_000
 	stores := map[int]string{few: manyRuns(b, few), many: manyRuns(b, many)}
 	b.Run("read", func(b *testing.B) {
-		c := comparison{what: "reading a run from SQLite among 10,000,000", unit: "µs", digits: 1, besideWhat: "among 1000"}
+		c := comparison{
+			what:       "reading a run from SQLite among 10,000,000",
+			unit:       "µs",
+			digits:     1,
+			besideWhat: "among 1000",
+		}
 		read := func(runs int) float64 {
 			s, err := store.Open(b.Context(), stores[runs], sqlite.Engine)
 			if err != nil {
@@ -232,7 +262,12 @@ func BenchmarkManyRuns(b *testing.B) {
 			const reads = 20_000
 			begin := time.Now()
 			for range reads {
-				key := jobrun.Key{Team: "default", Project: "default-project", Job: "example-job", Run: numbered(rand.IntN(runs))}
+				key := jobrun.Key{
+					Team:    "default",
+					Project: "default-project",
+					Job:     "example-job",
+					Run:     numbered(rand.IntN(runs)),
+				}
 				if _, _, err := s.Run(context.Background(), key); err != nil {
 					b.Fatal(err)
 				}
@@ -246,9 +281,23 @@ func BenchmarkManyRuns(b *testing.B) {
 		c.report(b)
 	})
 	b.Run("request", func(b *testing.B) {
-		c := comparison{what: "answering a request from SQLite among 10,000,000 runs, nothing kept in memory", unit: "µs", digits: 1, besideWhat: "among 1000"}
+		c := comparison{
+			what:       "answering a request from SQLite among 10,000,000 runs, nothing kept in memory",
+			unit:       "µs",
+			digits:     1,
+			besideWhat: "among 1000",
+		}
 		ask := func(runs, asked int) float64 {
-			token := output(b, "jobrund", "token", "create", "--name", "request"+strconv.Itoa(len(c.figure)), "--store", stores[runs])
+			token := output(
+				b,
+				"jobrund",
+				"token",
+				"create",
+				"--name",
+				"request"+strconv.Itoa(len(c.figure)),
+				"--store",
+				stores[runs],
+			)
 			s := serveOnOne(b, stores[runs], "--cache-size", "0")
 			defer s.end(b)
 			return 1e6 / load(b, s.url, token, asked, runs/asked, 4*time.Second)
@@ -259,7 +308,12 @@ func BenchmarkManyRuns(b *testing.B) {
 		c.report(b)
 	})
 	b.Run("start", func(b *testing.B) {
-		c := comparison{what: "a server of 10,000,000 runs from its start to the first answer", unit: "ms", digits: 0, besideWhat: "true"}
+		c := comparison{
+			what:       "a server of 10,000,000 runs from its start to the first answer",
+			unit:       "ms",
+			digits:     0,
+			besideWhat: "true",
+		}
 		address := freeAddress(b)
 		for b.Loop() {
 			process := program(b, "jobrund", "serve", "--addr", address, "--store", stores[many])
@@ -282,9 +336,23 @@ func BenchmarkManyRuns(b *testing.B) {
 		c.report(b)
 	})
 	b.Run("memory", func(b *testing.B) {
-		c := comparison{what: "resident memory of a server of 10,000,000 runs under load", unit: "MiB", digits: 0, besideWhat: "of 1000 runs"}
+		c := comparison{
+			what:       "resident memory of a server of 10,000,000 runs under load",
+			unit:       "MiB",
+			digits:     0,
+			besideWhat: "of 1000 runs",
+		}
 		resident := func(runs, asked int) float64 {
-			token := output(b, "jobrund", "token", "create", "--name", "bench"+strconv.Itoa(len(c.figure)), "--store", stores[runs])
+			token := output(
+				b,
+				"jobrund",
+				"token",
+				"create",
+				"--name",
+				"bench"+strconv.Itoa(len(c.figure)),
+				"--store",
+				stores[runs],
+			)
 			s := serveOnOne(b, stores[runs])
 			defer s.end(b)
 			load(b, s.url, token, asked, 1, 20*time.Second)

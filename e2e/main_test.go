@@ -1,5 +1,5 @@
-// Package e2e tests the built programs from the outside: it starts them, sends them real requests, and reads what a
-// person would read. What needs more than Go is behind the build tag e2e.
+// Package e2e tests the built programs from the outside: it starts them, sends them real requests,
+// and reads what a person would read. What needs more than Go is behind the build tag e2e.
 package e2e
 
 import (
@@ -46,8 +46,8 @@ func testMain(m *testing.M) int {
 	return status
 }
 
-// program returns a command that runs one of the programs with an environment of its own: no home, and nothing of
-// whoever runs the tests.
+// program returns a command that runs one of the programs with an environment of its own: no home,
+// and nothing of whoever runs the tests.
 func program(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(programs, name), args...)
@@ -56,7 +56,8 @@ func program(t testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a program that must succeed, and returns what it wrote to standard output, without the last line's end.
+// output runs a program that must succeed, and returns what it wrote to standard output, without
+// the last line's end.
 func output(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := program(t, name, args...)
@@ -82,8 +83,8 @@ type apiServer struct {
 	logged  chan struct{}
 }
 
-// serve starts a server and waits until it says where it listens. The test stops it in the end, if it still runs. It has
-// no rate limit unless the arguments say so.
+// serve starts a server and waits until it says where it listens. The test stops it in the end, if
+// it still runs. It has no rate limit unless the arguments say so.
 func serve(t testing.TB, store string, args ...string) *apiServer {
 	t.Helper()
 	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"}, args...)

@@ -38,8 +38,10 @@ func npmInstall(t testing.TB, names ...string) string {
 	}
 	folder := t.TempDir()
 	t.Logf("installing %v from the npm registry", names)
-	cmd := exec.Command("npm", append([]string{"install", "--prefix", folder, "--no-save", "--no-package-lock", "--no-audit", "--no-fund",
-		"--ignore-scripts"}, names...)...)
+	cmd := exec.Command(
+		"npm",
+		append([]string{"install", "--prefix", folder, "--no-save", "--no-package-lock", "--no-audit", "--no-fund",
+			"--ignore-scripts"}, names...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("npm install %v: %v\n%s", names, err, out)
 	}
@@ -63,7 +65,8 @@ type jsError struct {
 	Details json.RawMessage `json:"details"`
 }
 
-// askOfficially asks for a run with the official JavaScript client, which is installed in the folder.
+// askOfficially asks for a run with the official JavaScript client, which is installed in the
+// folder.
 func askOfficially(t *testing.T, folder, host, token string, parameters map[string]string) jsResult {
 	t.Helper()
 	script, err := filepath.Abs("testdata/js-client.mjs")
@@ -87,8 +90,8 @@ func askOfficially(t *testing.T, folder, host, token string, parameters map[stri
 	return got
 }
 
-// TestOfficialJavaScriptClient asks the server directly, and through a proxy that puts an error in place of each answer
-// that it takes for a breach of the contract.
+// TestOfficialJavaScriptClient asks the server directly, and through a proxy that puts an error in
+// place of each answer that it takes for a breach of the contract.
 func TestOfficialJavaScriptClient(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
@@ -98,7 +101,12 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 		askAllOfficially(t, folder, startPrism(t, folder, s.url, jobruns.Document), token)
 	})
 	t.Run("through Prism, with a contract that is not kept", func(t *testing.T) {
-		other := bytes.Replace(jobruns.Document, []byte("enum: [SUCCESS, RUNNING, FAILED]"), []byte("enum: [RUNNING, FAILED]"), 1)
+		other := bytes.Replace(
+			jobruns.Document,
+			[]byte("enum: [SUCCESS, RUNNING, FAILED]"),
+			[]byte("enum: [RUNNING, FAILED]"),
+			1,
+		)
 		proxy := startPrism(t, folder, s.url, other)
 		got := askOfficially(t, folder, proxy, token,
 			map[string]string{"projectId": documented.Project, "jobId": documented.Job, "runId": documented.Run})
@@ -108,7 +116,8 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 	})
 }
 
-// startPrism starts a proxy in front of the server that checks its answers against the document, and returns its URL.
+// startPrism starts a proxy in front of the server that checks its answers against the document,
+// and returns its URL.
 func startPrism(t *testing.T, folder, upstream string, document []byte) (url string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "openapi.yaml")
@@ -119,8 +128,19 @@ func startPrism(t *testing.T, folder, upstream string, document []byte) (url str
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", filepath.Join(folder, "node_modules", ".bin", "prism"), "proxy", file, upstream, "--host", host, "--port", port,
-		"--errors", "--validate-request=false")
+	cmd := exec.Command(
+		"node",
+		filepath.Join(folder, "node_modules", ".bin", "prism"),
+		"proxy",
+		file,
+		upstream,
+		"--host",
+		host,
+		"--port",
+		port,
+		"--errors",
+		"--validate-request=false",
+	)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +201,11 @@ func askAllOfficially(t *testing.T, folder, host, token string) {
 				parameters["teamId"] = test.team
 				path += "/teams/" + test.team
 			}
-			path += "/projects/" + test.project + "/jobs/" + documented.Job + "/runs/" + strings.ReplaceAll(test.run, "/", "%2F")
+			path += "/projects/" + test.project + "/jobs/" + documented.Job + "/runs/" + strings.ReplaceAll(
+				test.run,
+				"/",
+				"%2F",
+			)
 			got := askOfficially(t, folder, host, test.token, parameters)
 			wanted := jsResult{Status: test.status, ContentType: "application/json", URL: host + path, Method: "get"}
 			if test.message == "" {
@@ -216,7 +240,11 @@ func TestLinter(t *testing.T) {
 		t.Errorf("redocly lint: %v\n%s", err, out)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	if err := os.WriteFile(broken, bytes.Replace(jobruns.Document, []byte("      summary: Check a token\n"), nil, 1), 0o600); err != nil {
+	if err := os.WriteFile(
+		broken,
+		bytes.Replace(jobruns.Document, []byte("      summary: Check a token\n"), nil, 1),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := lint(folder, broken); err == nil || !strings.Contains(out, "operation-summary") {
@@ -224,8 +252,8 @@ func TestLinter(t *testing.T) {
 	}
 }
 
-// TestOfficialCommandLine logs in with the official command line and with ours, and then asks with both: they share a
-// file in which they keep hosts and tokens.
+// TestOfficialCommandLine logs in with the official command line and with ours, and then asks with
+// both: they share a file in which they keep hosts and tokens.
 func TestOfficialCommandLine(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
@@ -235,7 +263,18 @@ func TestOfficialCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := []string{"get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "-o", "json", "--runId"}
+	ask := []string{
+		"get",
+		"job",
+		"run",
+		"--projectId",
+		documented.Project,
+		"--jobId",
+		documented.Job,
+		"-o",
+		"json",
+		"--runId",
+	}
 	for _, login := range []string{official, ours} {
 		home := t.TempDir()
 		run := func(program string, args ...string) (string, error) {

@@ -100,8 +100,8 @@ func TestSeriesDoNotGrow(t *testing.T) {
 	}
 }
 
-// TestReadinessFailsFirst ends a server on which somebody waits for a run: whoever asks whether it is ready sees that it is
-// not, while it answers still.
+// TestReadinessFailsFirst ends a server on which somebody waits for a run: whoever asks whether it
+// is ready sees that it is not, while it answers still.
 func TestReadinessFailsFirst(t *testing.T) {
 	store := newStore(t)
 	importRuns(t, store, 1, false)
@@ -132,7 +132,11 @@ func TestReadinessFailsFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status, text := http.StatusOK, ""; status == http.StatusOK; {
-		if status, text = read(t, "http://"+admin+"/readyz"); status != http.StatusOK && (status != 503 || text != "not ready: shutting down\n") {
+		if status, text = read(
+			t,
+			"http://"+admin+"/readyz",
+		); status != http.StatusOK &&
+			(status != 503 || text != "not ready: shutting down\n") {
 			t.Errorf("after: %d %q", status, text)
 		}
 	}
@@ -170,7 +174,8 @@ func TestTraces(t *testing.T) {
 	store, token := documentedStore(t)
 	var exported strings.Builder // complete when the server has ended
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" ||
+			r.Header.Get("Content-Type") != "application/x-protobuf" {
 			t.Errorf("%s %s with %q", r.Method, r.URL, r.Header.Get("Content-Type"))
 		}
 		_, _ = io.Copy(&exported, r.Body)
@@ -202,7 +207,8 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestCollectorThatHangs takes spans and never answers: neither do requests wait for it, nor the end for long.
+// TestCollectorThatHangs takes spans and never answers: neither do requests wait for it, nor the
+// end for long.
 func TestCollectorThatHangs(t *testing.T) {
 	store, token := documentedStore(t)
 	hung := make(chan struct{})
@@ -210,8 +216,16 @@ func TestCollectorThatHangs(t *testing.T) {
 	defer collector.Close()
 	defer close(hung)
 	const hour = "3600000" // in milliseconds: who waits for the exporter waits for longer than the test may take
-	s, _ := serveTraced(t, store, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_BSP_MAX_QUEUE_SIZE=16",
-		"OTEL_EXPORTER_OTLP_TIMEOUT="+hour, "OTEL_BSP_EXPORT_TIMEOUT="+hour, "OTEL_EXPORTER_OTLP_HEADERS=unreadable-secret")
+	s, _ := serveTraced(
+		t,
+		store,
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL,
+		"OTEL_BSP_SCHEDULE_DELAY=10",
+		"OTEL_BSP_MAX_QUEUE_SIZE=16",
+		"OTEL_EXPORTER_OTLP_TIMEOUT="+hour,
+		"OTEL_BSP_EXPORT_TIMEOUT="+hour,
+		"OTEL_EXPORTER_OTLP_HEADERS=unreadable-secret",
+	)
 	for range 100 {
 		askTraced(t, s, token)
 	}
@@ -226,8 +240,8 @@ func TestCollectorThatHangs(t *testing.T) {
 	}
 }
 
-// TestTracesGoNowhere has nobody listen where spans are sent: requests are answered all the same, and the log says it
-// once.
+// TestTracesGoNowhere has nobody listen where spans are sent: requests are answered all the same,
+// and the log says it once.
 func TestTracesGoNowhere(t *testing.T) {
 	store, token := documentedStore(t)
 	s, _ := serveTraced(t, store, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+freeAddress(t), "OTEL_BSP_SCHEDULE_DELAY=10")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// BenchmarkOfficial measures our programs beside the official command line as it asks for the same run: what is demanded of
-// them on one machine carries over to another.
+// BenchmarkOfficial measures our programs beside the official command line as it asks for the same
+// run: what is demanded of them on one machine carries over to another.
 func BenchmarkOfficial(b *testing.B) {
 	store, token := documentedStore(b)
 	s := serve(b, store)
@@ -25,7 +25,19 @@ func BenchmarkOfficial(b *testing.B) {
 		return cmd
 	}
 	timed(b, command(official, "login", "-n", "local", "-t", token, "--host", s.url))
-	get := []string{"get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "--runId", documented.Run, "-o", "json"}
+	get := []string{
+		"get",
+		"job",
+		"run",
+		"--projectId",
+		documented.Project,
+		"--jobId",
+		documented.Job,
+		"--runId",
+		documented.Run,
+		"-o",
+		"json",
+	}
 	took := func(name string) float64 {
 		var all []time.Duration
 		for range pairs / 4 {
@@ -33,8 +45,8 @@ func BenchmarkOfficial(b *testing.B) {
 		}
 		return milliseconds(median(all))
 	}
-	// resident is the most of its memory that was resident, by GNU time: what the system tells of a child begins with what
-	// its parent had.
+	// resident is the most of its memory that was resident, by GNU time: what the system tells of a
+	// child begins with what its parent had.
 	resident := func(name string) float64 {
 		out, err := command("/usr/bin/time", append([]string{"-f", "%M", name}, get...)...).CombinedOutput()
 		lines := strings.Fields(string(out))
@@ -50,8 +62,17 @@ func BenchmarkOfficial(b *testing.B) {
 	beside := func(what, unit string) *comparison {
 		return &comparison{what: what, unit: unit, digits: 1, besideWhat: "the official northflank"}
 	}
-	asking, memory, recording := beside("northflank get job run", "ms"), beside("memory of northflank get job run", "MiB"),
-		beside("what jobrun adds to true", "ms")
+	asking, memory, recording := beside(
+		"northflank get job run",
+		"ms",
+	), beside(
+		"memory of northflank get job run",
+		"MiB",
+	),
+		beside(
+			"what jobrun adds to true",
+			"ms",
+		)
 	for b.Loop() {
 		theirs := took(official)
 		asking.add(took(ours), theirs)

@@ -20,8 +20,8 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
-// TestPage does what a person does with the documentation in the browser: paste a token, try the operation, see the
-// answer.
+// TestPage does what a person does with the documentation in the browser: paste a token, try the
+// operation, see the answer.
 func TestPage(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
@@ -107,7 +107,8 @@ func TestPageShowsErrors(t *testing.T) {
 	})
 }
 
-// TestPageBehindProxy reaches the server under another name and below a path, neither of which the server knows.
+// TestPageBehindProxy reaches the server under another name and below a path, neither of which the
+// server knows.
 func TestPageBehindProxy(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)

@@ -29,8 +29,8 @@ func TestPostgres(t *testing.T) {
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
 
-// testSeveralServers has two servers and a recorder share a database, each in a process of its own, as on several
-// machines.
+// testSeveralServers has two servers and a recorder share a database, each in a process of its own,
+// as on several machines.
 func testSeveralServers(t *testing.T, store string) {
 	w := newWaiting(t, store) // through the one server
 	other := serve(t, store)
@@ -51,7 +51,14 @@ func testManyStartAtOnce(t *testing.T, store string) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if got := jobrund(t, "token", "list", "--store", store); got.status != 0 || !strings.HasPrefix(got.stdout, "NAME") {
+			if got := jobrund(
+				t,
+				"token",
+				"list",
+				"--store",
+				store,
+			); got.status != 0 ||
+				!strings.HasPrefix(got.stdout, "NAME") {
 				t.Errorf("exit status %d: %s", got.status, got.stderr)
 			}
 		})
@@ -73,7 +80,8 @@ func testPostgresUnreachable(t *testing.T, store string) {
 	}
 }
 
-// proxy stands between the programs and PostgreSQL. While it is held, nothing gets through, and nobody is told.
+// proxy stands between the programs and PostgreSQL. While it is held, nothing gets through, and
+// nobody is told.
 type proxy struct {
 	address string
 	gate    sync.RWMutex
@@ -119,7 +127,8 @@ func (p *proxy) pass(from, to net.Conn) {
 	}
 }
 
-// testPostgresHangs cuts the network between a server and the database, so that nobody is told of it.
+// testPostgresHangs cuts the network between a server and the database, so that nobody is told of
+// it.
 func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
@@ -135,8 +144,8 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	eventuallyAnswers(t, s, token, runPath)
 }
 
-// testNotReadyWhileShuttingDown holds up a request while the server is told to end: it is not ready any more before that
-// request is answered.
+// testNotReadyWhileShuttingDown holds up a request while the server is told to end: it is not ready
+// any more before that request is answered.
 func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
@@ -199,12 +208,22 @@ func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
 	}
 }
 
-// testPostgresGoesAway stops the database under a server, a recorder and somebody who waits, and starts it again.
+// testPostgresGoesAway stops the database under a server, a recorder and somebody who waits, and
+// starts it again.
 func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w := newWaiting(t, pg.NewDatabase(t))
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
 	pg.Stop(t)
-	if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message, pg.Address()) {
+	if message := ask(
+		t,
+		w.server,
+		w.token,
+		path,
+		http.StatusServiceUnavailable,
+	); strings.Contains(
+		message,
+		pg.Address(),
+	) {
 		t.Errorf("the answer tells of the inside: %q", message)
 	}
 	w.tell(t, "0")

@@ -26,7 +26,8 @@ func command(t *testing.T, folder string, environment []string, name string, arg
 	return string(out)
 }
 
-// release builds a release of the last commit in a new clone, as that of version 1.2.3, and returns its dist/.
+// release builds a release of the last commit in a new clone, as that of version 1.2.3, and returns
+// its dist/.
 func release(t *testing.T, folder string, environment ...string) string {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), folder)
@@ -56,7 +57,13 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s is another the second time, %v", file.Name(), err)
 		}
 	}
-	want := []string{"SHA256SUMS", "jobrun" + platform + ".cdx.json", "jobrund" + platform + ".cdx.json", "jobruns" + platform + ".tar.gz", "northflank" + platform + ".cdx.json"}
+	want := []string{
+		"SHA256SUMS",
+		"jobrun" + platform + ".cdx.json",
+		"jobrund" + platform + ".cdx.json",
+		"jobruns" + platform + ".tar.gz",
+		"northflank" + platform + ".cdx.json",
+	}
 	if !slices.Equal(names, want) {
 		t.Errorf("dist/ has %q, want %q", names, want)
 	}
@@ -76,7 +83,10 @@ func TestRelease(t *testing.T) {
 		if got := command(t, unpacked, nil, "./"+program, "--version"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s says %q, want %q", program, got, want)
 		}
-		if text, err := os.ReadFile(filepath.Join(unpacked, "man", "man1", page)); err != nil || !strings.Contains(string(text), ".SH OPTIONS") {
+		if text, err := os.ReadFile(
+			filepath.Join(unpacked, "man", "man1", page),
+		); err != nil ||
+			!strings.Contains(string(text), ".SH OPTIONS") {
 			t.Errorf("%s: %v: %s", page, err, text)
 		}
 		command(t, unpacked, nil, "bash", "-n", filepath.Join("completions", program+".bash"))

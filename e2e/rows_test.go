@@ -32,8 +32,8 @@ func contractOf(t testing.TB) *openapi3.T {
 	return doc
 }
 
-// obeys returns an error unless the contract allows the answer, whose body has been read, to a request for the path of an
-// operation.
+// obeys returns an error unless the contract allows the answer, whose body has been read, to a
+// request for the path of an operation.
 func obeys(doc *openapi3.T, path, method string, response *http.Response, body []byte) error {
 	item := doc.Paths.Value(path)
 	request, err := http.NewRequest(method, "/", nil)
@@ -43,7 +43,13 @@ func obeys(doc *openapi3.T, path, method string, response *http.Response, body [
 	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: request,
-			Route:   &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: item.GetOperation(method)},
+			Route: &routers.Route{
+				Spec:      doc,
+				Path:      path,
+				PathItem:  item,
+				Method:    method,
+				Operation: item.GetOperation(method),
+			},
 		},
 		Status:  response.StatusCode,
 		Header:  response.Header,
@@ -52,8 +58,8 @@ func obeys(doc *openapi3.T, path, method string, response *http.Response, body [
 	})
 }
 
-// TestAnyRow has rows in the database that another program has written, or a newer version of this one: whatever is in
-// them, the answer is as the contract says, or 500.
+// TestAnyRow has rows in the database that another program has written, or a newer version of this
+// one: whatever is in them, the answer is as the contract says, or 500.
 func TestAnyRow(t *testing.T) {
 	store, token := documentedStore(t)
 	db, err := sql.Open("sqlite", strings.TrimPrefix(store, "sqlite:"))
@@ -72,7 +78,13 @@ func TestAnyRow(t *testing.T) {
 	const path = "/v1/projects/{projectId}/jobs/{jobId}/runs/{runId}"
 	seen := map[int]int{}
 
-	allowed, number := rapid.Int64Range(0, 1).AsAny(), rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{-1, 2, math.MinInt64, math.MaxInt64})).AsAny()
+	allowed, number := rapid.Int64Range(
+		0,
+		1,
+	).AsAny(), rapid.OneOf(
+		rapid.Int64(),
+		rapid.SampledFrom([]int64{-1, 2, math.MinInt64, math.MaxInt64}),
+	).AsAny()
 	year, second := rapid.Int64Range(-62167219200, 253402300799).AsAny(), rapid.OneOf(rapid.Int64(),
 		rapid.SampledFrom([]int64{-62167219201, 253402300800})).AsAny()
 	columns := map[string]struct{ allowed, anything *rapid.Generator[any] }{
@@ -84,7 +96,10 @@ func TestAnyRow(t *testing.T) {
 		"succeeded":     {allowed, number},
 		"started_at":    {year, second},
 		"concluded_at":  {rapid.OneOf(year, rapid.Just[any](nil)), second},
-		"status":        {rapid.SampledFrom([]any{"SUCCESS", "RUNNING", "FAILED"}), rapid.SampledFrom([]any{"CANCELLED", "", "success"})},
+		"status": {
+			rapid.SampledFrom([]any{"SUCCESS", "RUNNING", "FAILED"}),
+			rapid.SampledFrom([]any{"CANCELLED", "", "success"}),
+		},
 		"run_name": {rapid.StringMatching(`[ -~]{1,20}`).AsAny(),
 			rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x00", "\xff", strings.Repeat("a", 513)})).AsAny()},
 	}
@@ -104,7 +119,9 @@ func TestAnyRow(t *testing.T) {
 		for column, value := range row {
 			names, marks, values = append(names, column), marks+", ?", append(values, value)
 		}
-		if _, err := db.Exec("INSERT INTO runs ("+strings.Join(names, ", ")+") VALUES ("+marks+")", values...); err != nil {
+		if _, err := db.Exec(
+			"INSERT INTO runs ("+strings.Join(names, ", ")+") VALUES ("+marks+")",
+			values...); err != nil {
 			rt.Fatal(err)
 		}
 		response, err := http.DefaultClient.Do(newRequest(t, s, token, strings.Replace(runPath, documented.Run, id, 1)))
@@ -129,7 +146,11 @@ func TestAnyRow(t *testing.T) {
 					RunName string
 				}
 			}
-			if err := json.Unmarshal(body, &answer); err != nil || answer.Data.Status != row["status"] || answer.Data.RunName != strings.ToValidUTF8(row["run_name"].(string), "\ufffd") {
+			if err := json.Unmarshal(
+				body,
+				&answer,
+			); err != nil || answer.Data.Status != row["status"] ||
+				answer.Data.RunName != strings.ToValidUTF8(row["run_name"].(string), "\ufffd") {
 				rt.Fatalf("the answer is not the row %v: %s (%v)", row, body, err)
 			}
 		default:

@@ -118,8 +118,8 @@ func TestServeStops(t *testing.T) {
 	}
 }
 
-// TestServeStopsAmidARequest ends the server while half of a request has come: nothing has been promised yet, and the
-// rest is not waited for.
+// TestServeStopsAmidARequest ends the server while half of a request has come: nothing has been
+// promised yet, and the rest is not waited for.
 func TestServeStopsAmidARequest(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
@@ -174,7 +174,8 @@ func TestLogOnATerminal(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(string(rest), "level=INFO msg=request method=GET") || !strings.Contains(string(rest), `msg="shutting down"`) {
+	if !strings.Contains(string(rest), "level=INFO msg=request method=GET") ||
+		!strings.Contains(string(rest), `msg="shutting down"`) {
 		t.Errorf("the log: %s", rest)
 	}
 }

@@ -23,8 +23,8 @@ const (
 	teamRunPath = "/v1/teams/default" + "/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 )
 
-// ask sends a GET, checks the status of its answer and that this is JSON as the contract has it, and returns the
-// message of an error.
+// ask sends a GET, checks the status of its answer and that this is JSON as the contract has it,
+// and returns the message of an error.
 func ask(t testing.TB, s *apiServer, token, path string, status int) string {
 	t.Helper()
 	return answered(t, newRequest(t, s, token, path), status)
@@ -41,7 +41,8 @@ func newRequest(t testing.TB, s *apiServer, token, path string) *http.Request {
 	return request
 }
 
-// exchange sends the request, checks the status of its answer, and returns the answer with its body.
+// exchange sends the request, checks the status of its answer, and returns the answer with its
+// body.
 func exchange(t testing.TB, request *http.Request, status int) (*http.Response, []byte) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
@@ -69,7 +70,8 @@ func answered(t testing.TB, request *http.Request, status int) string {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		t.Errorf("%s %s: %v: %s", request.Method, request.URL, err, body)
 	}
-	if status != http.StatusOK && (answer.Error.Status != status || answer.Error.ID != response.Header.Get("X-Request-Id")) {
+	if status != http.StatusOK &&
+		(answer.Error.Status != status || answer.Error.ID != response.Header.Get("X-Request-Id")) {
 		t.Errorf("%s %s: %s", request.Method, request.URL, body)
 	}
 	return answer.Error.Message
@@ -88,7 +90,8 @@ func TestTokenCreate(t *testing.T) {
 	ask(t, s, strings.TrimSpace(got.stdout), "/v1/login", http.StatusOK)
 
 	again := jobrund(t, "token", "create", "--name", "ci", "--store", store)
-	if again.status != 1 || again.stdout != "" || !strings.HasPrefix(again.stderr, `jobrund: a token named "ci" exists already: `) {
+	if again.status != 1 || again.stdout != "" ||
+		!strings.HasPrefix(again.stderr, `jobrund: a token named "ci" exists already: `) {
 		t.Errorf("the same name again: %+v", again)
 	}
 	ask(t, s, strings.TrimSpace(got.stdout), runPath, http.StatusOK)
@@ -103,7 +106,10 @@ func TestTokenList(t *testing.T) {
 	var secrets []string
 	for _, args := range []string{"--name b", "--name a --team t,u --team v --project p,q --expires-in 720h"} {
 		args = "token create --store " + store + " " + args + " --permission"
-		secrets = append(secrets, output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...))
+		secrets = append(
+			secrets,
+			output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...),
+		)
 	}
 	list := output(t, "jobrund", "token", "list", "--store", store)
 	lines := strings.Split(list, "\n")
@@ -197,7 +203,8 @@ func TestTokenRevoke(t *testing.T) {
 	ask(t, s, other, runPath, http.StatusOK)
 	for _, name := range []string{"test", "nothing", "' OR 1=1 --"} {
 		got := jobrund(t, "token", "revoke", "--store", store, "--", name)
-		if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, `jobrund: there is no token named "`+name+`": `) {
+		if got.status != 1 || got.stdout != "" ||
+			!strings.HasPrefix(got.stderr, `jobrund: there is no token named "`+name+`": `) {
 			t.Errorf("%q: %+v", name, got)
 		}
 	}
@@ -230,7 +237,9 @@ func TestTokenRestrictions(t *testing.T) {
 		"another team by itself":    {"--team other", runPath, 404, "not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"token", "create", "--store", store, "--name", strings.ReplaceAll(name, " ", "-")}, strings.Fields(test.flags)...)
+			args := append(
+				[]string{"token", "create", "--store", store, "--name", strings.ReplaceAll(name, " ", "-")},
+				strings.Fields(test.flags)...)
 			token := output(t, "jobrund", args...)
 			if got := ask(t, s, token, test.path, test.status); !strings.Contains(got, test.says) {
 				t.Errorf("%q, without %q", got, test.says)

@@ -29,8 +29,14 @@ func importRuns(t testing.TB, store string, n int, concluded bool) {
 	}
 	var lines strings.Builder
 	for i := range n {
-		fmt.Fprintf(&lines, `{"projectId":"p","jobId":"j","run":{"id":"run%d","backoffLimit":0,"failed":0,"runName":"j-%d",`+
-			`"startedAt":"2020-12-08T11:47:08Z",%s}}`+"\n", i, i, fields)
+		fmt.Fprintf(
+			&lines,
+			`{"projectId":"p","jobId":"j","run":{"id":"run%d","backoffLimit":0,"failed":0,"runName":"j-%d",`+
+				`"startedAt":"2020-12-08T11:47:08Z",%s}}`+"\n",
+			i,
+			i,
+			fields,
+		)
 	}
 	cmd := program(t, "jobrund", "import", "--store", store)
 	cmd.Stdin = strings.NewReader(lines.String())
@@ -54,8 +60,9 @@ func residentBytes(t testing.TB, pid int) int {
 	return kilobytes << 10
 }
 
-// BenchmarkWaiters has many wait for a run each, and concludes all runs at once. It reports what a waiter takes of the
-// server's memory, and when the last one knows, beside as many requests that do not wait.
+// BenchmarkWaiters has many wait for a run each, and concludes all runs at once. It reports what a
+// waiter takes of the server's memory, and when the last one knows, beside as many requests that do
+// not wait.
 func BenchmarkWaiters(b *testing.B) { benchmarkWaiters(b, newStore) }
 
 func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
@@ -70,7 +77,13 @@ func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 		before := residentBytes(b, s.process.Process.Pid)
 		connections := make([]net.Conn, waiters)
 		ask := func(i int, prefer string) error {
-			_, err := fmt.Fprintf(connections[i], "GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n", i, token, prefer)
+			_, err := fmt.Fprintf(
+				connections[i],
+				"GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
+				i,
+				token,
+				prefer,
+			)
 			return err
 		}
 		answer := func(i int) (string, error) {
@@ -129,9 +142,10 @@ func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 	}
 }
 
-// BenchmarkWakeUp has waiters learn of conclusions that this process commits to the store of a server: one after the
-// other with WaitForJobRun, and, beside them, as many that poll every 3 seconds. It reports the time from the commit
-// until the waiter knows, and the requests that a minute of waiting takes.
+// BenchmarkWakeUp has waiters learn of conclusions that this process commits to the store of a
+// server: one after the other with WaitForJobRun, and, beside them, as many that poll every 3
+// seconds. It reports the time from the commit until the waiter knows, and the requests that a
+// minute of waiting takes.
 func BenchmarkWakeUp(b *testing.B) { benchmarkWakeUp(b, newStore(b)) }
 
 func benchmarkWakeUp(b *testing.B, url string) {
@@ -175,7 +189,8 @@ func benchmarkWakeUp(b *testing.B, url string) {
 			time.Sleep(pollInterval)
 		}
 	}
-	// measure lets each run conclude after a time of its own, one waiter for each, and returns the delays of the waiters.
+	// measure lets each run conclude after a time of its own, one waiter for each, and returns the
+	// delays of the waiters.
 	measure := func(wait func(int) int) (delays []time.Duration, requests int, waited time.Duration) {
 		var mu sync.Mutex
 		var all sync.WaitGroup

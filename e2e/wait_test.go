@@ -14,8 +14,11 @@ import (
 // waitFor returns northflank as a command that waits for the run and prints it as JSON.
 func waitFor(t testing.TB, url, token, id string, flags ...string) *exec.Cmd {
 	t.Helper()
-	return program(t, "northflank", append([]string{"get", "job", "run", "--host", url, "--token", token, "--project", "p",
-		"--job", "j", "--run", id, "-o", "json", "--wait"}, flags...)...)
+	return program(
+		t,
+		"northflank",
+		append([]string{"get", "job", "run", "--host", url, "--token", token, "--project", "p",
+			"--job", "j", "--run", id, "-o", "json", "--wait"}, flags...)...)
 }
 
 // waiting is a run that goes on until it is told to end, and somebody who waits for it.
@@ -82,7 +85,11 @@ func (w *waiting) tell(t *testing.T, status string) {
 func (w *waiting) want(t *testing.T, status int, run model.JobRunStatus) {
 	t.Helper()
 	rest, _ := io.ReadAll(w.stderr)
-	if got := exitStatus(t, w.waiter.Wait()); got != status || !strings.Contains(w.stdout.String(), `"status": "`+string(run)+`"`) {
+	if got := exitStatus(
+		t,
+		w.waiter.Wait(),
+	); got != status ||
+		!strings.Contains(w.stdout.String(), `"status": "`+string(run)+`"`) {
 		t.Errorf("exit status %d, want %d and %s\n%s%s", got, status, run, w.stdout.String(), rest)
 	}
 }
@@ -123,7 +130,8 @@ func TestWaitForWhatDoesNotExist(t *testing.T) {
 	}
 }
 
-// TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again at the same address.
+// TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again
+// at the same address.
 func TestWaitThroughARestart(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +157,8 @@ func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	}
 	w.want(t, 3, model.JobRunStatusFailed)
 	run := w.run(t, w.id)
-	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) || run.ConcludedAt.After(time.Now()) {
+	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||
+		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("the run reads %+v", *run)
 	}
 }

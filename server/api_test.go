@@ -19,8 +19,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// api is a handler over a fake store, whose every answer is held against the document, and whose log is searched for
-// secrets after every request.
+// api is a handler over a fake store, whose every answer is held against the document, and whose
+// log is searched for secrets after every request.
 type api struct {
 	testing.TB
 	handler http.Handler
@@ -73,13 +73,15 @@ type answer struct {
 	log    []logLine   // what the log said meanwhile
 }
 
-// get sends a GET for the path, which is written as it goes over the wire, with the secret of a token, or with none.
+// get sends a GET for the path, which is written as it goes over the wire, with the secret of a
+// token, or with none.
 func (a *api) get(path, secret string) answer {
 	a.Helper()
 	return a.do(http.MethodGet, path, secret)
 }
 
-// ask sends a request for the operation, with other values in its path, and with the secret of a token, or with none.
+// ask sends a request for the operation, with other values in its path, and with the secret of a
+// token, or with none.
 func (a *api) ask(o operation, values map[string]string, secret string) answer {
 	a.Helper()
 	r := o.request(values)
@@ -119,8 +121,8 @@ func (a *api) send(r *http.Request) answer {
 	return got
 }
 
-// checkLog checks that the request has a line of its own in the log, with its id, and that nothing there gives a
-// secret away.
+// checkLog checks that the request has a line of its own in the log, with its id, and that nothing
+// there gives a secret away.
 func (a *api) checkLog(text string, got answer) {
 	a.Helper()
 	id := got.header.Get("X-Request-Id")
@@ -149,8 +151,8 @@ func (a *api) checkLog(text string, got answer) {
 	}
 }
 
-// checkBody checks the answer against what the document says of the request's operation, or else that it is an error
-// as the document describes them all.
+// checkBody checks the answer against what the document says of the request's operation, or else
+// that it is an error as the document describes them all.
 func (a *api) checkBody(r *http.Request, got *answer) {
 	a.Helper()
 	if got.status == http.StatusNoContent {
@@ -204,7 +206,8 @@ func validate(t testing.TB, r *http.Request, got answer) error {
 	})
 }
 
-// decodeStrictly fails the test where the JSON has a field that the model does not know, or something follows it.
+// decodeStrictly fails the test where the JSON has a field that the model does not know, or
+// something follows it.
 func decodeStrictly(t testing.TB, body []byte, into any) {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(body))

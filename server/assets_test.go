@@ -43,7 +43,10 @@ func TestAssetTypes(t *testing.T) {
 				wantHeaders(t, got.Header(), map[string]string{
 					"Content-Type": want, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
 				})
-				if length := strconv.Itoa(got.Body.Len()); method == http.MethodGet && got.Header().Get("Content-Length") != length {
+				if length := strconv.Itoa(
+					got.Body.Len(),
+				); method == http.MethodGet &&
+					got.Header().Get("Content-Length") != length {
 					t.Errorf("Content-Length is %s, want %s", got.Header().Get("Content-Length"), length)
 				}
 				if method == http.MethodHead && got.Body.Len() != 0 {
@@ -93,7 +96,12 @@ func TestAssetEncoding(t *testing.T) {
 					got.Header().Get("Content-Encoding"), got.Body.Len(), encoding, len(want))
 			}
 			if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Encoding") != encoding {
-				t.Errorf("HEAD: the status is %d, the body has %d bytes, the header is %v", head.Code, head.Body.Len(), head.Header())
+				t.Errorf(
+					"HEAD: the status is %d, the body has %d bytes, the header is %v",
+					head.Code,
+					head.Body.Len(),
+					head.Header(),
+				)
 			}
 			wantHeaders(t, got.Header(), map[string]string{"Vary": "Accept-Encoding"})
 		})
@@ -125,7 +133,8 @@ func TestAssetIsSentOnce(t *testing.T) {
 	}
 }
 
-// What is no asset is answered as any other path that does not exist, and so is what is not asked for rightly.
+// What is no asset is answered as any other path that does not exist, and so is what is not asked
+// for rightly.
 func TestNoAsset(t *testing.T) {
 	a := newAPI(t)
 	for _, path := range []string{

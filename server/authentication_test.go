@@ -120,7 +120,8 @@ func TestExpiry(t *testing.T) {
 	forEachSecured(t, func(t *testing.T, o operation) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				// In a bubble the clock stands still, so that "now" is now when the server looks, too.
+				// In a bubble the clock stands still, so that "now" is now when the server looks,
+				// too.
 				synctest.Test(t, func(t *testing.T) {
 					a, _ := newFilledAPI(t)
 					token := allowed()

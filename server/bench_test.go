@@ -28,8 +28,9 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkGetJobRun measures the handler alone, with everything on, beside the baseline: for a run that is kept, one
-// that has to be looked up, one that goes on, and an error. The store costs next to nothing here.
+// BenchmarkGetJobRun measures the handler alone, with everything on, beside the baseline: for a run
+// that is kept, one that has to be looked up, one that goes on, and an error. The store costs next
+// to nothing here.
 func BenchmarkGetJobRun(b *testing.B) {
 	a, secret := newFilledAPI(b)
 	example := exampleRun(b)
@@ -48,7 +49,13 @@ func BenchmarkGetJobRun(b *testing.B) {
 	}
 	make := func(memory int) http.Handler {
 		handler, err := server.New(a.store, slog.New(slog.NewJSONHandler(io.Discard, nil)), server.Options{
-			RateLimit: auth.RateLimit{Requests: 1 << 30, Window: time.Hour}, Metrics: prometheus.NewRegistry(), Memory: memory})
+			RateLimit: auth.RateLimit{
+				Requests: 1 << 30,
+				Window:   time.Hour,
+			},
+			Metrics: prometheus.NewRegistry(),
+			Memory:  memory,
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

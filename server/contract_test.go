@@ -16,12 +16,16 @@ import (
 	"github.com/jobruns/jobruns/server"
 )
 
-// anyRun draws runs of every shape: those that the contract allows, and those of which up to two fields are anything.
+// anyRun draws runs of every shape: those that the contract allows, and those of which up to two
+// fields are anything.
 func anyRun() *rapid.Generator[model.JobRun] {
 	const second, earliest, latest = int64(time.Second), -62167219200, 253402300799
 	id := rapid.StringMatching(`[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?`)
 	name := rapid.OneOf(rapid.StringMatching(`[ -~]{1,512}`), rapid.StringMatching(`\PC{1,40}`))
-	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "\xff\x00", strings.Repeat("é", 300), strings.Repeat("a", 600)}))
+	text := rapid.OneOf(
+		rapid.String(),
+		rapid.SampledFrom([]string{"", "\xff\x00", strings.Repeat("é", 300), strings.Repeat("a", 600)}),
+	)
 	flag := rapid.IntRange(0, 1)
 	count := rapid.OneOf(rapid.IntRange(0, 9), rapid.IntRange(0, math.MaxInt32))
 	number := rapid.OneOf(rapid.Int(), rapid.SampledFrom([]int{-1, 2, math.MinInt, math.MaxInt}))
@@ -29,7 +33,13 @@ func anyRun() *rapid.Generator[model.JobRun] {
 		return time.Unix(rapid.Int64Range(earliest, latest).Draw(t, "at"), 0).UTC()
 	})
 	instant := rapid.Custom(func(t *rapid.T) time.Time {
-		at := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{earliest - 1, earliest, latest, latest + 1})).Draw(t, "at")
+		at := rapid.OneOf(
+			rapid.Int64(),
+			rapid.SampledFrom([]int64{earliest - 1, earliest, latest, latest + 1}),
+		).Draw(
+			t,
+			"at",
+		)
 		zone := rapid.SampledFrom([]*time.Location{time.UTC, time.FixedZone("", 3600)}).Draw(t, "zone")
 		return time.Unix(at, rapid.Int64Range(0, second-1).Draw(t, "nanosecond")).In(zone)
 	})
@@ -42,10 +52,15 @@ func anyRun() *rapid.Generator[model.JobRun] {
 			Concluded:    rapid.Bool().Draw(t, "concluded"),
 			Failed:       model.Flag(flag.Draw(t, "failed")),
 			RunName:      name.Draw(t, "runName"),
-			Status:       rapid.SampledFrom([]model.JobRunStatus{model.JobRunStatusSuccess, model.JobRunStatusRunning, model.JobRunStatusFailed}).Draw(t, "status"),
-			Succeeded:    model.Flag(flag.Draw(t, "succeeded")),
-			StartedAt:    when.Draw(t, "startedAt"),
-			ConcludedAt:  rapid.Ptr(when, true).Draw(t, "concludedAt"),
+			Status: rapid.SampledFrom(
+				[]model.JobRunStatus{model.JobRunStatusSuccess, model.JobRunStatusRunning, model.JobRunStatusFailed},
+			).Draw(
+				t,
+				"status",
+			),
+			Succeeded:   model.Flag(flag.Draw(t, "succeeded")),
+			StartedAt:   when.Draw(t, "startedAt"),
+			ConcludedAt: rapid.Ptr(when, true).Draw(t, "concludedAt"),
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "fields that are anything") {
 			rapid.SampledFrom([]func(){
@@ -65,9 +80,9 @@ func anyRun() *rapid.Generator[model.JobRun] {
 	})
 }
 
-// TestAnyRun checks that whatever a store has is answered as the document says, which send checks of every answer: with
-// the run where the contract allows it, or else with 500 and the reason in the log, and the same when it is asked
-// again.
+// TestAnyRun checks that whatever a store has is answered as the document says, which send checks
+// of every answer: with the run where the contract allows it, or else with 500 and the reason in
+// the log, and the same when it is asked again.
 func TestAnyRun(t *testing.T) {
 	a, secret := newFilledAPI(t)
 	handler, err := server.New(a.store, a.logger, server.Options{Memory: 1})
@@ -92,7 +107,8 @@ func TestAnyRun(t *testing.T) {
 			if got.status != want {
 				rt.Fatalf("the status is %d, want %d: %s", got.status, want, got.body)
 			}
-			if want == http.StatusInternalServerError && !strings.Contains(fmt.Sprint(got.log), "the response breaks the contract: ") {
+			if want == http.StatusInternalServerError &&
+				!strings.Contains(fmt.Sprint(got.log), "the response breaks the contract: ") {
 				rt.Fatalf("the log does not say why: %+v", got.log)
 			}
 		}
@@ -110,8 +126,8 @@ func validJSON(schema *openapi3.Schema, text []byte) error {
 	return schema.VisitJSON(value)
 }
 
-// TestBrokenRun checks what the log says of a run that the contract does not allow, and that a run is not held back for a
-// reason that the contract does not give.
+// TestBrokenRun checks what the log says of a run that the contract does not allow, and that a run
+// is not held back for a reason that the contract does not give.
 func TestBrokenRun(t *testing.T) {
 	conclusion := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
@@ -176,8 +192,8 @@ func TestBrokenRunAfterWaiting(t *testing.T) {
 	}
 }
 
-// TestGeneratedAnswer checks that an answer of generated code, which knows only types, is held back where the document
-// says more than those.
+// TestGeneratedAnswer checks that an answer of generated code, which knows only types, is held back
+// where the document says more than those.
 func TestGeneratedAnswer(t *testing.T) {
 	doc, err := freshDocument()
 	if err != nil {
@@ -193,7 +209,10 @@ func TestGeneratedAnswer(t *testing.T) {
 	}
 	got := a.get(login, secret)
 	a.want(got, http.StatusInternalServerError)
-	if !strings.Contains(fmt.Sprint(got.log), "the response breaks the contract: data: there must be at least 1 properties") {
+	if !strings.Contains(
+		fmt.Sprint(got.log),
+		"the response breaks the contract: data: there must be at least 1 properties",
+	) {
 		t.Errorf("the log does not say why: %+v", got.log)
 	}
 }

@@ -137,7 +137,8 @@ func operations(t testing.TB) []operation {
 	return all
 }
 
-// path returns the operation's path with the values in it as they are. What they leave out is that of the example.
+// path returns the operation's path with the values in it as they are. What they leave out is that
+// of the example.
 func (o operation) path(values map[string]string) string {
 	example := pathValues(exampleKey)
 	return template.ReplaceAllStringFunc(o.Path, func(parameter string) string {
@@ -149,8 +150,8 @@ func (o operation) path(values map[string]string) string {
 	})
 }
 
-// request returns a request for the operation, with the document's examples for what it requires but for the values of its
-// path.
+// request returns a request for the operation, with the document's examples for what it requires
+// but for the values of its path.
 func (o operation) request(values map[string]string) *http.Request {
 	query := url.Values{}
 	for _, p := range o.Operation.Parameters {
@@ -209,8 +210,8 @@ func pathValues(key jobrun.Key) map[string]string {
 	return map[string]string{"teamId": key.Team, "projectId": key.Project, "jobId": key.Job, "runId": key.Run}
 }
 
-// operationsAt returns what the document has at the escaped path, whatever the method. It is no router of the server's, so
-// that the two can disagree.
+// operationsAt returns what the document has at the escaped path, whatever the method. It is no
+// router of the server's, so that the two can disagree.
 func operationsAt(t testing.TB, path string) (found []operation) {
 	t.Helper()
 	same := func(want, got string) bool { return want == got || template.MatchString(want) && got != "" }

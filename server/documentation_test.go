@@ -117,7 +117,11 @@ func TestServersOfServedDocument(t *testing.T) {
 				r.TLS = &tls.ConnectionState{}
 			}
 			doc := newAPI(t).served(r)
-			if diff := cmp.Diff(openapi3.Servers{{URL: test.want}}, doc.Servers, cmp.AllowUnexported(openapi3.Server{})); diff != "" {
+			if diff := cmp.Diff(
+				openapi3.Servers{{URL: test.want}},
+				doc.Servers,
+				cmp.AllowUnexported(openapi3.Server{}),
+			); diff != "" {
 				t.Errorf("servers (-want +got):\n%s", diff)
 			}
 		})
@@ -166,8 +170,14 @@ func TestContentSecurityPolicy(t *testing.T) {
 		got[name] = value
 	}
 	want := map[string]string{
-		"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:", "connect-src": "'self'",
-		"base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'",
+		"default-src":     "'none'",
+		"script-src":      "'self'",
+		"style-src":       "'self'",
+		"img-src":         "'self' data:",
+		"connect-src":     "'self'",
+		"base-uri":        "'none'",
+		"form-action":     "'none'",
+		"frame-ancestors": "'none'",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the policy (-want +got):\n%s", diff)

@@ -16,8 +16,9 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// statuses is the table of errors: the status of each sentinel, alone or wrapped, and the header that the contract wants
-// with that status. Any other error becomes 500, and only the log says which it was.
+// statuses is the table of errors: the status of each sentinel, alone or wrapped, and the header
+// that the contract wants with that status. Any other error becomes 500, and only the log says
+// which it was.
 var statuses = []struct {
 	err           error
 	status        int
@@ -31,12 +32,18 @@ var statuses = []struct {
 	{err: contract.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
 	{err: contract.ErrMediaType, status: http.StatusUnsupportedMediaType},
 	{err: auth.ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
-	{err: jobrun.ErrTimeout, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"}, // also ErrUnavailable
+	{
+		err:    jobrun.ErrTimeout,
+		status: http.StatusServiceUnavailable,
+		header: echo.HeaderRetryAfter,
+		value:  "5",
+	}, // also ErrUnavailable
 	{err: jobrun.ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 
-// statusCallerLeft is the status, in the log, the metrics and the traces, of a request that failed because its caller left
-// before the response, such as one that waits for a run: that is no fault of the server. nginx uses the same number.
+// statusCallerLeft is the status, in the log, the metrics and the traces, of a request that failed
+// because its caller left before the response, such as one that waits for a run: that is no fault
+// of the server. nginx uses the same number.
 const statusCallerLeft = 499
 
 // describe returns the error object and the headers that an error becomes.
@@ -62,7 +69,11 @@ func describe(err error) (told model.Error, header http.Header) {
 	case told.Status >= http.StatusInternalServerError:
 	case errors.As(err, &violation):
 		told.Message = violation.Error()
-		told.Details = model.ErrorDetails{Parameter: violation.Parameter, Rule: violation.Rule, Pointer: violation.Pointer}
+		told.Details = model.ErrorDetails{
+			Parameter: violation.Parameter,
+			Rule:      violation.Rule,
+			Pointer:   violation.Pointer,
+		}
 	case errors.As(err, &refused):
 		told.Message, told.Details.Permission = refused.Error(), refused.Permission
 		if refused.RetryAfter > 0 {

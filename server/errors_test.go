@@ -16,8 +16,8 @@ import (
 	"github.com/jobruns/jobruns/server/contract"
 )
 
-// recording returns a server with what is common to all requests, and its log. A route that is added to it can do what
-// no operation of the contract does.
+// recording returns a server with what is common to all requests, and its log. A route that is
+// added to it can do what no operation of the contract does.
 func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 	t.Helper()
 	doc, err := contract.Load()

@@ -11,8 +11,8 @@ import (
 	"github.com/jobruns/jobruns/server/auth"
 )
 
-// exchange is a request and what the middleware has found out about it so far. The log, the metrics and the error object
-// are made from it; a handler reads the team from it.
+// exchange is a request and what the middleware has found out about it so far. The log, the metrics
+// and the error object are made from it; a handler reads the team from it.
 type exchange struct {
 	id        string
 	begin     time.Time
@@ -32,8 +32,8 @@ type exchangeKey struct{}
 // exchangeOf returns the exchange of a request from its context.
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
-// startExchange gives the request an exchange, with an id of our own. One that the caller sends could be anything, a token
-// included, and it would go into the log.
+// startExchange gives the request an exchange, with an id of our own. One that the caller sends
+// could be anything, a token included, and it would go into the log.
 func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		x := &exchange{id: uuid.NewString(), begin: time.Now(), remote: c.RealIP(), writer: c.Response()}
@@ -45,9 +45,10 @@ func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// closeAfterBody ends the connection after a request that has a body. Where a body ends can be read in two ways, by us and
-// by a proxy before us, and what one takes for the rest of it the other takes for the next request, of somebody else
-// (RFC 9112, sections 6.3 and 11.2). net/http does not say whether it could.
+// closeAfterBody ends the connection after a request that has a body. Where a body ends can be read
+// in two ways, by us and by a proxy before us, and what one takes for the rest of it the other
+// takes for the next request, of somebody else (RFC 9112, sections 6.3 and 11.2). net/http does not
+// say whether it could.
 func closeAfterBody(c echo.Context) {
 	if r := c.Request(); r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
 		c.Response().Header().Set(echo.HeaderConnection, "close")

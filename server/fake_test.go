@@ -13,10 +13,11 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// fakeStore is a store in memory. It remembers each look-up of a run, because most answers must come without any.
+// fakeStore is a store in memory. It remembers each look-up of a run, because most answers must
+// come without any.
 type fakeStore struct {
-	// onRun and onToken run first when a run or a token is looked up, when set: they fail, panic or block as a real
-	// store may.
+	// onRun and onToken run first when a run or a token is looked up, when set: they fail, panic or
+	// block as a real store may.
 	onRun, onToken func() error
 
 	// concluded gives a run that is awaited its conclusion, when set.
@@ -77,7 +78,8 @@ func (s *fakeStore) Token(_ context.Context, hash jobrun.TokenHash) (jobrun.Toke
 	return find(s, s.onToken, s.tokens, hash)
 }
 
-// find calls the hook without holding the lock, so that one that blocks does not stop other requests.
+// find calls the hook without holding the lock, so that one that blocks does not stop other
+// requests.
 func find[K comparable, V any](s *fakeStore, hook func() error, all map[K]V, key K) (V, error) {
 	var none V
 	if hook != nil {

@@ -12,11 +12,15 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// requests returns those that name the run: with its parts escaped, and as they are, where that is a request at all.
+// requests returns those that name the run: with its parts escaped, and as they are, where that is
+// a request at all.
 func requests(t testing.TB, key jobrun.Key, secret string) []*http.Request {
 	t.Helper()
 	escaped := jobrun.Key{
-		Team: key.Team, Project: url.PathEscape(key.Project), Job: url.PathEscape(key.Job), Run: url.PathEscape(key.Run),
+		Team:    key.Team,
+		Project: url.PathEscape(key.Project),
+		Job:     url.PathEscape(key.Job),
+		Run:     url.PathEscape(key.Run),
 	}
 	var all []*http.Request
 	for _, path := range []string{
@@ -37,8 +41,8 @@ func requests(t testing.TB, key jobrun.Key, secret string) []*http.Request {
 	return all
 }
 
-// FuzzPathParameters checks that whatever stands in a path is answered as the document says, and that only a path with
-// the IDs of the stored run finds it.
+// FuzzPathParameters checks that whatever stands in a path is answered as the document says, and
+// that only a path with the IDs of the stored run finds it.
 func FuzzPathParameters(f *testing.F) {
 	for _, value := range []string{
 		"", "a", "..", "%2F", "%2D", "%00", "\x00", "\xff", "a/b", "a?b", "a#b", "é", "-a", "a-", " ", "%", "%zz", "a\r\nB: c",
@@ -84,7 +88,8 @@ func FuzzPathParameters(f *testing.F) {
 	})
 }
 
-// names tells whether the request's path is one of the run's, when its segments are unescaped one by one.
+// names tells whether the request's path is one of the run's, when its segments are unescaped one
+// by one.
 func names(r *http.Request, key jobrun.Key) bool {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i, segment := range segments {

@@ -12,7 +12,8 @@ import (
 
 const tooManyGuesses = "too many requests with tokens that are not valid have come from this address"
 
-// from sends a GET from an address, with the secret of a token, or with none. It says whether a token was looked up.
+// from sends a GET from an address, with the secret of a token, or with none. It says whether a
+// token was looked up.
 func (a *api) from(address, secret string) (got answer, looked bool) {
 	a.Helper()
 	a.store.onToken = func() error { looked = true; return nil }
@@ -125,7 +126,8 @@ func TestGuessesWithFormerTokens(t *testing.T) {
 	}
 }
 
-// The first time that it is wrong is looked up even beyond the limit, as it was accepted until then.
+// The first time that it is wrong is looked up even beyond the limit, as it was accepted until
+// then.
 func TestFormerTokenBeyondTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAPI(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// handler has a method for each operation of the contract. A request reaches it only after it has passed the operation's
-// middleware.
+// handler has a method for each operation of the contract. A request reaches it only after it has
+// passed the operation's middleware.
 type handler struct {
 	runs *runReader
 }
@@ -28,7 +28,10 @@ func (h *handler) GetJobRun(ctx context.Context, r gen.GetJobRunRequestObject) (
 
 // GetTeamJobRun returns a run of the named team, at once or when it has concluded.
 // Returns jobrun.ErrNotFound if there is none.
-func (h *handler) GetTeamJobRun(ctx context.Context, r gen.GetTeamJobRunRequestObject) (gen.GetTeamJobRunResponseObject, error) {
+func (h *handler) GetTeamJobRun(
+	ctx context.Context,
+	r gen.GetTeamJobRunRequestObject,
+) (gen.GetTeamJobRunResponseObject, error) {
 	return h.jobRun(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
 }
 
@@ -65,11 +68,16 @@ func (r jobRunResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error 
 
 // Login returns an empty result: a request that comes this far has a valid token.
 func (h *handler) Login(context.Context, gen.LoginRequestObject) (gen.LoginResponseObject, error) {
-	return gen.Login200JSONResponse{LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}}}, nil
+	return gen.Login200JSONResponse{
+		LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}},
+	}, nil
 }
 
 // GetSwaggerJSON returns the contract. Returns an error if the one that is built in cannot be read.
-func (h *handler) GetSwaggerJSON(ctx context.Context, _ gen.GetSwaggerJSONRequestObject) (gen.GetSwaggerJSONResponseObject, error) {
+func (h *handler) GetSwaggerJSON(
+	ctx context.Context,
+	_ gen.GetSwaggerJSONRequestObject,
+) (gen.GetSwaggerJSONResponseObject, error) {
 	document, err := docs.Document(exchangeOf(ctx).request)
 	return documentResponse{document: document}, err
 }
@@ -86,7 +94,10 @@ func (r documentResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) err
 }
 
 // GetSwaggerHTML returns the documentation page. It never fails.
-func (h *handler) GetSwaggerHTML(context.Context, gen.GetSwaggerHTMLRequestObject) (gen.GetSwaggerHTMLResponseObject, error) {
+func (h *handler) GetSwaggerHTML(
+	context.Context,
+	gen.GetSwaggerHTMLRequestObject,
+) (gen.GetSwaggerHTMLResponseObject, error) {
 	return pageResponse{}, nil
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// wire sends a request over a connection of its own, and returns the header and the body as they come. An http.Client
-// would not show a body after HEAD.
+// wire sends a request over a connection of its own, and returns the header and the body as they
+// come. An http.Client would not show a body after HEAD.
 func wire(t *testing.T, address, method, path, secret string) (int, http.Header, string) {
 	t.Helper()
 	connection, err := net.Dial("tcp", address)
@@ -22,8 +22,13 @@ func wire(t *testing.T, address, method, path, secret string) (int, http.Header,
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	_, err = fmt.Fprintf(connection, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n",
-		method, path, secret)
+	_, err = fmt.Fprintf(
+		connection,
+		"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n",
+		method,
+		path,
+		secret,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,20 +13,29 @@ import (
 const module = "github.com/jobruns/jobruns"
 
 // internal says which packages of this module each package may import. Dependencies point one way:
-// cmd -> server, client -> gen, and within server/ -> contract, auth, docs, listen -> jobrun -> gen/model.
+// cmd -> server, client -> gen, and within server/ -> contract, auth, docs, listen -> jobrun ->
+// gen/model.
 var internal = map[string][]string{
-	".":                        {},
-	"gen/model":                {},
-	"gen/spec":                 {},
-	"gen/client":               {"gen/model"},
-	"gen/server":               {"gen/model"},
-	"client":                   {"gen/client", "gen/model"},
-	"server/jobrun":            {"gen/model"},
-	"server/contract":          {"gen/spec"},
-	"server/auth":              {"server/jobrun"},
-	"server/listen":            {"server/jobrun"},
-	"server/docs":              {"."},
-	"server":                   {"gen/model", "gen/server", "server/auth", "server/contract", "server/docs", "server/jobrun", "server/listen"},
+	".":               {},
+	"gen/model":       {},
+	"gen/spec":        {},
+	"gen/client":      {"gen/model"},
+	"gen/server":      {"gen/model"},
+	"client":          {"gen/client", "gen/model"},
+	"server/jobrun":   {"gen/model"},
+	"server/contract": {"gen/spec"},
+	"server/auth":     {"server/jobrun"},
+	"server/listen":   {"server/jobrun"},
+	"server/docs":     {"."},
+	"server": {
+		"gen/model",
+		"gen/server",
+		"server/auth",
+		"server/contract",
+		"server/docs",
+		"server/jobrun",
+		"server/listen",
+	},
 	"server/store":             {"gen/model", "server/jobrun"},
 	"server/store/sqlite":      {"gen/model", "server/jobrun", "server/store"},
 	"server/store/postgres":    {"gen/model", "server/jobrun", "server/store"},
@@ -37,9 +46,26 @@ var internal = map[string][]string{
 	"cmd/internal/cli":         {"server/jobrun", "server/store", "server/store/postgres", "server/store/sqlite"},
 	"cmd/internal/man":         {},
 	"cmd/internal/version":     {},
-	"cmd/jobrun":               {"cmd/internal/cli", "cmd/internal/man", "cmd/internal/version", "server/jobrun", "server/record/command"},
-	"cmd/jobrund": {"cmd/internal/cli", "cmd/internal/man", "cmd/internal/version", "server", "server/auth", "server/contract",
-		"server/jobrun", "server/listen", "server/record/jsonlines", "server/record/kubernetes", "server/store"},
+	"cmd/jobrun": {
+		"cmd/internal/cli",
+		"cmd/internal/man",
+		"cmd/internal/version",
+		"server/jobrun",
+		"server/record/command",
+	},
+	"cmd/jobrund": {
+		"cmd/internal/cli",
+		"cmd/internal/man",
+		"cmd/internal/version",
+		"server",
+		"server/auth",
+		"server/contract",
+		"server/jobrun",
+		"server/listen",
+		"server/record/jsonlines",
+		"server/record/kubernetes",
+		"server/store",
+	},
 	"cmd/northflank": {"client", "cmd/internal/man", "cmd/internal/version"},
 }
 
@@ -58,8 +84,15 @@ var foreign = map[string][]string{
 	"go.opentelemetry.io/contrib/":          {"server"},
 	"github.com/oapi-codegen/runtime":       {"gen/client", "gen/server"},
 	"github.com/hashicorp/golang-lru":       {"server/auth"},
-	"github.com/spf13/cobra":                {"cmd/internal/cli", "cmd/internal/man", "cmd/internal/version", "cmd/jobrun", "cmd/jobrund", "cmd/northflank"},
-	"github.com/prometheus/client_golang":   {"cmd/jobrund", "server", "server/listen", "server/record/kubernetes"},
+	"github.com/spf13/cobra": {
+		"cmd/internal/cli",
+		"cmd/internal/man",
+		"cmd/internal/version",
+		"cmd/jobrun",
+		"cmd/jobrund",
+		"cmd/northflank",
+	},
+	"github.com/prometheus/client_golang": {"cmd/jobrund", "server", "server/listen", "server/record/kubernetes"},
 }
 
 const (
@@ -80,7 +113,14 @@ var neverLinked = map[string][]string{
 	"server/record":   {echoLibrary, openAPILibrary, sqlPackage},
 	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
 	"cmd/northflank":  {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
-	"cmd/jobrun":      {echoLibrary, openAPILibrary, metricsLibrary, tracingLibrary, documentationAssets, kubernetesLibrary},
+	"cmd/jobrun": {
+		echoLibrary,
+		openAPILibrary,
+		metricsLibrary,
+		tracingLibrary,
+		documentationAssets,
+		kubernetesLibrary,
+	},
 }
 
 // mustLink says which libraries a program must link.
@@ -119,7 +159,8 @@ func packages(t *testing.T) map[string]goPackage {
 	}
 }
 
-// within returns the path within this module, "." for the root, and the path itself for another module's.
+// within returns the path within this module, "." for the root, and the path itself for another
+// module's.
 func within(path string) string {
 	if path == module {
 		return "."
@@ -127,8 +168,8 @@ func within(path string) string {
 	return strings.TrimPrefix(path, module+"/")
 }
 
-// isOf reports whether a package is one of the library. The package database/sql/driver, which has nothing but interfaces,
-// is none of database/sql.
+// isOf reports whether a package is one of the library. The package database/sql/driver, which has
+// nothing but interfaces, is none of database/sql.
 func isOf(path, library string) bool {
 	return path == library || library != sqlPackage && strings.HasPrefix(path, library)
 }

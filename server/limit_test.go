@@ -40,7 +40,10 @@ func TestParseRateLimit(t *testing.T) {
 	} {
 		limit := auth.RateLimit{Requests: 7, Window: time.Hour}
 		err := limit.Set(s)
-		if want := "rate limit " + strconv.Quote(s) + ": must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit"; err == nil || err.Error() != want {
+		if want := "rate limit " + strconv.Quote(
+			s,
+		) + ": must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit"; err == nil ||
+			err.Error() != want {
 			t.Errorf("%q: %v, want %s", s, err, want)
 		}
 		if limit.String() != "7/1h" {
@@ -58,7 +61,8 @@ func TestNewRefusesRateLimit(t *testing.T) {
 	}
 }
 
-// newLimitedAPI returns an api that has the example run and a rate limit, and the secret of a token that may see the run.
+// newLimitedAPI returns an api that has the example run and a rate limit, and the secret of a token
+// that may see the run.
 func newLimitedAPI(t testing.TB, limit string) (*api, string) {
 	t.Helper()
 	a, secret := newFilledAPI(t)
@@ -79,7 +83,8 @@ func (a *api) limit(limit string) {
 	}
 }
 
-// wantLimit checks what an answer says of the rate limit: nothing, or the limit, what remains, and the reset.
+// wantLimit checks what an answer says of the rate limit: nothing, or the limit, what remains, and
+// the reset.
 func wantLimit(t testing.TB, got answer, want ...string) {
 	t.Helper()
 	var has []string
@@ -162,14 +167,49 @@ func TestRateLimitOfEveryAnswer(t *testing.T) {
 		{name: "HEAD", method: "HEAD", path: run.path(nil), want: 200, counts: true},
 		{name: "login", path: "/v1/login", want: 200, counts: true},
 		{name: "malformed", path: malformed(run), want: 400, counts: true},
-		{name: "several teams", path: run.path(nil), change: func(t *jobrun.Token) { t.Teams = []string{"a", "b"} }, want: 400, counts: true},
-		{name: "no permission", path: run.path(nil), change: func(t *jobrun.Token) { t.Permissions = nil }, want: 403, counts: true},
-		{name: "another project", path: run.path(nil), change: func(t *jobrun.Token) { t.Projects = []string{"p"} }, want: 403, counts: true},
+		{
+			name:   "several teams",
+			path:   run.path(nil),
+			change: func(t *jobrun.Token) { t.Teams = []string{"a", "b"} },
+			want:   400,
+			counts: true,
+		},
+		{
+			name:   "no permission",
+			path:   run.path(nil),
+			change: func(t *jobrun.Token) { t.Permissions = nil },
+			want:   403,
+			counts: true,
+		},
+		{
+			name:   "another project",
+			path:   run.path(nil),
+			change: func(t *jobrun.Token) { t.Projects = []string{"p"} },
+			want:   403,
+			counts: true,
+		},
 		{name: "no run", path: runPath(t, keyWith(exampleKey, "runId", "missing")), want: 404, counts: true},
-		{name: "trouble", path: run.path(nil), onRun: func() error { return errors.New(inside) }, want: 500, counts: true},
+		{
+			name:   "trouble",
+			path:   run.path(nil),
+			onRun:  func() error { return errors.New(inside) },
+			want:   500,
+			counts: true,
+		},
 		{name: "a panic", path: run.path(nil), onRun: func() error { panic(inside) }, want: 500, counts: true},
-		{name: "no store", path: run.path(nil), onRun: func() error { return jobrun.ErrUnavailable }, want: 503, counts: true},
-		{name: "expired", path: run.path(nil), change: func(t *jobrun.Token) { t.ExpiresAt = new(time.Unix(1, 0)) }, want: 401},
+		{
+			name:   "no store",
+			path:   run.path(nil),
+			onRun:  func() error { return jobrun.ErrUnavailable },
+			want:   503,
+			counts: true,
+		},
+		{
+			name:   "expired",
+			path:   run.path(nil),
+			change: func(t *jobrun.Token) { t.ExpiresAt = new(time.Unix(1, 0)) },
+			want:   401,
+		},
 		{name: "no tokens", path: run.path(nil), onToken: func() error { return jobrun.ErrUnavailable }, want: 503},
 		{name: "another method", method: "POST", path: run.path(nil), want: 405},
 		{name: "no path", path: "/v1/unknown", want: 404},

@@ -30,8 +30,8 @@ func observe(others observer) echo.MiddlewareFunc {
 	}
 }
 
-// logRequest writes a line for a request. Neither the path nor an unknown method is in it, only the operation: a caller
-// may have put anything there, a token included.
+// logRequest writes a line for a request. Neither the path nor an unknown method is in it, only the
+// operation: a caller may have put anything there, a token included.
 func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err error) {
 	r, status := c.Request(), c.Response().Status
 	level := slog.LevelInfo
@@ -62,10 +62,12 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 	_ = log.Handle(r.Context(), line) // as a Logger does
 }
 
-// traceparent reads the header of that name (W3C Trace Context, section 3), and ignores one that is not valid.
+// traceparent reads the header of that name (W3C Trace Context, section 3), and ignores one that is
+// not valid.
 var traceparent propagation.TraceContext
 
-// traceID returns the trace that the request is a part of, or "". If nothing is traced here, the caller may have one.
+// traceID returns the trace that the request is a part of, or "". If nothing is traced here, the
+// caller may have one.
 func traceID(r *http.Request) string {
 	span := trace.SpanContextFromContext(r.Context())
 	if !span.HasTraceID() && r.Header.Get("Traceparent") != "" {

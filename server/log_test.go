@@ -16,8 +16,20 @@ func TestRequestLine(t *testing.T) {
 		name, method, path, secret string
 		want                       logLine
 	}{
-		{"answered", "GET", run, secret, logLine{Level: "INFO", Status: 200, Method: "GET", Operation: "getJobRun", Token: "ci"}},
-		{"HEAD", "HEAD", run, secret, logLine{Level: "INFO", Status: 200, Method: "HEAD", Operation: "getJobRun", Token: "ci"}},
+		{
+			"answered",
+			"GET",
+			run,
+			secret,
+			logLine{Level: "INFO", Status: 200, Method: "GET", Operation: "getJobRun", Token: "ci"},
+		},
+		{
+			"HEAD",
+			"HEAD",
+			run,
+			secret,
+			logLine{Level: "INFO", Status: 200, Method: "HEAD", Operation: "getJobRun", Token: "ci"},
+		},
 		{"not found", "GET", runPath(t, keyWith(exampleKey, "runId", "missing")), secret, logLine{
 			Level: "INFO", Status: 404, Method: "GET", Operation: "getJobRun", Token: "ci", Error: "not found",
 		}},
@@ -38,8 +50,8 @@ func TestRequestLine(t *testing.T) {
 	}
 }
 
-// A token pasted into the wrong place must not end in the log either, nor where traces are kept. The api looks for it in
-// the log after every request.
+// A token pasted into the wrong place must not end in the log either, nor where traces are kept.
+// The api looks for it in the log after every request.
 func TestSecretInWrongPlace(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -73,7 +85,8 @@ func TestSecretInWrongPlace(t *testing.T) {
 	})
 }
 
-// As an ID, a secret is well-formed, and a caller may well get the order of a command's arguments wrong.
+// As an ID, a secret is well-formed, and a caller may well get the order of a command's arguments
+// wrong.
 func TestSecretAsParameter(t *testing.T) {
 	tokens := map[string]func(*jobrun.Token){
 		"any project":     func(*jobrun.Token) {},

@@ -17,8 +17,9 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// inMemory calls the test in a bubble, whose time passes only when all wait, with an api that keeps answers and tokens in
-// memory, and has answered for the example run often enough to have that and the token there.
+// inMemory calls the test in a bubble, whose time passes only when all wait, with an api that keeps
+// answers and tokens in memory, and has answered for the example run often enough to have that and
+// the token there.
 func inMemory(t *testing.T, test func(a *api, secret string)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +86,11 @@ func TestKeptAnswerIsTheSame(t *testing.T) {
 		fresh := newAPI(a)
 		fresh.store = a.store
 		var err error
-		if fresh.handler, err = server.New(a.store, fresh.logger, server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}); err != nil {
+		if fresh.handler, err = server.New(
+			a.store,
+			fresh.logger,
+			server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}},
+		); err != nil {
 			a.Fatal(err)
 		}
 		for name, change := range map[string]func(*http.Request){
@@ -125,7 +130,10 @@ func TestKeptAnswerHasATeam(t *testing.T) {
 	inMemory(t, func(a *api, secret string) {
 		path := teamRunPath(t, exampleKey)
 		a.want(a.get(path, secret), http.StatusOK)
-		a.want(a.get(strings.Replace(path, "/teams/"+exampleKey.Team+"/", "/teams//", 1), secret), http.StatusBadRequest)
+		a.want(
+			a.get(strings.Replace(path, "/teams/"+exampleKey.Team+"/", "/teams//", 1), secret),
+			http.StatusBadRequest,
+		)
 	})
 }
 
@@ -219,7 +227,8 @@ func TestKeptTokenExpires(t *testing.T) {
 	})
 }
 
-// A token that is kept need not be looked up for another address, and one that is shut out learns nothing.
+// A token that is kept need not be looked up for another address, and one that is shut out learns
+// nothing.
 func TestKeptTokenElsewhere(t *testing.T) {
 	inMemory(t, func(a *api, secret string) {
 		if got, looked := a.from(here, secret); got.status != 200 || looked {

@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// noOperation is the label of requests that no operation has taken: what the caller asked for could be anything.
+// noOperation is the label of requests that no operation has taken: what the caller asked for could
+// be anything.
 const noOperation = "none"
 
 // metrics are what the server counts and measures. No label has a value that a caller can invent.
@@ -76,7 +77,8 @@ type observer struct {
 	logs     map[string]*slog.Logger // by method: the caller may have invented another
 }
 
-// observer returns one for an operation and its methods, whose names come first in what the log says of a request.
+// observer returns one for an operation and its methods, whose names come first in what the log
+// says of a request.
 func (m *metrics) observer(log *slog.Logger, operation string, methods ...string) observer {
 	o := observer{
 		requests: m.requests.MustCurryWith(prometheus.Labels{"operation": operation}),

@@ -105,7 +105,13 @@ func TestMetrics(t *testing.T) {
 	a.store.onToken = func() error { return errors.New("broken") }
 	a.get("/v1/login", secret)
 	wantMetric(t, registry, "jobruns_http_requests_total", map[string]float64{
-		"getJobRun 200": 2, "getJobRun 401": 1, "getJobRun 404": 20, "login 200": 1, "login 500": 1, "none 404": 20, "none 405": 20,
+		"getJobRun 200": 2,
+		"getJobRun 401": 1,
+		"getJobRun 404": 20,
+		"login 200":     1,
+		"login 500":     1,
+		"none 404":      20,
+		"none 405":      20,
 	})
 	requests := map[string]float64{}
 	for _, o := range operations(t) {
@@ -113,7 +119,12 @@ func TestMetrics(t *testing.T) {
 	}
 	requests["getJobRun"], requests["login"], requests["none"] = 23, 2, 40
 	wantMetric(t, registry, "jobruns_http_request_duration_seconds", requests)
-	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"revision": 0, "run": 22, "token": 24})
+	wantMetric(
+		t,
+		registry,
+		"jobruns_store_query_duration_seconds",
+		map[string]float64{"revision": 0, "run": 22, "token": 24},
+	)
 	wantMetric(t, registry, "jobruns_store_query_errors_total", failures("token"))
 	wantMetric(t, registry, "jobruns_waiters", map[string]float64{"": 0})
 	problems, err := testutil.GatherAndLint(registry)
@@ -196,7 +207,12 @@ func TestStoreThatFailsWhileTheAnswerIsHeld(t *testing.T) {
 	}
 	a.want(a.send(heldRequest(t, runPath(t, exampleKey), secret)), 503)
 	wantMetric(t, registry, "jobruns_store_query_errors_total", failures("await"))
-	wantMetric(t, registry, "jobruns_store_query_duration_seconds", map[string]float64{"revision": 0, "run": 1, "token": 1})
+	wantMetric(
+		t,
+		registry,
+		"jobruns_store_query_duration_seconds",
+		map[string]float64{"revision": 0, "run": 1, "token": 1},
+	)
 }
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -224,7 +240,8 @@ func TestTraces(t *testing.T) {
 		t.Fatalf("spans %v", spans)
 	}
 	for _, name := range []string{"store run", "store token"} {
-		if span := spans[name]; span == nil || span.Parent().SpanID() != request.SpanContext().SpanID() || span.Status().Code == codes.Error {
+		if span := spans[name]; span == nil || span.Parent().SpanID() != request.SpanContext().SpanID() ||
+			span.Status().Code == codes.Error {
 			t.Errorf("the span %q is %v", name, span)
 		}
 	}

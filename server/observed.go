@@ -21,8 +21,8 @@ const (
 
 var queries = []string{queryRun, queryToken, queryRevision, queryAwait}
 
-// observedStore measures and traces each query of a store. It embeds nothing, so that a new query that it does not observe
-// does not compile.
+// observedStore measures and traces each query of a store. It embeds nothing, so that a new query
+// that it does not observe does not compile.
 type observedStore struct {
 	store   Store
 	metrics *metrics
@@ -52,7 +52,8 @@ func (s *observedStore) Revision(ctx context.Context) (number int64, err error) 
 	return s.store.Revision(ctx)
 }
 
-// Await returns what the store's Await returns. Only its failures are counted: how long it takes is up to the run.
+// Await returns what the store's Await returns. Only its failures are counted: how long it takes is
+// up to the run.
 func (s *observedStore) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	run, err := s.store.Await(ctx, key, enough)
 	s.metrics.failed(ctx, queryAwait, err)

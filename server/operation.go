@@ -9,8 +9,8 @@ import (
 	"github.com/jobruns/jobruns/server/contract"
 )
 
-// operation enforces what the document says of one operation, before any look-up of a run, so that no response reveals
-// what the token may not see.
+// operation enforces what the document says of one operation, before any look-up of a run, so that
+// no response reveals what the token may not see.
 type operation struct {
 	*contract.Operation
 	observer
@@ -51,8 +51,8 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// checkToken checks the token and counts the request. Each response to a valid token says how many requests are left by
-// the time it is written.
+// checkToken checks the token and counts the request. Each response to a valid token says how many
+// requests are left by the time it is written.
 func (o *operation) checkToken(c echo.Context, x *exchange) error {
 	if !o.NeedsToken {
 		return nil

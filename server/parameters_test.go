@@ -86,8 +86,8 @@ func (a *api) wantBroken(got answer, parameter, rule string) {
 	}
 }
 
-// A path may end before its last parameter, and is then no path of the document; in the middle, it is one with a value
-// that is empty.
+// A path may end before its last parameter, and is then no path of the document; in the middle, it
+// is one with a value that is empty.
 func TestEmptyParameter(t *testing.T) {
 	forEachParameter(t, func(t *testing.T, o operation, parameter string) {
 		a, secret := newFilledAPI(t)
@@ -138,7 +138,9 @@ func TestWellFormedParameter(t *testing.T) {
 				token.Projects = []string{key.Project}
 				a.want(a.ask(o, map[string]string{parameter: value}, a.token(token)), o.success)
 				looked := a.store.takeLookups()
-				if readsRun := o.id == "getJobRun" || o.id == "getTeamJobRun"; readsRun && (len(looked) != 1 || looked[0] != key) {
+				if readsRun := o.id == "getJobRun" ||
+					o.id == "getTeamJobRun"; readsRun &&
+					(len(looked) != 1 || looked[0] != key) {
 					t.Errorf("looked up %v, want only %v", looked, key)
 				}
 			})
@@ -155,7 +157,8 @@ func keyWith(key jobrun.Key, parameter, value string) jobrun.Key {
 	return key
 }
 
-// The parameters come in the path's order, so that the answer for several that are wrong is always the same.
+// The parameters come in the path's order, so that the answer for several that are wrong is always
+// the same.
 func TestFirstMalformedParameterIsNamed(t *testing.T) {
 	forEachOperation(t, func(t *testing.T, o operation) {
 		if len(o.parameters) == 0 {

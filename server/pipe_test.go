@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// pipes is a listener whose connections are made in memory, so that in a bubble of synctest their deadlines follow
-// the bubble's clock, and no test has to wait.
+// pipes is a listener whose connections are made in memory, so that in a bubble of synctest their
+// deadlines follow the bubble's clock, and no test has to wait.
 type pipes struct {
 	connections chan net.Conn
 	closed      chan struct{} // closed with the listener
@@ -71,7 +71,8 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// ask sends what is written as a request, and reads one answer to its end. It returns the status and the body.
+// ask sends what is written as a request, and reads one answer to its end. It returns the status
+// and the body.
 func (c *pipe) ask(request string) (int, string, error) {
 	wrote := make(chan struct{})
 	go func() {

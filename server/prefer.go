@@ -10,7 +10,9 @@ import (
 // maxWait is how long a response waits at the most.
 const maxWait = 60 * time.Second
 
-// preferredWait returns how long the caller prefers to wait, at most maxWait, and whether it prefers to wait at all: by the first "wait" preference in the Prefer header (RFC 7240, sections 2 and 4.3), unless it is malformed.
+// preferredWait returns how long the caller prefers to wait, at most maxWait, and whether it
+// prefers to wait at all: by the first "wait" preference in the Prefer header (RFC 7240, sections 2
+// and 4.3), unless it is malformed.
 func preferredWait(prefer *string) (time.Duration, bool) {
 	if prefer == nil {
 		return 0, false
@@ -39,7 +41,8 @@ func preferredWait(prefer *string) (time.Duration, bool) {
 	return 0, false
 }
 
-// elements splits a list header (RFC 9110, section 5.6.1) at its commas, except those in quoted strings.
+// elements splits a list header (RFC 9110, section 5.6.1) at its commas, except those in quoted
+// strings.
 func elements(list string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		begin, quoted := 0, false

@@ -10,8 +10,8 @@ import (
 	gen "github.com/jobruns/jobruns/gen/server"
 )
 
-// checked marks a response that is known to be within the contract. Any other is buffered and checked, so that no
-// operation can send what the document does not allow.
+// checked marks a response that is known to be within the contract. Any other is buffered and
+// checked, so that no operation can send what the document does not allow.
 type checked struct{}
 
 func (checked) isChecked() {}
@@ -46,9 +46,9 @@ func bufferUnchecked(next gen.StrictHandlerFunc, _ string) gen.StrictHandlerFunc
 	}
 }
 
-// respond calls the handler, and sends its response if that has been buffered and the document allows it. Elements of a
-// list that the document does not allow are left out, and logged.
-// Returns an error that names the broken rule if anything else is not allowed, and the handler's error.
+// respond calls the handler, and sends its response if that has been buffered and the document
+// allows it. Elements of a list that the document does not allow are left out, and logged. Returns
+// an error that names the broken rule if anything else is not allowed, and the handler's error.
 func (o *operation) respond(c echo.Context, x *exchange, handler echo.HandlerFunc) error {
 	buffer, err := buffered(c, x, handler)
 	if err != nil || buffer == nil {
@@ -68,8 +68,8 @@ func (o *operation) respond(c echo.Context, x *exchange, handler echo.HandlerFun
 	return err
 }
 
-// buffered returns the response that was buffered, or nil if it has been sent. Whatever happens, what is written from then
-// on is sent.
+// buffered returns the response that was buffered, or nil if it has been sent. Whatever happens,
+// what is written from then on is sent.
 func buffered(c echo.Context, x *exchange, handler echo.HandlerFunc) (*bufferedResponse, error) {
 	response := c.Response()
 	writer := response.Writer

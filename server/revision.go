@@ -8,14 +8,14 @@ import (
 
 // Revisions is where the server finds out whether what does not change by itself has been changed.
 type Revisions interface {
-	// Revision returns a number that becomes another one whenever a final run or a token is changed or removed: what was
-	// read after it was asked for is unchanged for as long as the number stays the same.
-	// Returns jobrun.ErrUnavailable if the store cannot be reached.
+	// Revision returns a number that becomes another one whenever a final run or a token is changed
+	// or removed: what was read after it was asked for is unchanged for as long as the number stays
+	// the same. Returns jobrun.ErrUnavailable if the store cannot be reached.
 	Revision(ctx context.Context) (int64, error)
 }
 
-// revisionAge is for how long what the store says of its revision counts, and so for how long a cached run or token may
-// still be used after somebody has changed or removed it.
+// revisionAge is for how long what the store says of its revision counts, and so for how long a
+// cached run or token may still be used after somebody has changed or removed it.
 const revisionAge = time.Second
 
 // revision follows the store's revision while there are requests. No request waits for it.
@@ -37,8 +37,8 @@ func newRevision(store Revisions) *revision {
 	return r
 }
 
-// Current returns the revision that the store had less than revisionAge ago, and false if it is not known. In time for the
-// next request, it asks the store in the background.
+// Current returns the revision that the store had less than revisionAge ago, and false if it is not
+// known. In time for the next request, it asks the store in the background.
 func (r *revision) Current(ctx context.Context) (number int64, known bool) {
 	if r.store == nil {
 		return 0, false

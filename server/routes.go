@@ -43,8 +43,8 @@ func (r *routes) add(_ string, route echo.Route, handler echo.HandlerFunc, middl
 }
 
 // complete adds what the generated code lacks: HEAD, and responses to other methods and paths.
-// Returns an error for each route that is not in the document, or that nothing checks, and for each operation that has no
-// route.
+// Returns an error for each route that is not in the document, or that nothing checks, and for each
+// operation that has no route.
 func (r *routes) complete(e *echo.Echo) error {
 	var problems []error
 	allowed := methods{}
@@ -56,8 +56,14 @@ func (r *routes) complete(e *echo.Echo) error {
 		case !found:
 			problems = append(problems, fmt.Errorf("the route %s is not in the document", documented))
 		case len(route.middleware) == 0:
-			problems = append(problems, fmt.Errorf("nothing checks the requests of operation %q, %s: the generated code knows it by another name",
-				id, documented))
+			problems = append(
+				problems,
+				fmt.Errorf(
+					"nothing checks the requests of operation %q, %s: the generated code knows it by another name",
+					id,
+					documented,
+				),
+			)
 		}
 		allowed[route.path] = append(allowed[route.path], route.method)
 		if route.method == http.MethodGet {
@@ -71,7 +77,10 @@ func (r *routes) complete(e *echo.Echo) error {
 		e.RouteNotFound(path+"/*", allowed.other)
 	}
 	for _, documented := range slices.Sorted(maps.Keys(r.operations)) {
-		problems = append(problems, fmt.Errorf("operation %q of the document, %s, has no route", r.operations[documented], documented))
+		problems = append(
+			problems,
+			fmt.Errorf("operation %q of the document, %s, has no route", r.operations[documented], documented),
+		)
 	}
 	return errors.Join(problems...)
 }
@@ -79,7 +88,8 @@ func (r *routes) complete(e *echo.Echo) error {
 // methods are those of each path, as Echo writes paths.
 type methods map[string][]string
 
-// other responds to what no route takes. It may be a path below another, with a method that this does not know.
+// other responds to what no route takes. It may be a path below another, with a method that this
+// does not know.
 func (m methods) other(c echo.Context) error {
 	segments := strings.Split(echo.GetPath(c.Request()), "/")
 	same := func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") && got != "" }
@@ -106,9 +116,9 @@ func (r registration) documented() string {
 // pathValues are a request's path parameters.
 type pathValues struct{ names, values []string }
 
-// newPathValues returns the request's path parameters unescaped: Echo leaves them as they are if the path has an escape
-// that it need not have.
-// Returns jobrun.ErrNotFound if the path cannot be unescaped.
+// newPathValues returns the request's path parameters unescaped: Echo leaves them as they are if
+// the path has an escape that it need not have. Returns jobrun.ErrNotFound if the path cannot be
+// unescaped.
 func newPathValues(c echo.Context) (pathValues, error) {
 	p := pathValues{c.ParamNames(), c.ParamValues()}
 	if c.Request().URL.RawPath == "" {

@@ -79,7 +79,8 @@ func TestPathsOutsideTheDocument(t *testing.T) {
 	}
 }
 
-// An encoded slash in a run's ID does not end it: the ID is malformed, and the path is not that of the run.
+// An encoded slash in a run's ID does not end it: the ID is malformed, and the path is not that of
+// the run.
 func TestEncodedSlashAfterRun(t *testing.T) {
 	for _, path := range []string{runPath(t, exampleKey), teamRunPath(t, exampleKey)} {
 		for _, rest := range []string{"%2F", "%2f", "%2Flogs", "%2F..", "%2F%2F"} {
@@ -118,7 +119,8 @@ func TestMethodNotAllowed(t *testing.T) {
 	})
 }
 
-// documentedMethods returns those that the document has for the operation's path, and those that follow from them, sorted.
+// documentedMethods returns those that the document has for the operation's path, and those that
+// follow from them, sorted.
 func documentedMethods(t *testing.T, o operation) []string {
 	t.Helper()
 	methods := []string{http.MethodOptions}
@@ -148,7 +150,10 @@ func TestHarmlessRequests(t *testing.T) {
 		name   string
 		change func(*http.Request)
 	}{
-		{"another host than that of the document's servers", func(r *http.Request) { r.Host = "jobs.example.com:8443" }},
+		{
+			"another host than that of the document's servers",
+			func(r *http.Request) { r.Host = "jobs.example.com:8443" },
+		},
 		{"no host", func(r *http.Request) { r.Host = "" }},
 		{"a query", func(r *http.Request) { r.URL.RawQuery = "teamId=other&projectId=&%zz;" }},
 		{"a forwarded host", func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "x") }},
@@ -224,8 +229,8 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// A body that is read before the token is looked at, or that no operation takes, could be as large or as slow as anybody
-// likes.
+// A body that is read before the token is looked at, or that no operation takes, could be as large
+// or as slow as anybody likes.
 func TestBodyIsNotReadBeforeTheTokenIsChecked(t *testing.T) {
 	forEachSecured(t, func(t *testing.T, o operation) {
 		a, secret := newFilledAPI(t)

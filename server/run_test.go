@@ -61,7 +61,12 @@ func TestRunAsStored(t *testing.T) {
 		{
 			name: "running",
 			run: model.JobRun{
-				ID: "r", Active: model.FlagYes, BackoffLimit: 6, RunName: "r", Status: model.JobRunStatusRunning, StartedAt: started,
+				ID:           "r",
+				Active:       model.FlagYes,
+				BackoffLimit: 6,
+				RunName:      "r",
+				Status:       model.JobRunStatusRunning,
+				StartedAt:    started,
 			},
 			want: `{"data":{"id":"r","active":1,"backoffLimit":6,"completions":0,"concluded":false,"failed":0,` +
 				`"runName":"r","status":"RUNNING","succeeded":0,"startedAt":"2026-02-28T23:59:59Z","concludedAt":null}}`,
@@ -69,8 +74,14 @@ func TestRunAsStored(t *testing.T) {
 		{
 			name: "failed",
 			run: model.JobRun{
-				ID: "r", Completions: 7, Concluded: true, Failed: model.FlagYes, RunName: "r", Status: model.JobRunStatusFailed,
-				StartedAt: started, ConcludedAt: &concluded,
+				ID:          "r",
+				Completions: 7,
+				Concluded:   true,
+				Failed:      model.FlagYes,
+				RunName:     "r",
+				Status:      model.JobRunStatusFailed,
+				StartedAt:   started,
+				ConcludedAt: &concluded,
 			},
 			want: `{"data":{"id":"r","active":0,"backoffLimit":0,"completions":7,"concluded":true,"failed":1,` +
 				`"runName":"r","status":"FAILED","succeeded":0,"startedAt":"2026-02-28T23:59:59Z",` +
@@ -79,7 +90,11 @@ func TestRunAsStored(t *testing.T) {
 		{
 			name: "a name in another script",
 			run: model.JobRun{
-				ID: "r", Active: model.FlagYes, RunName: `nächtlich "夜" 🌙`, Status: model.JobRunStatusRunning, StartedAt: started,
+				ID:        "r",
+				Active:    model.FlagYes,
+				RunName:   `nächtlich "夜" 🌙`,
+				Status:    model.JobRunStatusRunning,
+				StartedAt: started,
 			},
 			want: `{"data":{"id":"r","active":1,"backoffLimit":0,"completions":0,"concluded":false,"failed":0,` +
 				`"runName":"nächtlich \"夜\" 🌙","status":"RUNNING","succeeded":0,` +

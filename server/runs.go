@@ -15,9 +15,9 @@ import (
 
 // Runs is where runs are read from.
 type Runs interface {
-	// Run returns the run as it was stored, and whether it is final: then it can only be replaced or removed, which
-	// Revisions tells of. A run whose recorder has died has concluded, and is not final.
-	// Returns jobrun.ErrNotFound if there is none, or none of that job, project or team.
+	// Run returns the run as it was stored, and whether it is final: then it can only be replaced
+	// or removed, which Revisions tells of. A run whose recorder has died has concluded, and is not
+	// final. Returns jobrun.ErrNotFound if there is none, or none of that job, project or team.
 	// Returns jobrun.ErrUnavailable if the store cannot be reached.
 	Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error)
 	// Await returns the run as soon as it has concluded, or else as it is when enough is closed.
@@ -25,8 +25,8 @@ type Runs interface {
 	Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error)
 }
 
-// runReader reads runs: from memory if they cannot have changed, else from the store. What it returns is checked against
-// the contract and encoded. It is safe for concurrent use.
+// runReader reads runs: from memory if they cannot have changed, else from the store. What it
+// returns is checked against the contract and encoded. It is safe for concurrent use.
 type runReader struct {
 	store    Runs
 	revision *revision
@@ -35,8 +35,15 @@ type runReader struct {
 	metrics  *metrics
 }
 
-// newRunReader returns a reader with a cache of that many bytes, in which older runs make room for new ones.
-func newRunReader(store Runs, revision *revision, cacheBytes int, check func(*model.JobRunResult) error, metrics *metrics) *runReader {
+// newRunReader returns a reader with a cache of that many bytes, in which older runs make room for
+// new ones.
+func newRunReader(
+	store Runs,
+	revision *revision,
+	cacheBytes int,
+	check func(*model.JobRunResult) error,
+	metrics *metrics,
+) *runReader {
 	r := &runReader{store: store, revision: revision, check: check, metrics: metrics}
 	if cacheBytes > 0 {
 		r.cache = fastcache.New(cacheBytes)
@@ -44,8 +51,9 @@ func newRunReader(store Runs, revision *revision, cacheBytes int, check func(*mo
 	return r
 }
 
-// read returns the body of a response with the run. If the run has not concluded, read waits that long for it.
-// Returns errors as Runs does, and one that names the field and the rule if the contract does not allow the run.
+// read returns the body of a response with the run. If the run has not concluded, read waits that
+// long for it. Returns errors as Runs does, and one that names the field and the rule if the
+// contract does not allow the run.
 func (r *runReader) read(ctx context.Context, key jobrun.Key, wait time.Duration) ([]byte, error) {
 	revision, known := r.revision.Current(ctx)
 	if r.cache == nil || !known {
@@ -63,7 +71,11 @@ func (r *runReader) read(ctx context.Context, key jobrun.Key, wait time.Duration
 	return body, err
 }
 
-func (r *runReader) readStore(ctx context.Context, key jobrun.Key, wait time.Duration) (body []byte, final bool, err error) {
+func (r *runReader) readStore(
+	ctx context.Context,
+	key jobrun.Key,
+	wait time.Duration,
+) (body []byte, final bool, err error) {
 	run, final, err := r.store.Run(ctx, key)
 	if err == nil && !run.Concluded && wait > 0 {
 		run, err = r.await(ctx, key, wait)
@@ -94,7 +106,8 @@ func (r *runReader) await(ctx context.Context, key jobrun.Key, wait time.Duratio
 	return r.store.Await(ctx, key, enough)
 }
 
-// cacheKey has the revision in it, so that runs of an earlier one are not found any more. No ID has a slash.
+// cacheKey has the revision in it, so that runs of an earlier one are not found any more. No ID has
+// a slash.
 func cacheKey(revision int64, key jobrun.Key) []byte {
 	entry := make([]byte, 0, 128)
 	entry = binary.LittleEndian.AppendUint64(entry, uint64(revision))

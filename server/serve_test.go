@@ -48,7 +48,8 @@ func (s serving) shutDown(t *testing.T) {
 	}
 }
 
-// blocked makes each look-up of a run wait. It returns a channel that tells when one has begun, and what releases them.
+// blocked makes each look-up of a run wait. It returns a channel that tells when one has begun, and
+// what releases them.
 func (a *api) blocked() (begun <-chan struct{}, release func()) {
 	entered, released := make(chan struct{}, 1), make(chan struct{})
 	a.store.onRun = func() error {

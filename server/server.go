@@ -1,41 +1,47 @@
 // Package server serves the contract, openapi.yaml, over HTTP with Echo.
 //
-// A request takes one path. It gets a trace and an id, and a line in the log once it is answered. Its route leads to an
-// operation, which checks what the document says, in this order: token, rate limit, permission, parameters, team and
-// project, body (see operation). Then the handler reads the run (see runReader): from memory if the run cannot have changed,
-// or else from the store; if the caller prefers to wait, once the run has concluded. The response is checked against the
-// document too. Every error becomes a response in one place, writeError.
+// A request takes one path. It gets a trace and an id, and a line in the log once it is answered.
+// Its route leads to an operation, which checks what the document says, in this order: token, rate
+// limit, permission, parameters, team and project, body (see operation). Then the handler reads the
+// run (see runReader): from memory if the run cannot have changed, or else from the store; if the
+// caller prefers to wait, once the run has concluded. The response is checked against the document
+// too. Every error becomes a response in one place, writeError.
 //
 // # Who may do what
 //
-// Anyone who reaches the port can read the contract, and learns nothing else without a token: not even what exists, because
-// that is looked up only after authorization. A token may read the runs of its teams and projects, as far as its
-// permissions go, and can change nothing: the API only reads. A token is valid until it expires or is revoked, which takes
-// effect within a second. Without TLS, it can be read on its way.
+// Anyone who reaches the port can read the contract, and learns nothing else without a token: not
+// even what exists, because that is looked up only after authorization. A token may read the runs
+// of its teams and projects, as far as its permissions go, and can change nothing: the API only
+// reads. A token is valid until it expires or is revoked, which takes effect within a second.
+// Without TLS, it can be read on its way.
 //
-// Anyone who can write the store can do everything: record, replace and remove the runs of all teams, and create tokens. A
-// server only needs to read it, except to bring the schema up to date and to remove old runs. Recorders are trusted; still,
-// the schema refuses what the contract does not allow. The admin listener asks for no token, and what it says of the process
-// is not for everybody: it belongs on loopback, or behind something that authenticates.
+// Anyone who can write the store can do everything: record, replace and remove the runs of all
+// teams, and create tokens. A server only needs to read it, except to bring the schema up to date
+// and to remove old runs. Recorders are trusted; still, the schema refuses what the contract does
+// not allow. The admin listener asks for no token, and what it says of the process is not for
+// everybody: it belongs on loopback, or behind something that authenticates.
 //
 // # What a stolen database gives away
 //
-// The runs: the names of teams, projects, jobs and runs, and when they ran and how they ended, but nothing of what a
-// command is, prints or reads from its environment. The names of tokens and what they may do, but no token: only the
-// SHA-256 of its 256 random bits, which can neither be sent in its place nor guessed. SQLite leaves what was removed in
-// the file until something else takes the space. A leaked token should be revoked; after the theft of a database no token
-// has to be, unless the thief could write it, too.
+// The runs: the names of teams, projects, jobs and runs, and when they ran and how they ended, but
+// nothing of what a command is, prints or reads from its environment. The names of tokens and what
+// they may do, but no token: only the SHA-256 of its 256 random bits, which can neither be sent in
+// its place nor guessed. SQLite leaves what was removed in the file until something else takes the
+// space. A leaked token should be revoked; after the theft of a database no token has to be, unless
+// the thief could write it, too.
 //
 // # What a hostile caller can cost
 //
-// Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes between requests, and
-// 16 KiB of headers. A body is not read, and ends the connection. A token that does not exist costs a look-up by its
-// hash, of which an address has few a minute, so that tokens are not guessed; tokens that were valid from that address go
-// on working, so that their callers are not locked out.
+// Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes
+// between requests, and 16 KiB of headers. A body is not read, and ends the connection. A token
+// that does not exist costs a look-up by its hash, of which an address has few a minute, so that
+// tokens are not guessed; tokens that were valid from that address go on working, so that their
+// callers are not locked out.
 //
-// With a token: as many look-ups of one run by its key as the rate limit allows, and as many waiting requests, each up to a
-// minute long and a few kilobytes of memory. However many requests wait, one watch reads the database. Counting requests and
-// caching runs take fixed amounts of memory. The limits apply to each server process.
+// With a token: as many look-ups of one run by its key as the rate limit allows, and as many
+// waiting requests, each up to a minute long and a few kilobytes of memory. However many requests
+// wait, one watch reads the database. Counting requests and caching runs take fixed amounts of
+// memory. The limits apply to each server process.
 //
 // The number of connections is not limited: if that matters, put a proxy in front that limits it.
 package server
@@ -68,11 +74,12 @@ type Store interface {
 
 // Options configure a server. The zero value is good for a test.
 type Options struct {
-	// RateLimit is how many requests each token may make. The zero value is no limit; how often an address may send a
-	// wrong token is limited all the same.
+	// RateLimit is how many requests each token may make. The zero value is no limit; how often an
+	// address may send a wrong token is limited all the same.
 	RateLimit auth.RateLimit
-	// Memory is how many bytes of final runs are cached, and with them a limited number of tokens. A cached run or token
-	// is used for up to a second after it has been changed or removed. The zero value caches nothing.
+	// Memory is how many bytes of final runs are cached, and with them a limited number of tokens.
+	// A cached run or token is used for up to a second after it has been changed or removed. The
+	// zero value caches nothing.
 	Memory int
 	// Metrics is where the server registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
@@ -80,11 +87,13 @@ type Options struct {
 	Traces trace.TracerProvider
 }
 
-// New returns a handler that answers the contract from the store. It logs each request, never a token.
+// New returns a handler that answers the contract from the store. It logs each request, never a
+// token.
 //
-// It returns an error if the contract and the routes generated from it do not belong together: an operation without a
-// route, a route without an operation, or an operation whose requests nothing would check. And if contract.Prepare refuses
-// the document, or auth.RateLimit.Check the rate limit.
+// It returns an error if the contract and the routes generated from it do not belong together: an
+// operation without a route, a route without an operation, or an operation whose requests nothing
+// would check. And if contract.Prepare refuses the document, or auth.RateLimit.Check the rate
+// limit.
 func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
 	document, err := contract.Load()
 	if err != nil {
@@ -152,7 +161,8 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 	})
 }
 
-// serveAssets adds a route for each asset of the documentation page. Returns an error if one is not built in.
+// serveAssets adds a route for each asset of the documentation page. Returns an error if one is not
+// built in.
 func serveAssets(e *echo.Echo) error {
 	assets, err := docs.Assets()
 	for _, path := range slices.Sorted(maps.Keys(assets)) {

@@ -55,7 +55,8 @@ func TestSlowClients(t *testing.T) {
 				start := time.Now()
 				test.use(t, c, get(runPath(t, exampleKey), secret))
 				<-c.ended
-				// net/http may linger a little, so that the other side sees the answer before the end.
+				// net/http may linger a little, so that the other side sees the answer before the
+				// end.
 				if took := time.Since(start); took < test.limit || took > test.limit+time.Second {
 					t.Errorf("the connection ends after %v, want %v", took, test.limit)
 				}
@@ -89,7 +90,13 @@ func TestHeaderLimit(t *testing.T) {
 				a, secret := newFilledAPI(t)
 				s := a.serve()
 				request := get(runPath(t, exampleKey), secret)
-				filled := strings.TrimSuffix(request, "\r\n") + "X-Filler: " + strings.Repeat("a", test.filler) + "\r\n\r\n"
+				filled := strings.TrimSuffix(
+					request,
+					"\r\n",
+				) + "X-Filler: " + strings.Repeat(
+					"a",
+					test.filler,
+				) + "\r\n\r\n"
 				s.connect(t).want(t, filled, test.want)
 				s.connect(t).want(t, request, 200)
 				s.shutDown(t)

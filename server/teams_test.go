@@ -101,7 +101,8 @@ func TestTeamsAndProjects(t *testing.T) {
 	}
 }
 
-// Without a team in the path, the run is that of the token's team, also when another team has one of the same name.
+// Without a team in the path, the run is that of the token's team, also when another team has one
+// of the same name.
 func TestSameNamesInTwoTeams(t *testing.T) {
 	a := newAPI(t)
 	for _, team := range []string{"blue", "green"} {
@@ -151,7 +152,8 @@ func TestAnswerRevealsNothing(t *testing.T) {
 	}
 }
 
-// A run that does not exist, and one of a job, a project or a team that does not, are answered alike.
+// A run that does not exist, and one of a job, a project or a team that does not, are answered
+// alike.
 func TestNotFoundIsAlwaysTheSame(t *testing.T) {
 	a, _ := newFilledAPI(t)
 	token := allowed()

@@ -15,7 +15,8 @@ import (
 // serviceName is what traces call the server if nothing else names it.
 const serviceName = "jobrund"
 
-// traceRequests makes a span of each request, whose parent is the one that its traceparent header names, if any.
+// traceRequests makes a span of each request, whose parent is the one that its traceparent header
+// names, if any.
 func traceRequests(next http.Handler, provider trace.TracerProvider) http.Handler {
 	return otelhttp.NewHandler(next, serviceName,
 		otelhttp.WithTracerProvider(discreetProvider{provider}),
@@ -24,8 +25,8 @@ func traceRequests(next http.Handler, provider trace.TracerProvider) http.Handle
 		otelhttp.WithServerName(serviceName)) // otherwise it is the caller's Host header
 }
 
-// discreetProvider provides spans that say no more of a request than the log does. otelhttp would add its path and its
-// headers: a caller may have put anything there, a token included.
+// discreetProvider provides spans that say no more of a request than the log does. otelhttp would
+// add its path and its headers: a caller may have put anything there, a token included.
 type discreetProvider struct{ trace.TracerProvider }
 
 // Tracer returns a tracer of such spans.
@@ -35,15 +36,23 @@ func (d discreetProvider) Tracer(name string, options ...trace.TracerOption) tra
 
 type discreetTracer struct{ trace.Tracer }
 
-// spanAttributes are those of otelhttp that no caller can write: it replaces an unknown method by another word.
+// spanAttributes are those of otelhttp that no caller can write: it replaces an unknown method by
+// another word.
 var spanAttributes = []attribute.Key{
 	semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.ServerAddressKey, semconv.NetworkPeerAddressKey,
 	semconv.NetworkPeerPortKey, semconv.NetworkProtocolVersionKey,
 }
 
 // Start starts a span with those of the attributes that no caller can write.
-func (t discreetTracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+func (t discreetTracer) Start(
+	ctx context.Context,
+	name string,
+	options ...trace.SpanStartOption,
+) (context.Context, trace.Span) {
 	config := trace.NewSpanStartConfig(options...)
-	known := slices.DeleteFunc(config.Attributes(), func(a attribute.KeyValue) bool { return !slices.Contains(spanAttributes, a.Key) })
+	known := slices.DeleteFunc(
+		config.Attributes(),
+		func(a attribute.KeyValue) bool { return !slices.Contains(spanAttributes, a.Key) },
+	)
 	return t.Tracer.Start(ctx, name, trace.WithSpanKind(config.SpanKind()), trace.WithAttributes(known...))
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// newRunningAPI returns an api whose example run has not concluded, and the secret of a token that may see it.
+// newRunningAPI returns an api whose example run has not concluded, and the secret of a token that
+// may see it.
 func newRunningAPI(t testing.TB) (*api, string) {
 	t.Helper()
 	a, secret := newFilledAPI(t)
@@ -26,7 +27,8 @@ func newRunningAPI(t testing.TB) (*api, string) {
 	return a, secret
 }
 
-// preferring returns a GET for the example run as it goes over the wire, with lines of the Prefer header.
+// preferring returns a GET for the example run as it goes over the wire, with lines of the Prefer
+// header.
 func preferring(t *testing.T, secret string, prefer ...string) string {
 	t.Helper()
 	var lines strings.Builder
@@ -65,7 +67,10 @@ func TestWaitIsOverWhenTheTimeIsUp(t *testing.T) {
 				if held := time.Since(begin); held != test.held {
 					t.Errorf("held for %s, want %s", held, test.held)
 				}
-				if got := response.Header.Get("Preference-Applied"); got != test.header || response.StatusCode != http.StatusOK {
+				if got := response.Header.Get(
+					"Preference-Applied",
+				); got != test.header ||
+					response.StatusCode != http.StatusOK {
 					t.Errorf("status %d, Preference-Applied %q; want 200 and %q", response.StatusCode, got, test.header)
 				}
 				s.shutDown(t)

@@ -19,8 +19,8 @@ import (
 
 func main() { cli.Main(newRoot()) }
 
-// newRoot returns the program's command. It has no commands below it: a word after the flags is the command to run,
-// whatever it is called.
+// newRoot returns the program's command. It has no commands below it: a word after the flags is the
+// command to run, whatever it is called.
 func newRoot() *cobra.Command {
 	var c command.Command
 	root := &cobra.Command{
@@ -60,7 +60,12 @@ Every flag can also be given as an environment variable, which its help names.`,
 	flags.StringVar(&c.Job, "job", "", "job that this is a run of (required)")
 	flags.StringVar(&c.Team, "team", jobrun.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
-	flags.DurationVar(&c.Backoff, "backoff", 10*time.Second, "delay before the second attempt; doubles each time, up to 6m")
+	flags.DurationVar(
+		&c.Backoff,
+		"backoff",
+		10*time.Second,
+		"delay before the second attempt; doubles each time, up to 6m",
+	)
 	flags.String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
 	cli.Require(root, "project", "job")
 	version.Add(root)
@@ -68,8 +73,8 @@ Every flag can also be given as an environment variable, which its help names.`,
 	return root
 }
 
-// variables returns the environment variables of a flag. The store of jobrund counts if jobrun's own is not set, so that
-// one file of settings serves both.
+// variables returns the environment variables of a flag. The store of jobrund counts if jobrun's
+// own is not set, so that one file of settings serves both.
 func variables(flag string) []string {
 	names := []string{cli.Variable("jobrun", flag)}
 	if flag == cli.StoreFlag {
@@ -96,8 +101,12 @@ func record(cmd *cobra.Command, c *command.Command) error {
 	status := c.Run()
 	if err := recorder.Close(); err != nil {
 		line, lineErr := recorded.MarshalLine()
-		fmt.Fprintf(os.Stderr, "jobrun: the run could not be recorded: %v\njobrun: keep this line for \"jobrund import\":\n%s\n",
-			errors.Join(err, lineErr), line)
+		fmt.Fprintf(
+			os.Stderr,
+			"jobrun: the run could not be recorded: %v\njobrun: keep this line for \"jobrund import\":\n%s\n",
+			errors.Join(err, lineErr),
+			line,
+		)
 	}
 	if status != 0 {
 		return cli.ExitStatus(status)

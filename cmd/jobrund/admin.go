@@ -15,8 +15,12 @@ import (
 )
 
 func adminFlag(cmd *cobra.Command, address *string) {
-	cmd.Flags().StringVar(address, "admin-addr", "",
-		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; port 0 picks a free one (default none)")
+	cmd.Flags().StringVar(
+		address,
+		"admin-addr",
+		"",
+		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; port 0 picks a free one (default none)",
+	)
 }
 
 // newRegistry returns a registry with the metrics of any process.
@@ -27,8 +31,9 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-// serveAdmin answers those who run the process, if there is an address, until what it returns is called: also while the
-// process shuts down, when the context has ended and it is not ready any more.
+// serveAdmin answers those who run the process, if there is an address, until what it returns is
+// called: also while the process shuts down, when the context has ended and it is not ready any
+// more.
 func serveAdmin(ctx context.Context, address string, ready func(context.Context) error, registry *prometheus.Registry,
 	log *slog.Logger,
 ) (stop func(), err error) {

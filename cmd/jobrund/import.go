@@ -53,7 +53,8 @@ all are imported or none. A run that is in the store already is replaced.`,
 				return err
 			}
 			defer store.Close()
-			// Each line is garbage as soon as it is stored, and little else is in memory: collect it less often.
+			// Each line is garbage as soon as it is stored, and little else is in memory: collect
+			// it less often.
 			debug.SetGCPercent(400)
 			count := 0
 			if err := store.ImportRuns(cmd.Context(), counted(reader.Read(from), &count)); err != nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// newLog returns the log of a process that serves, on standard error: text on a terminal, JSON otherwise. The function
-// that it returns besides writes the last lines, which may be buffered.
+// newLog returns the log of a process that serves, on standard error: text on a terminal, JSON
+// otherwise. The function that it returns besides writes the last lines, which may be buffered.
 func newLog() (log *slog.Logger, end func()) {
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		return slog.New(slog.NewTextHandler(os.Stderr, nil)), func() {}
@@ -26,9 +26,9 @@ const (
 	flushBytes    = 64 << 10
 )
 
-// batchWriter writes lines together that come close after each other: a system call for each line of a busy server takes
-// longer than all else about it (10 % of its requests). A line after a pause is written at once. It is safe for concurrent
-// use.
+// batchWriter writes lines together that come close after each other: a system call for each line
+// of a busy server takes longer than all else about it (10 % of its requests). A line after a pause
+// is written at once. It is safe for concurrent use.
 type batchWriter struct {
 	to      io.Writer
 	mu      sync.Mutex

@@ -1,4 +1,5 @@
-// Command jobrund serves the API of the runs of jobs, records those of a cluster, and looks after the store.
+// Command jobrund serves the API of the runs of jobs, records those of a cluster, and looks after
+// the store.
 package main
 
 import (

@@ -51,12 +51,18 @@ the next prune.`,
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&age, "older-than", 0, "how long ago they concluded at least, such as 2160h for 90 days (required)")
+	cmd.Flags().DurationVar(
+		&age,
+		"older-than",
+		0,
+		"how long ago they concluded at least, such as 2160h for 90 days (required)",
+	)
 	cli.Require(cmd, "older-than")
 	return cmd
 }
 
-// startRetaining has retain remove runs in the background, if there is an age. What it returns ends that, and waits for it.
+// startRetaining has retain remove runs in the background, if there is an age. What it returns ends
+// that, and waits for it.
 func startRetaining(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) func() {
 	if age <= 0 {
 		return func() {}
@@ -70,8 +76,8 @@ func startRetaining(ctx context.Context, s *store.Store, age time.Duration, log 
 	}
 }
 
-// retain removes the runs that concluded longer ago than the age, now and every so often, until the context ends. Several
-// servers may do so in the same store.
+// retain removes the runs that concluded longer ago than the age, now and every so often, until the
+// context ends. Several servers may do so in the same store.
 func retain(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) {
 	ticker := time.NewTicker(pruneInterval)
 	defer ticker.Stop()

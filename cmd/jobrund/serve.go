@@ -80,7 +80,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			log.Info("serving", "url", url)
 			if !l.private(listener) {
-				log.Warn("tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here")
+				log.Warn(
+					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here",
+				)
 			}
 			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, registry, log)
 			if err != nil {
@@ -93,13 +95,41 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&l.address, "addr", "127.0.0.1:8080", "address and port to listen on; port 0 picks a free one")
-	flags.StringVar(&l.certificate, "tls-cert", "", "file with the certificate to serve HTTPS with, in PEM; read again when it changes")
+	flags.StringVar(
+		&l.certificate,
+		"tls-cert",
+		"",
+		"file with the certificate to serve HTTPS with, in PEM; read again when it changes",
+	)
 	flags.StringVar(&l.key, "tls-key", "", "file with the key of the certificate, in PEM")
-	flags.BoolVar(&l.behindProxy, "insecure-behind-proxy", false, "do not warn that tokens travel in the clear: a proxy encrypts the way to here")
-	flags.Var(&options.RateLimit, "rate-limit", "how many requests each token may make of this process, such as 50/10s; 0 for no limit")
-	flags.Var(&cache, "cache-size", "how much memory keeps answers with runs that have concluded, at least 32MiB; with 0, neither they nor tokens are kept")
-	flags.DurationVar(&age, "retain", 0, "remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)")
-	flags.DurationVar(&delay, "shutdown-delay", 0, "how long to serve on after the signal, while /readyz already says 503")
+	flags.BoolVar(
+		&l.behindProxy,
+		"insecure-behind-proxy",
+		false,
+		"do not warn that tokens travel in the clear: a proxy encrypts the way to here",
+	)
+	flags.Var(
+		&options.RateLimit,
+		"rate-limit",
+		"how many requests each token may make of this process, such as 50/10s; 0 for no limit",
+	)
+	flags.Var(
+		&cache,
+		"cache-size",
+		"how much memory keeps answers with runs that have concluded, at least 32MiB; with 0, neither they nor tokens are kept",
+	)
+	flags.DurationVar(
+		&age,
+		"retain",
+		0,
+		"remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)",
+	)
+	flags.DurationVar(
+		&delay,
+		"shutdown-delay",
+		0,
+		"how long to serve on after the signal, while /readyz already says 503",
+	)
 	adminFlag(cmd, &admin)
 	return cmd
 }

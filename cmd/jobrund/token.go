@@ -70,15 +70,31 @@ of it, so it is never shown again.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&t.Name, "name", "", "name by which to list and revoke the token (required)")
-	flags.StringSliceVar(&t.Teams, "team", []string{jobrun.DefaultTeam}, "team that the token belongs to; can be repeated")
-	flags.StringSliceVar(&t.Projects, "project", nil, "project that it may see; can be repeated (default every project of its teams)")
-	flags.StringSliceVar(&t.Permissions, "permission", nil, "permission that it has; can be repeated (default all that only read)")
+	flags.StringSliceVar(
+		&t.Teams,
+		"team",
+		[]string{jobrun.DefaultTeam},
+		"team that the token belongs to; can be repeated",
+	)
+	flags.StringSliceVar(
+		&t.Projects,
+		"project",
+		nil,
+		"project that it may see; can be repeated (default every project of its teams)",
+	)
+	flags.StringSliceVar(
+		&t.Permissions,
+		"permission",
+		nil,
+		"permission that it has; can be repeated (default all that only read)",
+	)
 	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
 	cli.Require(cmd, "name")
 	return cmd
 }
 
-// checkToken checks what the person typed against the contract, and fills in the permissions that it knows.
+// checkToken checks what the person typed against the contract, and fills in the permissions that
+// it knows.
 func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 	document, err := contract.Load()
 	if err != nil {
@@ -87,7 +103,8 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 	if err := cli.CheckID("name", t.Name); err != nil {
 		return err
 	}
-	// An empty list, such as a shell makes of a variable that is not set, must not come to mean everything.
+	// An empty list, such as a shell makes of a variable that is not set, must not come to mean
+	// everything.
 	for flag, values := range map[string][]string{"team": t.Teams, "project": t.Projects, "permission": t.Permissions} {
 		if flags.Changed(flag) && len(values) == 0 {
 			return cli.Usagef("--%s: must not be empty", flag)

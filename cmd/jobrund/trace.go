@@ -25,9 +25,9 @@ import (
 const flushTimeout = 2 * time.Second
 
 // newTraces returns where spans go, as the standard variables of OpenTelemetry ask
-// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/), and how to end it. Without an
-// OTEL_TRACES_EXPORTER or an endpoint nothing is traced: it is nil.
-// Returns an error that names the variable if it asks for what is not there.
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/), and how to
+// end it. Without an OTEL_TRACES_EXPORTER or an endpoint nothing is traced: it is nil. Returns an
+// error that names the variable if it asks for what is not there.
 func newTraces(ctx context.Context, log *slog.Logger) (traces trace.TracerProvider, end func(), err error) {
 	// It would print what it cannot read of the environment, which may be a secret.
 	otel.SetLogger(logr.Discard())
@@ -56,8 +56,8 @@ func newTraces(ctx context.Context, log *slog.Logger) (traces trace.TracerProvid
 	}, nil
 }
 
-// checkEndpoints returns an error that names the variable if one holds no URL: the exporter would pass over it, and send to
-// somewhere else.
+// checkEndpoints returns an error that names the variable if one holds no URL: the exporter would
+// pass over it, and send to somewhere else.
 func checkEndpoints() error {
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
 		value := os.Getenv(variable)
@@ -75,7 +75,8 @@ func newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 		return nil, nil
 	}
 	name := os.Getenv("OTEL_TRACES_EXPORTER")
-	if name == "" && cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")) != "" {
+	if name == "" &&
+		cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")) != "" {
 		name = "otlp"
 	}
 	switch name {
@@ -84,7 +85,11 @@ func newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 	case "console":
 		return stdouttrace.New()
 	case "otlp":
-		protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
+		protocol := cmp.Or(
+			os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+			os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"),
+			"http/protobuf",
+		)
 		if protocol != "http/protobuf" {
 			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q: only http/protobuf is there", protocol)
 		}

@@ -45,11 +45,26 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&kubeconfig, "kubeconfig", "", "file that says where the cluster is (default as kubectl finds it, or else the cluster that this runs in)")
+	flags.StringVar(
+		&kubeconfig,
+		"kubeconfig",
+		"",
+		"file that says where the cluster is (default as kubectl finds it, or else the cluster that this runs in)",
+	)
 	flags.StringSliceVar(&options.Namespaces, "namespace", nil, "namespace to watch; can be repeated (default all)")
-	flags.StringVar(&options.Selector, "selector", "", "label selector that Jobs must match, such as app=backup,tier!=test (default all)")
+	flags.StringVar(
+		&options.Selector,
+		"selector",
+		"",
+		"label selector that Jobs must match, such as app=backup,tier!=test (default all)",
+	)
 	flags.StringVar(&options.Team, "team", jobrun.DefaultTeam, "team that the projects belong to")
-	flags.StringVar(&options.JobLabel, "job-label", "", "label whose value names the job of a Job that no CronJob owns (default the Job's name)")
+	flags.StringVar(
+		&options.JobLabel,
+		"job-label",
+		"",
+		"label whose value names the job of a Job that no CronJob owns (default the Job's name)",
+	)
 	adminFlag(cmd, &admin)
 	return cmd
 }
@@ -59,7 +74,8 @@ func checkOptions(cmd *cobra.Command, options kubernetes.Options) error {
 	if err := cli.CheckID("team", options.Team); err != nil {
 		return err
 	}
-	// An empty list, such as a shell makes of a variable that is not set, must not come to mean everything.
+	// An empty list, such as a shell makes of a variable that is not set, must not come to mean
+	// everything.
 	if cmd.Flags().Changed("namespace") && len(options.Namespaces) == 0 {
 		return cli.Usagef("--namespace: must not be empty")
 	}

@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// config is the official command line's ~/.northflank/config.json: a list of contexts, one of them current. What is not
-// known here is kept as it is.
+// config is the official command line's ~/.northflank/config.json: a list of contexts, one of them
+// current. What is not known here is kept as it is.
 type config struct {
 	path     string
 	fields   map[string]json.RawMessage // all of the file
@@ -99,7 +99,8 @@ func named(raw json.RawMessage, name string) bool {
 	return json.Unmarshal(raw, &context) == nil && context.Name != nil && *context.Name == name
 }
 
-// add puts the context, in place of any of the same name, at the end, makes it current and writes the file.
+// add puts the context, in place of any of the same name, at the end, makes it current and writes
+// the file.
 func (c *config) add(context savedContext) error {
 	raw, err := encode(context)
 	if err != nil {
@@ -126,7 +127,8 @@ func (c *config) add(context savedContext) error {
 	return writeFile(path, text)
 }
 
-// encode writes JSON as the official command line does, with tabs and without escaping what HTML would need.
+// encode writes JSON as the official command line does, with tabs and without escaping what HTML
+// would need.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -136,7 +138,8 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// writeFile replaces a file whole or not at all, even when the machine goes down. The new one is for its owner only.
+// writeFile replaces a file whole or not at all, even when the machine goes down. The new one is
+// for its owner only.
 func writeFile(path string, text []byte) (err error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*.json") // mode 0600
 	if err != nil {

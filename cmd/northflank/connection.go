@@ -45,11 +45,16 @@ type connectionFlags struct{ host, token, caCert string }
 func (f *connectionFlags) add(cmd *cobra.Command, tokenUsage string) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`URL` of the server; https:// may be left out")
 	cmd.Flags().StringVarP(&f.token, "token", "t", "", tokenUsage)
-	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "`file` with the certificates of the authorities to trust, in PEM, instead of the system's ("+caCertEnv+")")
+	cmd.Flags().StringVar(
+		&f.caCert,
+		"ca-cert",
+		"",
+		"`file` with the certificates of the authorities to trust, in PEM, instead of the system's ("+caCertEnv+")",
+	)
 }
 
-// sources are, first to last, the flags, the environment, the current context and the default. The context is nil if
-// there is none.
+// sources are, first to last, the flags, the environment, the current context and the default. The
+// context is nil if there is none.
 func (f *connectionFlags) sources(saved *savedContext) []source {
 	all := []source{
 		{"--host", "--token", normalizeHost(f.host), f.token},
@@ -62,8 +67,8 @@ func (f *connectionFlags) sources(saved *savedContext) []source {
 	return append(all, source{hostName: defaultName, host: defaultHost})
 }
 
-// resolve finds the first host, and the first token that may be sent to it: one that lies beside another host is not,
-// or whoever names a server would be handed the token for another.
+// resolve finds the first host, and the first token that may be sent to it: one that lies beside
+// another host is not, or whoever names a server would be handed the token for another.
 func (f *connectionFlags) resolve() (connection, error) {
 	saved, configErr := currentContext()
 	sources := f.sources(saved)
@@ -89,7 +94,12 @@ func (f *connectionFlags) resolve() (connection, error) {
 	case configErr != nil && (conn.token == "" || conn.hostFrom == defaultName):
 		return conn, configErr // it may have had what is missing
 	case conn.token == "":
-		return conn, usagef("no token for %s: give --token, set %s or run northflank login%s", conn.host, tokenEnv, kept)
+		return conn, usagef(
+			"no token for %s: give --token, set %s or run northflank login%s",
+			conn.host,
+			tokenEnv,
+			kept,
+		)
 	case saved != nil && normalizeHost(cmp.Or(saved.Host, defaultHost)) == conn.host:
 		conn.context = *saved
 	}
@@ -103,7 +113,10 @@ func (f *connectionFlags) authorities() string {
 
 // client makes the client for the connection.
 func (c connection) client() (*client.Client, error) {
-	options := []client.Option{client.WithToken(c.token), client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)")}
+	options := []client.Option{
+		client.WithToken(c.token),
+		client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)"),
+	}
 	if c.caCert != "" {
 		text, err := os.ReadFile(c.caCert)
 		if err != nil {
@@ -122,8 +135,8 @@ func (c connection) client() (*client.Client, error) {
 	return made, nil
 }
 
-// normalizeHost makes the URL of a host, so that two can be compared: with a scheme, in lower case, without slashes at
-// the end. Nothing stays nothing.
+// normalizeHost makes the URL of a host, so that two can be compared: with a scheme, in lower case,
+// without slashes at the end. Nothing stays nothing.
 func normalizeHost(s string) string {
 	s = strings.TrimRight(strings.TrimSpace(s), "/")
 	if s == "" {

@@ -10,13 +10,20 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// explain says in the user's terms what any request can fail at. The response is nil if there was none.
+// explain says in the user's terms what any request can fail at. The response is nil if there was
+// none.
 func explain(err error, resp *client.Response, conn connection) error {
 	switch {
 	case errors.Is(err, client.ErrUnauthorized):
 		return explained(err, "%s refuses the token of %s", conn.host, conn.tokenFrom)
 	case errors.Is(err, client.ErrRateLimited):
-		return explained(err, "%s has had too many requests with the token of %s%s", conn.host, conn.tokenFrom, tryAgain(resp))
+		return explained(
+			err,
+			"%s has had too many requests with the token of %s%s",
+			conn.host,
+			conn.tokenFrom,
+			tryAgain(resp),
+		)
 	}
 	if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(err, &untrusted) {
 		return fmt.Errorf("%w: if its authority is not one that the system knows, give --ca-cert", err)
@@ -24,7 +31,8 @@ func explain(err error, resp *client.Response, conn connection) error {
 	return err
 }
 
-// explained puts the server's own words and the request id, if it has one, after ours. The error is a [*client.Error].
+// explained puts the server's own words and the request id, if it has one, after ours. The error is
+// a [*client.Error].
 func explained(err error, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
 	if apiErr := (*client.Error)(nil); errors.As(err, &apiErr) {
@@ -60,7 +68,10 @@ func trace(resp *client.Response) string {
 		lines = append(lines, "request id: "+resp.RequestID)
 	}
 	if limit := resp.RateLimit; limit != (client.RateLimit{}) {
-		lines = append(lines, fmt.Sprintf("rate limit: %d of %d requests left, reset in %v", limit.Remaining, limit.Limit, limit.Reset))
+		lines = append(
+			lines,
+			fmt.Sprintf("rate limit: %d of %d requests left, reset in %v", limit.Remaining, limit.Limit, limit.Reset),
+		)
 	}
 	var b strings.Builder
 	for _, line := range lines {
@@ -69,7 +80,8 @@ func trace(resp *client.Response) string {
 	return b.String()
 }
 
-// printable escapes what a terminal would act upon: escape sequences, line ends, changes of the writing direction.
+// printable escapes what a terminal would act upon: escape sequences, line ends, changes of the
+// writing direction.
 func printable(s string) string {
 	var b strings.Builder
 	for _, r := range s {

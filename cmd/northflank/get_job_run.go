@@ -87,7 +87,10 @@ not end the wait. After --timeout the result is the last state seen. The exit st
 		return pflag.NormalizedName(name)
 	})
 	// Fails for a flag that does not exist only.
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc(
+		"output",
+		cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp),
+	)
 	return cmd
 }
 
@@ -126,7 +129,12 @@ func (get *getJobRun) run(ctx context.Context) error {
 }
 
 // once returns the run of the moment.
-func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*client.JobRun, error) {
+func (get *getJobRun) once(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+	ref client.RunRef,
+) (*client.JobRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
@@ -139,9 +147,14 @@ func (get *getJobRun) once(ctx context.Context, c *client.Client, conn connectio
 	return run, nil
 }
 
-// await returns the run that has concluded, or the last state seen, if any, with an error. That of a concluded run says
-// by an [*outcome] how it was.
-func (get *getJobRun) await(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) (*client.JobRun, error) {
+// await returns the run that has concluded, or the last state seen, if any, with an error. That of
+// a concluded run says by an [*outcome] how it was.
+func (get *getJobRun) await(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+	ref client.RunRef,
+) (*client.JobRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, get.timeout)
 	defer cancel()
 	progress := newProgress(get.quiet)

@@ -1,4 +1,5 @@
-// Command northflank asks for the details of job runs, like the official command line of the same name.
+// Command northflank asks for the details of job runs, like the official command line of the same
+// name.
 package main
 
 import (
@@ -29,8 +30,9 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-// exitOnInterrupt ends the program at Ctrl-C, whatever it waits for, with the terminal as it was found: a prompt for a
-// token turns the echo off. In the background of a script, where SIGINT is ignored, it stays ignored.
+// exitOnInterrupt ends the program at Ctrl-C, whatever it waits for, with the terminal as it was
+// found: a prompt for a token turns the echo off. In the background of a script, where SIGINT is
+// ignored, it stays ignored.
 func exitOnInterrupt() {
 	if signal.Ignored(os.Interrupt) {
 		return
@@ -53,13 +55,15 @@ func exitOnInterrupt() {
 
 var interrupted atomic.Pointer[func()]
 
-// beforeInterrupt has tidy called before Ctrl-C ends the program, instead of what was to be called until now.
+// beforeInterrupt has tidy called before Ctrl-C ends the program, instead of what was to be called
+// until now.
 func beforeInterrupt(tidy func()) { interrupted.Store(&tidy) }
 
 // run carries out a command line and returns the exit status.
 func run(args []string) int {
 	root := newRoot()
-	// What fails before a command has begun is the command line: cobra's errors have no type of their own.
+	// What fails before a command has begun is the command line: cobra's errors have no type of
+	// their own.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.SetArgs(args)
@@ -89,7 +93,8 @@ func (e usageError) Error() string { return string(e) }
 
 func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
-// outcome is an error with an exit status of its own. There is nothing to say about it if the message is empty.
+// outcome is an error with an exit status of its own. There is nothing to say about it if the
+// message is empty.
 type outcome struct {
 	status  int
 	message string

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"northflank": main})
 }
 
-// TestScripts runs the program as a process. The scripts find a server at $HOST and one at $OTHER, which know
-// good-token, and what those were asked in host.log and other.log.
+// TestScripts runs the program as a process. The scripts find a server at $HOST and one at $OTHER,
+// which know good-token, and what those were asked in host.log and other.log.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -66,7 +66,8 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// expand is the script command "expand FROM TO", which writes TO, a new file, as FROM with its variables.
+// expand is the script command "expand FROM TO", which writes TO, a new file, as FROM with its
+// variables.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	to := ts.MkAbs(args[1])
 	ts.Check(os.MkdirAll(filepath.Dir(to), 0o700))
@@ -80,16 +81,24 @@ var runs = map[string]struct {
 	body    string
 	headers map[string]string
 }{
-	"documented": {200, `{"data": {"id": "d34582a4-35bd-4c71-8e7c-e36999b88723", "active": 0, "backoffLimit": 0, "completions": 1,
+	"documented": {
+		200,
+		`{"data": {"id": "d34582a4-35bd-4c71-8e7c-e36999b88723", "active": 0, "backoffLimit": 0, "completions": 1,
 		"concluded": true, "failed": 0, "runName": "example-job-5fcf67bc56e1913e21d49504", "status": "SUCCESS",
-		"succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`, nil},
+		"succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`,
+		nil,
+	},
 	"running": {200, `{"data": {"id": "running", "active": 1, "backoffLimit": 3, "completions": 0, "concluded": false,
 		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
 	"evil": {200, `{"data": {"id": "evil", "runName": "\u001b[31mred\u202e\nStatus SUCCESS", "status": "\u001b[2J",
 		"startedAt": "2020-12-08T11:47:08Z"}}`, nil},
-	"evil-error":  {500, `{"error": {"message": "\u001b[31mred\r\n"}}`, nil},
-	"forbidden":   {403, `{"error": {"status": 403, "message": "lacks the permission", "id": "req-1"}}`, nil},
-	"limited":     {429, `{"error": {"status": 429, "message": "slow down", "id": "req-1"}}`, map[string]string{"Retry-After": "3600"}},
+	"evil-error": {500, `{"error": {"message": "\u001b[31mred\r\n"}}`, nil},
+	"forbidden":  {403, `{"error": {"status": 403, "message": "lacks the permission", "id": "req-1"}}`, nil},
+	"limited": {
+		429,
+		`{"error": {"status": 429, "message": "slow down", "id": "req-1"}}`,
+		map[string]string{"Retry-After": "3600"},
+	},
 	"limited-too": {429, `{"error": {"message": "slow down"}}`, map[string]string{"X-RateLimit-Reset": "3600"}},
 	"broken":      {500, `{"error": {"status": 500, "message": "internal server error", "id": "req-1"}}`, nil},
 	"html":        {200, `<html><h1>Log in</h1>`, map[string]string{"Content-Type": "text/html"}},
@@ -99,11 +108,15 @@ var runs = map[string]struct {
 		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
 	"failed": {200, `{"data": {"id": "running", "active": 0, "backoffLimit": 0, "completions": 1, "concluded": true,
 		"failed": 1, "runName": "no", "status": "FAILED", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`, nil},
-	"odd": {200, `{"data": {"id": "odd", "concluded": true, "runName": "no", "status": "CANCELLED", "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
+	"odd": {
+		200,
+		`{"data": {"id": "odd", "concluded": true, "runName": "no", "status": "CANCELLED", "startedAt": "2020-12-08T11:47:08Z"}}`,
+		nil,
+	},
 }
 
-// sequences are runs that are answered like one of the above after the other, and like the last ever after. Nothing is
-// a connection that breaks.
+// sequences are runs that are answered like one of the above after the other, and like the last
+// ever after. Nothing is a connection that breaks.
 var sequences = map[string][]string{
 	"succeeds": {"running", "documented"},
 	"fails":    {"running", "failed"},
@@ -111,7 +124,8 @@ var sequences = map[string][]string{
 	"vanishes": {"running", "missing"},
 }
 
-// api answers like the contract, though nothing is held, and writes down what it is asked and with which token.
+// api answers like the contract, though nothing is held, and writes down what it is asked and with
+// which token.
 func api(logFile string) http.HandlerFunc {
 	var mu sync.Mutex
 	asked := map[string]int{} // how often, by the run's id

@@ -19,8 +19,19 @@ import (
 // command is the program, asking the server for the documented run.
 func command(t *testing.T, server string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("northflank", append([]string{"get", "job", "run", "--project", "p", "--job", "j", "--run", "documented", "-o", "json"}, args...)...)
-	cmd.Env = append(os.Environ(), "NO_COLOR=", "TERM=xterm", "HOME="+t.TempDir(), hostEnv+"="+server, tokenEnv+"=good-token")
+	cmd := exec.Command(
+		"northflank",
+		append(
+			[]string{"get", "job", "run", "--project", "p", "--job", "j", "--run", "documented", "-o", "json"},
+			args...)...)
+	cmd.Env = append(
+		os.Environ(),
+		"NO_COLOR=",
+		"TERM=xterm",
+		"HOME="+t.TempDir(),
+		hostEnv+"="+server,
+		tokenEnv+"=good-token",
+	)
 	return cmd
 }
 
@@ -71,7 +82,8 @@ func TestInterruptClearsLine(t *testing.T) {
 	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitInterrupted {
 		t.Errorf("%v, want exit status %d", err, exitInterrupted)
 	}
-	if !strings.Contains(string(shown), "RUNNING\x1b[0m, 0 attempts ended, ") || !strings.HasSuffix(string(rest), clearLine) {
+	if !strings.Contains(string(shown), "RUNNING\x1b[0m, 0 attempts ended, ") ||
+		!strings.HasSuffix(string(rest), clearLine) {
 		t.Errorf("the terminal shows %q and then %q", shown, rest)
 	}
 }

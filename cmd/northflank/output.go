@@ -59,7 +59,11 @@ func plural(n int, one, many string) string {
 }
 
 func moment(at, now time.Time) string {
-	return fmt.Sprintf("%s (%s)", at.UTC().Format("2006-01-02 15:04:05 UTC"), humanize.RelTime(at, now, "ago", "from now"))
+	return fmt.Sprintf(
+		"%s (%s)",
+		at.UTC().Format("2006-01-02 15:04:05 UTC"),
+		humanize.RelTime(at, now, "ago", "from now"),
+	)
 }
 
 func conclusion(run *client.JobRun, now time.Time) string {
@@ -82,7 +86,11 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%dd%v", d/day, d%day)
 }
 
-var colors = map[client.JobRunStatus]string{client.JobRunStatusSuccess: "\x1b[32m", client.JobRunStatusFailed: "\x1b[31m", client.JobRunStatusRunning: "\x1b[33m"}
+var colors = map[client.JobRunStatus]string{
+	client.JobRunStatusSuccess: "\x1b[32m",
+	client.JobRunStatusFailed:  "\x1b[31m",
+	client.JobRunStatusRunning: "\x1b[33m",
+}
 
 func paint(status client.JobRunStatus, color bool) string {
 	if code := colors[status]; color && code != "" {
@@ -91,7 +99,8 @@ func paint(status client.JobRunStatus, color bool) string {
 	return printable(string(status))
 }
 
-// colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is set (https://no-color.org).
+// colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is
+// set (https://no-color.org).
 func colored(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

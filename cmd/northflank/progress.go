@@ -17,8 +17,8 @@ const (
 	wrapOn    = "\x1b[?7h"
 )
 
-// progress shows on standard error how a run is doing that is waited for: on a terminal a line that changes, elsewhere a
-// line for each change.
+// progress shows on standard error how a run is doing that is waited for: on a terminal a line that
+// changes, elsewhere a line for each change.
 type progress struct {
 	quiet, live bool
 	began       time.Time
@@ -134,8 +134,8 @@ func (p *progress) show() {
 	}
 }
 
-// liveLine is the state, the attempts and the time since the run started, or, of none that has been seen, since the
-// wait began.
+// liveLine is the state, the attempts and the time since the run started, or, of none that has been
+// seen, since the wait began.
 func liveLine(run *client.JobRun, trouble string, began, now time.Time, color bool) string {
 	line := "no answer yet"
 	if run != nil {

@@ -35,8 +35,8 @@ func newGroup(name, short string, commands ...*cobra.Command) *cobra.Command {
 	return group
 }
 
-// refuseAlone makes it wrong usage to give no subcommand, or one that does not exist: cobra would show the help and
-// report success.
+// refuseAlone makes it wrong usage to give no subcommand, or one that does not exist: cobra would
+// show the help and report success.
 func refuseAlone(group *cobra.Command) {
 	var names []string
 	for _, c := range group.Commands() {

@@ -1,6 +1,6 @@
-// Package baseline answers for runs the way one would write it by hand, with net/http and a map: what the server is
-// measured against. It makes the same checks, has the same answers, and none of what else running a server takes: no
-// store, no log, no metrics, no limits.
+// Package baseline answers for runs the way one would write it by hand, with net/http and a map:
+// what the server is measured against. It makes the same checks, has the same answers, and none of
+// what else running a server takes: no store, no log, no metrics, no limits.
 package baseline
 
 import (
@@ -38,12 +38,14 @@ type server struct {
 	tokens map[[sha256.Size]byte]token
 }
 
-// New returns a handler that responses for the runs, which are JSON Lines as jobrund import takes them, whoever has the
-// secret.
+// New returns a handler that responses for the runs, which are JSON Lines as jobrund import takes
+// them, whoever has the secret.
 func New(runs io.Reader, secret string) (http.Handler, error) {
 	s := &server{
-		runs:   map[key]model.JobRun{},
-		tokens: map[[sha256.Size]byte]token{sha256.Sum256([]byte(secret)): {team: "default", permissions: []string{permission}}},
+		runs: map[key]model.JobRun{},
+		tokens: map[[sha256.Size]byte]token{
+			sha256.Sum256([]byte(secret)): {team: "default", permissions: []string{permission}},
+		},
 	}
 	lines := bufio.NewScanner(runs)
 	for lines.Scan() {

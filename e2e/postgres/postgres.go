@@ -30,7 +30,8 @@ type Server struct {
 	databases        atomic.Int64
 }
 
-// Start starts a server, which the test stops and removes in the end. The test fails if PostgreSQL is not installed.
+// Start starts a server, which the test stops and removes in the end. The test fails if PostgreSQL
+// is not installed.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	programs, err := findPrograms()
@@ -76,15 +77,18 @@ func findPrograms() (string, error) {
 	}
 	folders, err := filepath.Glob(debianPrograms)
 	if err != nil || len(folders) == 0 {
-		return "", fmt.Errorf("this test needs PostgreSQL, install Debian's package postgresql: there is no initdb in PATH or %s", debianPrograms)
+		return "", fmt.Errorf(
+			"this test needs PostgreSQL, install Debian's package postgresql: there is no initdb in PATH or %s",
+			debianPrograms,
+		)
 	}
 	return folders[len(folders)-1], nil
 }
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
-// command returns one of PostgreSQL's programs. None of them is willing to run as root: then it runs as the user that
-// Debian's package makes for it, or else as nobody.
+// command returns one of PostgreSQL's programs. None of them is willing to run as root: then it
+// runs as the user that Debian's package makes for it, or else as nobody.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.programs, name), args...)
 	cmd.Dir = s.folder
@@ -121,7 +125,10 @@ func (s *Server) Restart(t testing.TB) {
 		port, tries = freePort(t), 5 // somebody else may be faster to take it
 	}
 	for {
-		options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200", port)
+		options := fmt.Sprintf(
+			"-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200",
+			port,
+		)
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port
@@ -143,7 +150,8 @@ func (s *Server) Stop(t testing.TB) {
 	}
 }
 
-// control does not wait for what the server prints: the server inherits the files, and outlives pg_ctl.
+// control does not wait for what the server prints: the server inherits the files, and outlives
+// pg_ctl.
 func (s *Server) control(do string, args ...string) (string, error) {
 	cmd := s.command("pg_ctl", append([]string{do, "--pgdata", s.data(), "--wait", "--timeout", "120"}, args...)...)
 	out, err := os.Create(filepath.Join(s.folder, "pg_ctl.log"))

@@ -1,5 +1,6 @@
-// Package auth finds out which token a request carries and what that may do, limits how many requests a token may make,
-// and makes guessing tokens slow. It knows neither Echo nor the contract.
+// Package auth finds out which token a request carries and what that may do, limits how many
+// requests a token may make, and makes guessing tokens slow. It knows neither Echo nor the
+// contract.
 package auth
 
 import (
@@ -20,8 +21,8 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrNoTeam means that the request names no team, and the token belongs to several.
 	ErrNoTeam = errors.New("no team")
-	// ErrTooManyRequests means that the token has used up its requests for now, or that too many tokens that are not
-	// valid came from the caller's address.
+	// ErrTooManyRequests means that the token has used up its requests for now, or that too many
+	// tokens that are not valid came from the caller's address.
 	ErrTooManyRequests = errors.New("too many requests")
 )
 
@@ -41,15 +42,15 @@ func (e *Error) Unwrap() error { return e.sentinel }
 
 // Tokens is where tokens are looked up.
 type Tokens interface {
-	// Token returns the token with that hash, expired or not.
-	// Returns jobrun.ErrNotFound if there is none, and jobrun.ErrUnavailable if the store cannot be reached.
+	// Token returns the token with that hash, expired or not. Returns jobrun.ErrNotFound if there
+	// is none, and jobrun.ErrUnavailable if the store cannot be reached.
 	Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token, error)
 }
 
 // Revisions tells whether a token may have changed since it was looked up.
 type Revisions interface {
-	// Current returns a number that changes within a second after any token has changed, and false if it is not known:
-	// then no cached token counts.
+	// Current returns a number that changes within a second after any token has changed, and false
+	// if it is not known: then no cached token counts.
 	Current(ctx context.Context) (number int64, known bool)
 }
 
@@ -62,20 +63,28 @@ type Authenticator struct {
 	guesses   *guesses
 }
 
-// New returns an authenticator of requests with tokens, of which each may make as many requests as the limit says.
+// New returns an authenticator of requests with tokens, of which each may make as many requests as
+// the limit says.
 func New(tokens Tokens, revisions Revisions, limit RateLimit) *Authenticator {
-	return &Authenticator{tokens: tokens, revisions: revisions, limit: limit, entries: newEntries(), guesses: newGuesses()}
+	return &Authenticator{
+		tokens:    tokens,
+		revisions: revisions,
+		limit:     limit,
+		entries:   newEntries(),
+		guesses:   newGuesses(),
+	}
 }
 
-// Authenticate returns the session of the token in the Authorization header. The caller's address is one of IPv4 or IPv6,
-// or any other text for an unknown address.
+// Authenticate returns the session of the token in the Authorization header. The caller's address
+// is one of IPv4 or IPv6, or any other text for an unknown address.
 //
-// Returns ErrUnauthorized if there is no token, or none that is valid, and ErrTooManyRequests if the address has sent too
-// many such tokens. Returns errors of Tokens but jobrun.ErrNotFound.
+// Returns ErrUnauthorized if there is no token, or none that is valid, and ErrTooManyRequests if
+// the address has sent too many such tokens. Returns errors of Tokens but jobrun.ErrNotFound.
 func (a *Authenticator) Authenticate(ctx context.Context, header http.Header, address string) (*Session, error) {
 	secret, err := bearerSecret(header)
 	if err != nil {
-		// It is no guess, and costs no look-up: it does not count, or a probe without a token would shut others out.
+		// It is no guess, and costs no look-up: it does not count, or a probe without a token would
+		// shut others out.
 		return nil, err
 	}
 	now := time.Now()
@@ -94,8 +103,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header, ad
 	return &Session{Token: token, entry: e, limit: a.limit}, nil
 }
 
-// admit returns the token, which it looks up if it is nil, unless the address has been wrong too often.
-// Returns errors as Authenticate does.
+// admit returns the token, which it looks up if it is nil, unless the address has been wrong too
+// often. Returns errors as Authenticate does.
 func (a *Authenticator) admit(ctx context.Context, g guess, token *jobrun.Token, now time.Time) (*jobrun.Token, error) {
 	if err := a.guesses.check(g, now); err != nil {
 		return nil, err

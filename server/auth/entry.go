@@ -32,8 +32,9 @@ func newEntries() entries {
 	return entries{cache}
 }
 
-// lookUp returns the entry of the token with that hash, and the token if it is cached in the current revision. It reports
-// whether the token was last accepted from that address. The entry is nil if there is none.
+// lookUp returns the entry of the token with that hash, and the token if it is cached in the
+// current revision. It reports whether the token was last accepted from that address. The entry is
+// nil if there is none.
 func (e entries) lookUp(g guess, revision int64, known bool) (found *entry, token *jobrun.Token, here bool) {
 	found, ok := e.Get(g.hash)
 	if !ok {
@@ -47,7 +48,8 @@ func (e entries) lookUp(g guess, revision int64, known bool) (found *entry, toke
 	return found, token, found.from == g.from
 }
 
-// accept returns the entry of a token that was looked up after the store was asked for its revision.
+// accept returns the entry of a token that was looked up after the store was asked for its
+// revision.
 func (e entries) accept(g guess, token *jobrun.Token, revision int64, known bool) *entry {
 	accepted := &entry{}
 	if earlier, ok, _ := e.PeekOrAdd(g.hash, accepted); ok {

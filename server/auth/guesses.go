@@ -9,9 +9,9 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// guessLimit is how often an address may be wrong about a token. A look-up that goes on is not counted yet: an address may
-// be wrong once more on each of its connections, but a valid token that has not been seen there yet may come on any number
-// of them at once.
+// guessLimit is how often an address may be wrong about a token. A look-up that goes on is not
+// counted yet: an address may be wrong once more on each of its connections, but a valid token that
+// has not been seen there yet may come on any number of them at once.
 var guessLimit = RateLimit{Requests: 60, Window: time.Minute}
 
 // guess is a token that came from an address, valid or not.
@@ -20,9 +20,10 @@ type guess struct {
 	hash jobrun.TokenHash
 }
 
-// guesses makes guessing tokens slow. From an address that has been wrong too often, no more tokens are looked up, except
-// those that were right lately: their callers cannot be locked out. The address is part of the key, or else an address
-// that is shut out could find out by guessing which tokens are used from other addresses.
+// guesses makes guessing tokens slow. From an address that has been wrong too often, no more tokens
+// are looked up, except those that were right lately: their callers cannot be locked out. The
+// address is part of the key, or else an address that is shut out could find out by guessing which
+// tokens are used from other addresses.
 type guesses struct {
 	failed   *limiter[netip.Addr]
 	accepted *lru.Cache[guess, struct{}]
@@ -57,8 +58,9 @@ func (g *guesses) wrong(this guess, now time.Time) {
 	g.failed.take(this.from, now)
 }
 
-// source returns the address that a caller's requests count for. It is the same for 64 bits of IPv6, because a caller
-// with one such address mostly has all of them, and the same for all unknown addresses.
+// source returns the address that a caller's requests count for. It is the same for 64 bits of
+// IPv6, because a caller with one such address mostly has all of them, and the same for all unknown
+// addresses.
 func source(ip string) netip.Addr {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// RateLimit is how many requests each token may make in a window of time, which opens with the token's first request.
-// The zero value is no limit. A pointer to one is the value of a flag (pflag.Value).
+// RateLimit is how many requests each token may make in a window of time, which opens with the
+// token's first request. The zero value is no limit. A pointer to one is the value of a flag
+// (pflag.Value).
 type RateLimit struct {
 	Requests int           // at least 1
 	Window   time.Duration // at least a second: what a response says of it is in whole ones
 }
 
-// ParseRateLimit reads the requests and the window, in the form of [time.ParseDuration], with a slash between them:
-// "1000/1h", "50/10s". "0" is no limit.
-// Returns an error that names s for anything else, and for less than 1 request or a window of less than a second.
+// ParseRateLimit reads the requests and the window, in the form of [time.ParseDuration], with a
+// slash between them: "1000/1h", "50/10s". "0" is no limit. Returns an error that names s for
+// anything else, and for less than 1 request or a window of less than a second.
 func ParseRateLimit(s string) (RateLimit, error) {
 	if s == "0" {
 		return RateLimit{}, nil
@@ -29,7 +30,10 @@ func ParseRateLimit(s string) (RateLimit, error) {
 	d, errWindow := time.ParseDuration(window)
 	l := RateLimit{Requests: int(n), Window: d}
 	if errRequests != nil || errWindow != nil || l == (RateLimit{}) || !l.valid() {
-		return RateLimit{}, fmt.Errorf("rate limit %q: must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit", s)
+		return RateLimit{}, fmt.Errorf(
+			"rate limit %q: must be requests/time, such as 1000/1h, of at least 1/1s, or 0 for no limit",
+			s,
+		)
 	}
 	return l, nil
 }
@@ -61,7 +65,8 @@ func (l RateLimit) String() string {
 	return fmt.Sprintf("%d/%s", l.Requests, window)
 }
 
-// Set changes the limit to what ParseRateLimit reads. Where that returns an error, so does Set, and changes nothing.
+// Set changes the limit to what ParseRateLimit reads. Where that returns an error, so does Set, and
+// changes nothing.
 func (l *RateLimit) Set(s string) error {
 	parsed, err := ParseRateLimit(s)
 	if err == nil {
@@ -73,9 +78,9 @@ func (l *RateLimit) Set(s string) error {
 // Type is what the help of a flag calls a value.
 func (l *RateLimit) Type() string { return "requests/time" }
 
-// maxTracked caps how many keys a limiter has a window for, which takes 6 MB at the most; the least recently used is
-// evicted. A key that comes close to its limit is used all the time: it is evicted, and starts anew, only if this many
-// others come between two of its requests.
+// maxTracked caps how many keys a limiter has a window for, which takes 6 MB at the most; the least
+// recently used is evicted. A key that comes close to its limit is used all the time: it is
+// evicted, and starts anew, only if this many others come between two of its requests.
 const maxTracked = 1 << 14
 
 // limiter counts by key, in fixed windows.
@@ -99,8 +104,8 @@ func newLimiter[K comparable](limit RateLimit) *limiter[K] {
 	return &limiter[K]{limit: limit, windows: windows}
 }
 
-// take counts one more for the key, unless its window is used up: then it returns false. It returns how many are left in
-// the window, and the time until that ends.
+// take counts one more for the key, unless its window is used up: then it returns false. It returns
+// how many are left in the window, and the time until that ends.
 func (l *limiter[K]) take(key K, now time.Time) (left int, reset time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,7 +117,8 @@ func (l *limiter[K]) take(key K, now time.Time) (left int, reset time.Duration, 
 	return w.take(l.limit, now)
 }
 
-// left returns how many are left for the key, and the time until its window ends: those of a new one where none is open.
+// left returns how many are left for the key, and the time until its window ends: those of a new
+// one where none is open.
 func (l *limiter[K]) left(key K, now time.Time) (left int, reset time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,8 +34,8 @@ func (s *Session) Count() error {
 	}
 }
 
-// WriteRateLimit says in the headers of the reference API how many requests the token has left right now, unless there is
-// no limit.
+// WriteRateLimit says in the headers of the reference API how many requests the token has left
+// right now, unless there is no limit.
 func (s *Session) WriteRateLimit(header http.Header) {
 	if s.limit == (RateLimit{}) {
 		return
@@ -55,10 +55,10 @@ func (s *Session) Authorize(permission string) error {
 	return s.forbidden(permission, "")
 }
 
-// Team returns the team that a request is about: the one that it names, or else the token's own. The permission is the one
-// that the request requires.
-// Returns ErrForbidden if the token may not see that team or the project; an empty name is not checked.
-// Returns ErrNoTeam if the request names no team and the token has several.
+// Team returns the team that a request is about: the one that it names, or else the token's own.
+// The permission is the one that the request requires. Returns ErrForbidden if the token may not
+// see that team or the project; an empty name is not checked. Returns ErrNoTeam if the request
+// names no team and the token has several.
 func (s *Session) Team(permission, team, project string) (string, error) {
 	t := s.Token
 	if team == "" && len(t.Teams) > 1 {
@@ -80,7 +80,8 @@ func (s *Session) Team(permission, team, project string) (string, error) {
 	return team, nil
 }
 
-// forbidden does not repeat what the request names: the message is logged, and a caller may have put a token there.
+// forbidden does not repeat what the request names: the message is logged, and a caller may have
+// put a token there.
 func (s *Session) forbidden(permission, where string) error {
 	return &Error{
 		sentinel:   ErrForbidden,

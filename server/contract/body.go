@@ -13,7 +13,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// defaultMaxBytes is how many bytes a body may have, unless the document says otherwise with maxBytesExtension.
+// defaultMaxBytes is how many bytes a body may have, unless the document says otherwise with
+// maxBytesExtension.
 const defaultMaxBytes = 64 << 10
 
 const jsonMediaType = "application/json"
@@ -53,12 +54,13 @@ func prepareBody(op *openapi3.Operation) (*body, error) {
 // HasBody reports whether the operation takes a body.
 func (o *Operation) HasBody() bool { return o.body != nil }
 
-// ReadBody reads the body of a request into memory, and checks it. From then on the request has exactly the body that was
-// checked, which is what the handler decodes. The operation must have a body.
+// ReadBody reads the body of a request into memory, and checks it. From then on the request has
+// exactly the body that was checked, which is what the handler decodes. The operation must have a
+// body.
 //
-// Returns a [*Violation] that wraps ErrTooLarge if there is more of it than the document allows, which is not read;
-// ErrMediaType if it is encoded or of another media type; and ErrInvalid if it breaks a rule.
-// Returns another error if the body cannot be read.
+// Returns a [*Violation] that wraps ErrTooLarge if there is more of it than the document allows,
+// which is not read; ErrMediaType if it is encoded or of another media type; and ErrInvalid if it
+// breaks a rule. Returns another error if the body cannot be read.
 func (o *Operation) ReadBody(r *http.Request) error {
 	b := o.body
 	if r.ContentLength > b.maxBytes {
@@ -70,7 +72,12 @@ func (o *Operation) ReadBody(r *http.Request) error {
 	text, err := io.ReadAll(io.LimitReader(r.Body, b.maxBytes+1))
 	switch {
 	case err != nil:
-		return &Violation{In: inBody, Rule: "required", Reason: "the body ends too early", sentinel: errors.Join(ErrInvalid, err)}
+		return &Violation{
+			In:       inBody,
+			Rule:     "required",
+			Reason:   "the body ends too early",
+			sentinel: errors.Join(ErrInvalid, err),
+		}
 	case int64(len(text)) > b.maxBytes:
 		return b.tooLarge()
 	case len(text) == 0 && b.required:
@@ -88,10 +95,20 @@ func (o *Operation) ReadBody(r *http.Request) error {
 	return nil
 }
 
-// checkHeaders checks what the headers say of the body. A request without a body needs none of them.
+// checkHeaders checks what the headers say of the body. A request without a body needs none of
+// them.
 func (b *body) checkHeaders(r *http.Request) error {
-	if encoding := strings.Join(r.Header.Values("Content-Encoding"), ", "); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return &Violation{In: inBody, Rule: "content", Reason: "the Content-Encoding must be identity", sentinel: ErrMediaType}
+	if encoding := strings.Join(
+		r.Header.Values("Content-Encoding"),
+		", ",
+	); encoding != "" &&
+		!strings.EqualFold(encoding, "identity") {
+		return &Violation{
+			In:       inBody,
+			Rule:     "content",
+			Reason:   "the Content-Encoding must be identity",
+			sentinel: ErrMediaType,
+		}
 	}
 	given := r.Header.Get("Content-Type")
 	if given == "" {
@@ -106,14 +123,25 @@ func (b *body) checkHeaders(r *http.Request) error {
 }
 
 func (b *body) otherType(reason string) error {
-	return &Violation{In: inBody, Rule: "content", Reason: "the Content-Type must be " + jsonMediaType + ": " + reason, sentinel: ErrMediaType}
+	return &Violation{
+		In:       inBody,
+		Rule:     "content",
+		Reason:   "the Content-Type must be " + jsonMediaType + ": " + reason,
+		sentinel: ErrMediaType,
+	}
 }
 
 func (b *body) tooLarge() error {
-	return &Violation{In: inBody, Rule: maxBytesExtension, Reason: fmt.Sprintf("it may have %d bytes", b.maxBytes), sentinel: ErrTooLarge}
+	return &Violation{
+		In:       inBody,
+		Rule:     maxBytesExtension,
+		Reason:   fmt.Sprintf("it may have %d bytes", b.maxBytes),
+		sentinel: ErrTooLarge,
+	}
 }
 
-// check returns nil for a JSON text that is within the schema, and that encoding/json reads as the schema does.
+// check returns nil for a JSON text that is within the schema, and that encoding/json reads as the
+// schema does.
 func (b *body) check(text []byte) *Violation {
 	value, violation := decodeJSON(text, decodeNumbers)
 	if violation != nil {
@@ -131,9 +159,10 @@ type Schema struct {
 	schema *openapi3.Schema
 }
 
-// Object returns a schema of JSON objects, which errors call by the given words, whose properties are component schemas of the document, by name. No others are
-// allowed, neither in the object nor in those schemas, so that nothing is lost that is decoded.
-// Returns an error that names a component schema that the document lacks.
+// Object returns a schema of JSON objects, which errors call by the given words, whose properties
+// are component schemas of the document, by name. No others are allowed, neither in the object nor
+// in those schemas, so that nothing is lost that is decoded. Returns an error that names a
+// component schema that the document lacks.
 func (d *Document) Object(what string, required []string, properties map[string]string) (*Schema, error) {
 	object := openapi3.NewObjectSchema().WithRequired(required)
 	for property, name := range properties {
@@ -146,8 +175,9 @@ func (d *Document) Object(what string, required []string, properties map[string]
 	return &Schema{what, closed(object)}, nil
 }
 
-// closed returns the schema without room for further properties, at any depth. A property that only refers to another
-// schema, by an allOf of one, is replaced by that schema, which takes half the time to check.
+// closed returns the schema without room for further properties, at any depth. A property that only
+// refers to another schema, by an allOf of one, is replaced by that schema, which takes half the
+// time to check.
 func closed(schema *openapi3.Schema) *openapi3.Schema {
 	copied := *schema
 	if len(copied.AllOf) == 1 && copied.Type == nil && !copied.Nullable {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// bodySchema is that of the bodies in these tests, and bodyType what generated code would decode them into.
+// bodySchema is that of the bodies in these tests, and bodyType what generated code would decode
+// them into.
 const bodySchema = `{type: object, required: [n], properties: {
   n: {type: integer, minimum: 1, maximum: 9},
   small: {type: integer, format: int32},
@@ -44,8 +45,15 @@ type bodyType struct {
 
 func withBody(t testing.TB, more string) *Operation {
 	t.Helper()
-	return operationOf(t, "  /a:\n    post: {operationId: a, x-required-permission: A, "+more+"responses: {'413': {description: d}, '415': {description: d}},"+
-		" requestBody: {required: true, content: {application/json: {schema: "+strings.ReplaceAll(bodySchema, "\n", " ")+"}}}}\n")
+	return operationOf(
+		t,
+		"  /a:\n    post: {operationId: a, x-required-permission: A, "+more+"responses: {'413': {description: d}, '415': {description: d}},"+
+			" requestBody: {required: true, content: {application/json: {schema: "+strings.ReplaceAll(
+			bodySchema,
+			"\n",
+			" ",
+		)+"}}}}\n",
+	)
 }
 
 func post(body string) *http.Request {

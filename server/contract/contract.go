@@ -1,6 +1,7 @@
-// Package contract enforces what openapi.yaml says: of the parameters and bodies of requests, of responses, and of who may
-// call an operation; and it explains what is broken. It prepares the document once, so that a check costs next to nothing.
-// It is the only package that knows kin-openapi. It knows neither Echo nor runs.
+// Package contract enforces what openapi.yaml says: of the parameters and bodies of requests, of
+// responses, and of who may call an operation; and it explains what is broken. It prepares the
+// document once, so that a check costs next to nothing. It is the only package that knows
+// kin-openapi. It knows neither Echo nor runs.
 package contract
 
 import (
@@ -60,7 +61,8 @@ func Load() (*Document, error) {
 
 // Prepare prepares a document, and removes its servers.
 //
-// It returns an error that names each operation that this package could not enforce, or that would be open by mistake:
+// It returns an error that names each operation that this package could not enforce, or that would
+// be open by mistake:
 //   - its security is neither one bearer token nor none, or its permission is not a string that a token can have;
 //   - its path names a team or a project, and it needs no token;
 //   - it writes (its method is none of GET, HEAD and OPTIONS), and declares no permission of its own;
@@ -71,7 +73,9 @@ func Prepare(doc *openapi3.T) (*Document, error) {
 	var problems []error
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			prepared, err := d.prepare(&routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op})
+			prepared, err := d.prepare(
+				&routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+			)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("operation %s, %s %s: %w", op.OperationID, method, path, err))
 				continue
@@ -148,7 +152,8 @@ func needsToken(doc *openapi3.T, op *openapi3.Operation) (bool, error) {
 	}
 	if len(security) == 1 && len(security[0]) == 1 {
 		for name := range security[0] {
-			if scheme := doc.Components.SecuritySchemes[name]; scheme != nil && scheme.Value.Type == "http" && scheme.Value.Scheme == "bearer" {
+			if scheme := doc.Components.SecuritySchemes[name]; scheme != nil && scheme.Value.Type == "http" &&
+				scheme.Value.Scheme == "bearer" {
 				return true, nil
 			}
 		}

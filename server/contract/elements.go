@@ -39,8 +39,8 @@ func flatten(err error) (all []error) {
 	return all
 }
 
-// dropElements returns the body without the objects in arrays that break the schema, and why they do.
-// Returns a [*Violation] if anything else breaks it.
+// dropElements returns the body without the objects in arrays that break the schema, and why they
+// do. Returns a [*Violation] if anything else breaks it.
 func dropElements(schema *openapi3.Schema, body []byte) (kept []byte, dropped []error, err error) {
 	for {
 		value, violations := violationsOf(schema, body)
@@ -80,7 +80,8 @@ type element struct {
 	violation *Violation // what is wrong with it
 }
 
-// elementAt returns the outermost object in an array that the pointer leads into, and false if it leads into none.
+// elementAt returns the outermost object in an array that the pointer leads into, and false if it
+// leads into none.
 func elementAt(value any, pointer string) (element, bool) {
 	array := ""
 	for key := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {

@@ -17,8 +17,9 @@ import (
 // maxDepth is how deep the values of a JSON text may be nested.
 const maxDepth = 100
 
-// decodeJSON decodes a single JSON value. It refuses what two readers may take for different values: a name that occurs
-// twice in an object, text that is not UTF-8, and a second value. The decoder is json.Unmarshal or decodeNumbers.
+// decodeJSON decodes a single JSON value. It refuses what two readers may take for different
+// values: a name that occurs twice in an object, text that is not UTF-8, and a second value. The
+// decoder is json.Unmarshal or decodeNumbers.
 func decodeJSON(text []byte, decode func([]byte, any) error) (any, *Violation) {
 	refuse := func(reason string) (any, *Violation) {
 		return nil, &Violation{Rule: "type", Reason: reason, malformed: true}
@@ -76,7 +77,8 @@ func measure(value any, depth int) (names, deepest int) {
 	return names, deepest
 }
 
-// countNames returns how many names the objects in a valid JSON text have: as many as there are colons outside of strings.
+// countNames returns how many names the objects in a valid JSON text have: as many as there are
+// colons outside of strings.
 func countNames(text []byte) int {
 	n, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -122,8 +124,9 @@ func repeatedName(text []byte) string {
 	}
 }
 
-// readable finds what encoding/json would read in another way than a schema that accepts the value: a name that differs
-// from a property's by case only, and a number or a time that the Go type does not take. Returns nil if there is nothing.
+// readable finds what encoding/json would read in another way than a schema that accepts the value:
+// a name that differs from a property's by case only, and a number or a time that the Go type does
+// not take. Returns nil if there is nothing.
 func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 	if schema == nil {
 		return nil
@@ -142,7 +145,11 @@ func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 			if schema.Items == nil {
 				break
 			}
-			if violation := readable(inner, schema.Items.Value, append(keys[:len(keys):len(keys)], strconv.Itoa(i))); violation != nil {
+			if violation := readable(
+				inner,
+				schema.Items.Value,
+				append(keys[:len(keys):len(keys)], strconv.Itoa(i)),
+			); violation != nil {
 				return violation
 			}
 		}
@@ -150,7 +157,10 @@ func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 		switch bits := intBits(schema); typeOf(schema) {
 		case openapi3.TypeInteger:
 			if _, err := strconv.ParseInt(v.String(), 10, bits); err != nil {
-				return refuse("type", "value must be an integer, without fraction or exponent, of "+strconv.Itoa(bits)+" bits")
+				return refuse(
+					"type",
+					"value must be an integer, without fraction or exponent, of "+strconv.Itoa(bits)+" bits",
+				)
 			}
 		case openapi3.TypeNumber:
 			if _, err := strconv.ParseFloat(v.String(), floatBits(schema)); err != nil {
@@ -165,7 +175,8 @@ func readable(value any, schema *openapi3.Schema, keys []string) *Violation {
 	return nil
 }
 
-// readableParts checks the parts of a schema: all of an allOf, and of the others one that accepts the value.
+// readableParts checks the parts of a schema: all of an allOf, and of the others one that accepts
+// the value.
 func readableParts(value any, schema *openapi3.Schema, keys []string) *Violation {
 	for _, part := range schema.AllOf {
 		if v := readable(value, part.Value, keys); v != nil {
@@ -196,7 +207,11 @@ func readableObject(object map[string]any, schema *openapi3.Schema, keys []strin
 		if !declared {
 			for other := range schema.Properties {
 				if strings.EqualFold(name, other) {
-					return &Violation{Pointer: pointer(at), Rule: "properties", Reason: fmt.Sprintf("the property is written %q", other)}
+					return &Violation{
+						Pointer: pointer(at),
+						Rule:    "properties",
+						Reason:  fmt.Sprintf("the property is written %q", other),
+					}
 				}
 			}
 			property = schema.AdditionalProperties.Schema

@@ -24,7 +24,8 @@ type parameter struct {
 	text     *text            // what the schema says of a string, if that is all
 	array    bool
 	defaults []string // values of a parameter that is absent
-	// prepared says that this package reads the parameter. Any other, such as an object, is for openapi3filter.
+	// prepared says that this package reads the parameter. Any other, such as an object, is for
+	// openapi3filter.
 	prepared bool
 }
 
@@ -102,12 +103,13 @@ func defaultsOf(schema *openapi3.Schema) []string {
 	return written
 }
 
-// CheckParameters checks the parameters of a request in path, query and headers, in the document's order. The function
-// returns the unescaped value of a path parameter, "" for one that the path does not have.
+// CheckParameters checks the parameters of a request in path, query and headers, in the document's
+// order. The function returns the unescaped value of a path parameter, "" for one that the path
+// does not have.
 //
-// It writes the request as generated code reads it: a query parameter that is absent gets its default, and several lines of
-// a header become one list (RFC 9110, section 5.3).
-// Returns a [*Violation] that wraps ErrInvalid if a parameter breaks a rule.
+// It writes the request as generated code reads it: a query parameter that is absent gets its
+// default, and several lines of a header become one list (RFC 9110, section 5.3). Returns a
+// [*Violation] that wraps ErrInvalid if a parameter breaks a rule.
 func (o *Operation) CheckParameters(r *http.Request, path func(name string) string) error {
 	var query *query
 	for i := range o.parameters {
@@ -250,7 +252,8 @@ func floatBits(schema *openapi3.Schema) int {
 	return 32
 }
 
-// intBits returns the size of the type that oapi-codegen makes of an integer, which is int without a format.
+// intBits returns the size of the type that oapi-codegen makes of an integer, which is int without
+// a format.
 func intBits(schema *openapi3.Schema) int {
 	if formatOf(schema) == "int32" {
 		return 32
@@ -258,8 +261,9 @@ func intBits(schema *openapi3.Schema) int {
 	return 64
 }
 
-// decodeScalar returns the value as JSON has it. It takes only one spelling of a number or a boolean, which generated code
-// reads the same way: no sign before a positive number, no space, no other base.
+// decodeScalar returns the value as JSON has it. It takes only one spelling of a number or a
+// boolean, which generated code reads the same way: no sign before a positive number, no space, no
+// other base.
 func decodeScalar(schema *openapi3.Schema, value string) (any, *Violation) {
 	refuse := func(rule, reason string) (any, *Violation) { return nil, &Violation{Rule: rule, Reason: reason} }
 	switch typeOf(schema) {

@@ -16,7 +16,10 @@ import (
 // withParameters returns an operation with the parameters.
 func withParameters(t testing.TB, parameters string) *Operation {
 	t.Helper()
-	return operationOf(t, "  /a/{id}:\n    get:\n      operationId: a\n      responses: {default: {description: d}}\n      parameters:\n"+parameters)
+	return operationOf(
+		t,
+		"  /a/{id}:\n    get:\n      operationId: a\n      responses: {default: {description: d}}\n      parameters:\n"+parameters,
+	)
 }
 
 // checkQuery checks a request with the query, and returns what it has then.
@@ -59,7 +62,8 @@ func TestQueryParameters(t *testing.T) {
 		got := ""
 		if errors.As(err, &v) {
 			got = v.Parameter + " " + v.Rule
-			if !errors.Is(err, ErrInvalid) || v.In != "query" || !strings.HasPrefix(err.Error(), `query parameter "`+v.Parameter+`" breaks the rule "`+v.Rule+`": `) {
+			if !errors.Is(err, ErrInvalid) || v.In != "query" ||
+				!strings.HasPrefix(err.Error(), `query parameter "`+v.Parameter+`" breaks the rule "`+v.Rule+`": `) {
 				t.Errorf("%q: %v in %s", query, err, v.In)
 			}
 		}
@@ -182,10 +186,17 @@ func FuzzQueryParameters(f *testing.F) {
 			}
 		}
 		values := r.URL.Query()
-		if sent := values.Get("n"); values.Has("n") != (n != nil) || n != nil && (*n < -100 || *n > 100 || strconv.Itoa(*n) != sent) {
+		if sent := values.Get(
+			"n",
+		); values.Has("n") != (n != nil) ||
+			n != nil && (*n < -100 || *n > 100 || strconv.Itoa(*n) != sent) {
 			t.Errorf("%q: n is %v", query, n)
 		}
-		if sent, err := strconv.ParseFloat(values.Get("x"), 32); values.Has("x") != (x != nil) || x != nil && (err != nil || *x != float32(sent)) {
+		if sent, err := strconv.ParseFloat(
+			values.Get("x"),
+			32,
+		); values.Has("x") != (x != nil) ||
+			x != nil && (err != nil || *x != float32(sent)) {
 			t.Errorf("%q: x is %v", query, x)
 		}
 		if sent := values.Get("b"); values.Has("b") != (b != nil) || b != nil && strconv.FormatBool(*b) != sent {

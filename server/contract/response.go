@@ -35,7 +35,10 @@ func prepareResponses(op *openapi3.Operation) *responses {
 		prepared := &response{content: ref.Value.Content}
 		for name, header := range ref.Value.Headers {
 			prepared.headers = append(prepared.headers, prepareParameter(&openapi3.Parameter{
-				Name: name, In: openapi3.ParameterInHeader, Required: header.Value.Required, Schema: header.Value.Schema,
+				Name:     name,
+				In:       openapi3.ParameterInHeader,
+				Required: header.Value.Required,
+				Schema:   header.Value.Schema,
 			}))
 		}
 		r.byStatus[status] = prepared
@@ -53,13 +56,18 @@ func (r *responses) find(status int) *response {
 	return nil
 }
 
-// CheckResponse checks a response. The value is the response object of generated code that was encoded as the body, or nil
-// if it is not known; then the body is interpreted, which takes longer.
+// CheckResponse checks a response. The value is the response object of generated code that was
+// encoded as the body, or nil if it is not known; then the body is interpreted, which takes longer.
 //
-// Elements of arrays that break the contract are left out if they are objects, and dropped says why: kept is the body
-// without them, so that one bad row of a list does not make its page unreachable.
-// Returns a [*Violation] if anything else breaks the contract.
-func (o *Operation) CheckResponse(status int, header http.Header, body []byte, value any) (kept []byte, dropped []error, err error) {
+// Elements of arrays that break the contract are left out if they are objects, and dropped says
+// why: kept is the body without them, so that one bad row of a list does not make its page
+// unreachable. Returns a [*Violation] if anything else breaks the contract.
+func (o *Operation) CheckResponse(
+	status int,
+	header http.Header,
+	body []byte,
+	value any,
+) (kept []byte, dropped []error, err error) {
 	media, err := o.responses.media(status, header)
 	if err != nil {
 		return nil, nil, err
@@ -79,7 +87,8 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte, v
 	return dropElements(media.Schema.Value, body)
 }
 
-// media returns what the document says of a body with that status and those headers, or nil if there is none.
+// media returns what the document says of a body with that status and those headers, or nil if
+// there is none.
 func (r *responses) media(status int, header http.Header) (*openapi3.MediaType, error) {
 	refuse := func(rule, format string, args ...any) (*openapi3.MediaType, error) {
 		return nil, (&Violation{Rule: rule, Reason: fmt.Sprintf(format, args...)}).in(inResponse)
@@ -133,7 +142,8 @@ func (r *responses) prepare(status int, schema *openapi3.SchemaRef, value any) a
 	return accept
 }
 
-// encoded returns the part of a response object that generated code encodes: its body, or all of it. It can be addressed.
+// encoded returns the part of a response object that generated code encodes: its body, or all of
+// it. It can be addressed.
 func encoded(value any) reflect.Value {
 	v := reflect.New(reflect.TypeOf(value)).Elem()
 	v.Set(reflect.ValueOf(value))
@@ -145,9 +155,9 @@ func encoded(value any) reflect.Value {
 	return v
 }
 
-// SchemaOf returns a check of values of a generated type against a component schema of the document.
-// The check returns a [*Violation] if the value, encoded as JSON, breaks a rule.
-// Returns an error if the document lacks the schema.
+// SchemaOf returns a check of values of a generated type against a component schema of the
+// document. The check returns a [*Violation] if the value, encoded as JSON, breaks a rule. Returns
+// an error if the document lacks the schema.
 func SchemaOf[T any](d *Document, name string) (func(*T) error, error) {
 	component := d.doc.Components.Schemas[name]
 	if component == nil {

@@ -65,7 +65,14 @@ func listing(t testing.TB) *Operation {
 
 func goodRun() model.JobRun {
 	at := time.Date(2020, 12, 8, 11, 52, 8, 0, time.UTC)
-	return model.JobRun{ID: "a", RunName: "a-1", Status: model.JobRunStatusSuccess, Concluded: true, StartedAt: at, ConcludedAt: &at}
+	return model.JobRun{
+		ID:          "a",
+		RunName:     "a-1",
+		Status:      model.JobRunStatusSuccess,
+		Concluded:   true,
+		StartedAt:   at,
+		ConcludedAt: &at,
+	}
 }
 
 var listHeader = http.Header{"Content-Type": {"application/json"}, "X-Limit": {"1"}}
@@ -99,7 +106,8 @@ func TestBadRowsAreLeftOutOfAList(t *testing.T) {
 				t.Fatalf("%s, %T: %d dropped, %v", name, value, len(dropped), err)
 			}
 			for _, d := range dropped {
-				if !strings.Contains(d.Error(), "the response breaks the contract: data.runs.") || !strings.Contains(d.Error(), ".runName: ") {
+				if !strings.Contains(d.Error(), "the response breaks the contract: data.runs.") ||
+					!strings.Contains(d.Error(), ".runName: ") {
 					t.Errorf("%s: %v", name, d)
 				}
 			}
@@ -170,7 +178,13 @@ func TestResponsesAreFoundByTheirStatus(t *testing.T) {
 		if _, _, err := o.CheckResponse(status, header, []byte(`{"`+field+`":1}`), nil); err != nil {
 			t.Errorf("%d: %v", status, err)
 		}
-		if _, _, err := o.CheckResponse(status, header, []byte(`{}`), nil); err == nil || !strings.Contains(err.Error(), field) {
+		if _, _, err := o.CheckResponse(
+			status,
+			header,
+			[]byte(`{}`),
+			nil,
+		); err == nil ||
+			!strings.Contains(err.Error(), field) {
 			t.Errorf("%d: %v, want %s to be missing", status, err, field)
 		}
 	}
@@ -207,7 +221,8 @@ func TestElementsOfSeveralListsAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestPreparedLeavesOutWhatJSONDoes has fields that encoding/json leaves out, or writes although they are empty.
+// TestPreparedLeavesOutWhatJSONDoes has fields that encoding/json leaves out, or writes although
+// they are empty.
 func TestPreparedLeavesOutWhatJSONDoes(t *testing.T) {
 	type inner struct {
 		N int `json:"n"`
@@ -253,8 +268,13 @@ type tree struct {
 }
 
 func TestValuesThatContainThemselvesAreInterpreted(t *testing.T) {
-	doc := written(t, "  /a: {get: {operationId: a, responses: {'200': {description: d, content: {application/json: {schema: {type: object}}}}}}}\n")
-	schema := &openapi3.SchemaRef{Value: openapi3.NewObjectSchema().WithProperty("name", openapi3.NewStringSchema().WithMinLength(1))}
+	doc := written(
+		t,
+		"  /a: {get: {operationId: a, responses: {'200': {description: d, content: {application/json: {schema: {type: object}}}}}}}\n",
+	)
+	schema := &openapi3.SchemaRef{
+		Value: openapi3.NewObjectSchema().WithProperty("name", openapi3.NewStringSchema().WithMinLength(1)),
+	}
 	children := openapi3.NewArraySchema()
 	children.Items = schema
 	schema.Value.WithProperty("children", children)
@@ -265,7 +285,12 @@ func TestValuesThatContainThemselvesAreInterpreted(t *testing.T) {
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	value := tree{"a", []tree{{"b", []tree{{"", nil}}}}}
-	kept, dropped, err := d.Operations()[0].CheckResponse(200, header, []byte(`{"name":"a","children":[{"name":"b","children":[{"name":"","children":[]}]}]}`), value)
+	kept, dropped, err := d.Operations()[0].CheckResponse(
+		200,
+		header,
+		[]byte(`{"name":"a","children":[{"name":"b","children":[{"name":"","children":[]}]}]}`),
+		value,
+	)
 	if err != nil || len(dropped) != 1 || string(kept) != `{"name":"a","children":[]}` {
 		t.Errorf("%s, %v, %v", kept, dropped, err)
 	}
@@ -288,13 +313,16 @@ func TestSchemaOf(t *testing.T) {
 		t.Error(err)
 	}
 	good.Data.RunName = ""
-	if err := check(&good); err == nil || !strings.HasPrefix(err.Error(), "the response breaks the contract: data.runName: ") {
+	if err := check(
+		&good,
+	); err == nil ||
+		!strings.HasPrefix(err.Error(), "the response breaks the contract: data.runName: ") {
 		t.Error(err)
 	}
 }
 
-// TestPreparedIsAsInterpreted checks that what a prepared check accepts, kin-openapi accepts too, and that all of a run is
-// prepared.
+// TestPreparedIsAsInterpreted checks that what a prepared check accepts, kin-openapi accepts too,
+// and that all of a run is prepared.
 func TestPreparedIsAsInterpreted(t *testing.T) {
 	d, err := Load()
 	if err != nil {
@@ -312,7 +340,10 @@ func TestPreparedIsAsInterpreted(t *testing.T) {
 		run.ID, run.RunName = text.Draw(t, "id"), text.Draw(t, "runName")
 		run.Active, run.Completions = model.Flag(number.Draw(t, "active")), number.Draw(t, "completions")
 		run.Status = model.JobRunStatus(rapid.SampledFrom([]string{"SUCCESS", "FAILED", "x", ""}).Draw(t, "status"))
-		run.StartedAt = time.Unix(rapid.Int64Range(-99999999999, 999999999999).Draw(t, "at"), rapid.Int64Range(0, 1).Draw(t, "ns")).UTC()
+		run.StartedAt = time.Unix(
+			rapid.Int64Range(-99999999999, 999999999999).Draw(t, "at"),
+			rapid.Int64Range(0, 1).Draw(t, "ns"),
+		).UTC()
 		result := model.JobRunResult{Data: run}
 		body, err := json.Marshal(result)
 		if err != nil {

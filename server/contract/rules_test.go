@@ -15,7 +15,8 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
-// TestContractRules checks openapi.yaml, as it is written, against OpenAPI and against our own rules.
+// TestContractRules checks openapi.yaml, as it is written, against OpenAPI and against our own
+// rules.
 func TestContractRules(t *testing.T) {
 	for _, problem := range brokenRules(string(jobruns.Document)) {
 		t.Error(problem)
@@ -166,7 +167,8 @@ func (r *rules) checkParameter(where string, parameter *openapi3.Parameter) {
 			schema = schema.Items.Value
 		}
 		has := func(bound func(*openapi3.Schema) bool) bool {
-			return bound(schema) || slices.ContainsFunc(schema.AllOf, func(part *openapi3.SchemaRef) bool { return bound(part.Value) })
+			return bound(schema) ||
+				slices.ContainsFunc(schema.AllOf, func(part *openapi3.SchemaRef) bool { return bound(part.Value) })
 		}
 		if typeOf(schema) == openapi3.TypeInteger && !(has(func(s *openapi3.Schema) bool { return s.Min != nil }) &&
 			has(func(s *openapi3.Schema) bool { return s.Max != nil })) {

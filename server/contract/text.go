@@ -14,8 +14,9 @@ type text struct {
 	pattern              *regexp.Regexp
 }
 
-// accepts reports whether the string certainly is within the rules. For ASCII the result is exact. If the length of other
-// text matters, it returns false, and kin-openapi decides, which counts as JSON Schema does.
+// accepts reports whether the string certainly is within the rules. For ASCII the result is exact.
+// If the length of other text matters, it returns false, and kin-openapi decides, which counts as
+// JSON Schema does.
 func (t *text) accepts(s string) bool {
 	if t.minLength > 0 || t.maxLength >= 0 {
 		if len(s) < t.minLength || t.maxLength >= 0 && len(s) > t.maxLength || !isASCII(s) {
@@ -34,10 +35,14 @@ func isASCII(s string) bool {
 	return true
 }
 
-// prepareText returns what the schema says of a string, and false if it says more than of length and pattern: that is for
-// kin-openapi to interpret.
+// prepareText returns what the schema says of a string, and false if it says more than of length
+// and pattern: that is for kin-openapi to interpret.
 func prepareText(schema *openapi3.Schema) (*text, bool) {
-	if !only(schema, openapi3.TypeString, openapi3.Schema{MinLength: schema.MinLength, MaxLength: schema.MaxLength, Pattern: schema.Pattern}) {
+	if !only(
+		schema,
+		openapi3.TypeString,
+		openapi3.Schema{MinLength: schema.MinLength, MaxLength: schema.MaxLength, Pattern: schema.Pattern},
+	) {
 		return nil, false
 	}
 	t := &text{minLength: int(schema.MinLength), maxLength: -1}

@@ -11,11 +11,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// accepts reports whether a value, which can be addressed, certainly is within a schema once it is encoded as JSON.
+// accepts reports whether a value, which can be addressed, certainly is within a schema once it is
+// encoded as JSON.
 type accepts func(reflect.Value) bool
 
-// prepareType returns what accepts values of a generated type, or nil if kin-openapi has to interpret them: because the
-// schema says something that is not prepared, or because the type contains itself.
+// prepareType returns what accepts values of a generated type, or nil if kin-openapi has to
+// interpret them: because the schema says something that is not prepared, or because the type
+// contains itself.
 func prepareType(ref *openapi3.SchemaRef, t reflect.Type) accepts {
 	if containsItself(t, nil) {
 		return nil
@@ -26,7 +28,8 @@ func prepareType(ref *openapi3.SchemaRef, t reflect.Type) accepts {
 	return nil
 }
 
-// containsItself reports whether a type has values of one of the outer types, or a part of it of itself.
+// containsItself reports whether a type has values of one of the outer types, or a part of it of
+// itself.
 func containsItself(t reflect.Type, outer []reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
@@ -48,8 +51,8 @@ func containsItself(t reflect.Type, outer []reflect.Type) bool {
 	return false
 }
 
-// prepareValue returns what the schema says of values of a generated type, and false if it says something that is not
-// prepared: that is for kin-openapi to interpret.
+// prepareValue returns what the schema says of values of a generated type, and false if it says
+// something that is not prepared: that is for kin-openapi to interpret.
 func prepareValue(ref *openapi3.SchemaRef, t reflect.Type) (accepts, bool) {
 	schema := ref.Value
 	if t.Kind() == reflect.Pointer {
@@ -61,7 +64,8 @@ func prepareValue(ref *openapi3.SchemaRef, t reflect.Type) (accepts, bool) {
 	if t == reflect.TypeFor[time.Time]() {
 		return prepareTime(schema)
 	}
-	if marshaler := reflect.TypeFor[json.Marshaler](); t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler) {
+	if marshaler := reflect.TypeFor[json.Marshaler](); t.Implements(marshaler) ||
+		reflect.PointerTo(t).Implements(marshaler) {
 		return nil, false
 	}
 	switch t.Kind() {
@@ -161,7 +165,8 @@ func prepareStruct(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 	}, len(missing) == 0
 }
 
-// omission returns which values encoding/json leaves out, by the options of a field's tag; nil for none.
+// omission returns which values encoding/json leaves out, by the options of a field's tag; nil for
+// none.
 func omission(options string) func(reflect.Value) bool {
 	empty, zero := strings.Contains(options, "omitempty"), strings.Contains(options, "omitzero")
 	if !empty && !zero {
@@ -182,7 +187,11 @@ func omission(options string) func(reflect.Value) bool {
 
 func prepareSlice(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 	if schema.Items == nil || t.Elem().Kind() == reflect.Uint8 || // bytes are encoded as a string
-		!only(schema, openapi3.TypeArray, openapi3.Schema{Items: schema.Items, MinItems: schema.MinItems, MaxItems: schema.MaxItems}) {
+		!only(
+			schema,
+			openapi3.TypeArray,
+			openapi3.Schema{Items: schema.Items, MinItems: schema.MinItems, MaxItems: schema.MaxItems},
+		) {
 		return nil, false
 	}
 	item, ok := prepareValue(schema.Items, t.Elem())
@@ -203,7 +212,8 @@ func prepareSlice(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 // prepareMap is for objects without properties of their own.
 func prepareMap(schema *openapi3.Schema, t reflect.Type) (accepts, bool) {
 	extra := schema.AdditionalProperties
-	if t.Key().Kind() != reflect.String || !only(schema, openapi3.TypeObject, openapi3.Schema{AdditionalProperties: extra}) {
+	if t.Key().Kind() != reflect.String ||
+		!only(schema, openapi3.TypeObject, openapi3.Schema{AdditionalProperties: extra}) {
 		return nil, false
 	}
 	if extra.Schema == nil { // anything, but encoding/json may write what it likes

@@ -15,11 +15,13 @@ var (
 	ErrInvalid = errors.New("bad request")
 	// ErrTooLarge means that a body has more bytes than it may have.
 	ErrTooLarge = errors.New("request entity too large")
-	// ErrMediaType means that a body has a media type or an encoding that the operation does not take.
+	// ErrMediaType means that a body has a media type or an encoding that the operation does not
+	// take.
 	ErrMediaType = errors.New("unsupported media type")
 )
 
-// The places in which a rule can be broken, besides those of parameters: path, query, header and cookie.
+// The places in which a rule can be broken, besides those of parameters: path, query, header and
+// cookie.
 const (
 	inBody     = "body"
 	inResponse = "response"
@@ -89,8 +91,8 @@ func pointer(keys []string) string {
 	return b.String()
 }
 
-// explain turns an error of kin-openapi about a value into words. An allOf says nothing by itself: what it says is in its
-// origin.
+// explain turns an error of kin-openapi about a value into words. An allOf says nothing by itself:
+// what it says is in its origin.
 func explain(err error) *Violation {
 	v := &Violation{Rule: "type", Reason: err.Error()}
 	var keys []string

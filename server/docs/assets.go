@@ -18,13 +18,15 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// AssetsPath is the folder of the page's assets. It is not below /v1, because they are no part of the contract.
+// AssetsPath is the folder of the page's assets. It is not below /v1, because they are no part of
+// the contract.
 const AssetsPath = "/swagger-ui/"
 
 //go:embed page/page.css page/page.js
 var ownAssets embed.FS
 
-// assetTypes are the media types of the assets by extension. They do not depend on the machine, as package mime does.
+// assetTypes are the media types of the assets by extension. They do not depend on the machine, as
+// package mime does.
 var assetTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -39,8 +41,8 @@ type asset struct {
 	tag         string
 }
 
-// assets are the files that the page loads, by name. swgui's own handler writes errors as text, and its page needs inline
-// scripts.
+// assets are the files that the page loads, by name. swgui's own handler writes errors as text, and
+// its page needs inline scripts.
 var assets = sync.OnceValues(func() (map[string]*asset, error) {
 	all := map[string]*asset{}
 	for _, file := range []struct {

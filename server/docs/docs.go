@@ -1,4 +1,5 @@
-// Package docs serves the documentation: the contract as JSON and as a page, and the assets of the page.
+// Package docs serves the documentation: the contract as JSON and as a page, and the assets of the
+// page.
 package docs
 
 import (
@@ -17,11 +18,13 @@ import (
 	"github.com/jobruns/jobruns"
 )
 
-// template is the contract as JSON, in two parts: the URL of the server goes between them, because it differs by caller.
-// It has the order of openapi.yaml, in which people read it, and which the copy in gen has lost.
+// template is the contract as JSON, in two parts: the URL of the server goes between them, because
+// it differs by caller. It has the order of openapi.yaml, in which people read it, and which the
+// copy in gen has lost.
 type template struct{ before, after []byte }
 
-// documentTemplate reads the contract when it is first asked for. That takes milliseconds, and few servers are asked.
+// documentTemplate reads the contract when it is first asked for. That takes milliseconds, and few
+// servers are asked.
 var documentTemplate = sync.OnceValues(func() (*template, error) {
 	var doc yaml.MapSlice
 	if err := yaml.UnmarshalWithOptions(jobruns.Document, &doc, yaml.UseOrderedMap()); err != nil {
@@ -48,8 +51,8 @@ var documentTemplate = sync.OnceValues(func() (*template, error) {
 	return &template{before, after}, nil
 })
 
-// Document returns the contract as JSON, with this server as its only one, at the URL that the request was sent to.
-// Returns an error if the contract that is built in cannot be read.
+// Document returns the contract as JSON, with this server as its only one, at the URL that the
+// request was sent to. Returns an error if the contract that is built in cannot be read.
 func Document(r *http.Request) ([]byte, error) {
 	t, err := documentTemplate()
 	if err != nil {
@@ -64,8 +67,8 @@ const maxHost = 253 + len(":65535")
 
 var hostAndPort = regexp.MustCompile(`^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
-// origin returns the URL of this server as the caller has reached it: an absolute one, or the relative "/" if the request
-// names no host.
+// origin returns the URL of this server as the caller has reached it: an absolute one, or the
+// relative "/" if the request names no host.
 func origin(r *http.Request) string {
 	switch {
 	case len(r.Host) > maxHost || !hostAndPort.MatchString(r.Host):
@@ -82,8 +85,8 @@ func origin(r *http.Request) string {
 //go:embed page/index.html
 var page []byte
 
-// pagePolicy lets the page load what this server has, send requests to this server, and nothing else. Swagger UI has its
-// small images in its style sheet.
+// pagePolicy lets the page load what this server has, send requests to this server, and nothing
+// else. Swagger UI has its small images in its style sheet.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -93,7 +96,8 @@ func WritePage(w http.ResponseWriter) error {
 	return write(w, "text/html; charset=UTF-8", page)
 }
 
-// WriteDocument writes what Document returned, with the status 200. Returns an error if the caller has left.
+// WriteDocument writes what Document returned, with the status 200. Returns an error if the caller
+// has left.
 func WriteDocument(w http.ResponseWriter, document []byte) error {
 	return write(w, "application/json", document)
 }
@@ -106,8 +110,8 @@ func write(w http.ResponseWriter, contentType string, body []byte) error {
 	return err
 }
 
-// setHeaders sets the headers that the document, the page and its assets have in common. A browser caches them, but asks
-// each time whether they have changed: all are of one version.
+// setHeaders sets the headers that the document, the page and its assets have in common. A browser
+// caches them, but asks each time whether they have changed: all are of one version.
 func setHeaders(header http.Header, contentType string) {
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-cache")

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// The rules of an ID, as the schema ID of openapi.yaml has them: a test compares the two. They are repeated here for
-// programs that read no document, because reading it takes a command longer than all else that it does.
+// The rules of an ID, as the schema ID of openapi.yaml has them: a test compares the two. They are
+// repeated here for programs that read no document, because reading it takes a command longer than
+// all else that it does.
 const (
 	idDescription = "Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit."
 	idMinLength   = 1

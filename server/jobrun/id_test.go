@@ -14,7 +14,13 @@ func TestIDRulesAreThoseOfTheDocument(t *testing.T) {
 	schema := doc.Components.Schemas["ID"].Value
 	if schema.Description != idDescription || schema.MinLength != idMinLength || schema.MaxLength == nil ||
 		*schema.MaxLength != idMaxLength || schema.Pattern != idPattern {
-		t.Errorf("the document says %q, %d to %v characters, %s", schema.Description, schema.MinLength, schema.MaxLength, schema.Pattern)
+		t.Errorf(
+			"the document says %q, %d to %v characters, %s",
+			schema.Description,
+			schema.MinLength,
+			schema.MaxLength,
+			schema.Pattern,
+		)
 	}
 }
 

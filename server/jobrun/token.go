@@ -10,8 +10,8 @@ import (
 // tokenPrefix lets a person, or a scanner for leaked secrets, see what a token is for.
 const tokenPrefix = "jobruns_"
 
-// TokenHash is the SHA-256 of a token's secret: all that a store has of it. A secret has 256 random bits, so that neither
-// salt nor a slow hash would add anything.
+// TokenHash is the SHA-256 of a token's secret: all that a store has of it. A secret has 256 random
+// bits, so that neither salt nor a slow hash would add anything.
 type TokenHash [sha256.Size]byte
 
 // HashToken returns the hash of a token's secret.

@@ -10,8 +10,8 @@ import (
 )
 
 func TestNewSecret(t *testing.T) {
-	// Each of 256 bits is sometimes 0 and sometimes 1. That one is the same 100 times over by chance happens once in
-	// 10^27 times.
+	// Each of 256 bits is sometimes 0 and sometimes 1. That one is the same 100 times over by
+	// chance happens once in 10^27 times.
 	var zeros, ones [32]byte
 	seen := map[string]bool{}
 	for range 100 {

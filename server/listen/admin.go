@@ -13,16 +13,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readyTimeout is how long a look at whether the process is ready may take: less than a probe waits, so that this is
-// what answers it.
+// readyTimeout is how long a look at whether the process is ready may take: less than a probe
+// waits, so that this is what answers it.
 const readyTimeout = 2 * time.Second
 
-// NewAdmin returns a handler for the operators of the process only: it asks for no token. GET /livez
-// answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the format of Prometheus. Profiles
-// are at /debug/pprof/ (net/http/pprof).
+// NewAdmin returns a handler for the operators of the process only: it asks for no token. GET
+// /livez answers 200 as long as the process runs, GET /readyz 200 or 503, and GET /metrics in the
+// format of Prometheus. Profiles are at /debug/pprof/ (net/http/pprof).
 //
-// The function returns why the process is not ready, or nil; its context ends after two seconds. Of an error that wraps
-// ErrUnavailable, the response tells no more than that; the text of any other is the response.
+// The function returns why the process is not ready, or nil; its context ends after two seconds. Of
+// an error that wraps ErrUnavailable, the response tells no more than that; the text of any other
+// is the response.
 func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -41,8 +42,8 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 		}
 	})
-	// What a profile takes of the process is its owner's to decide. Without the command line, which may have the password
-	// of a store.
+	// What a profile takes of the process is its owner's to decide. Without the command line, which
+	// may have the password of a store.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)

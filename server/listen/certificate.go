@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// TLSConfig returns how to serve HTTPS with the certificate and the key in two files, in PEM. They are read again when they
-// change, as a renewal does. While the two do not fit together, the log says so, and the ones that were read before are
-// used.
-// Returns an error that names the file if one cannot be read or holds something else, or if they do not fit together.
+// TLSConfig returns how to serve HTTPS with the certificate and the key in two files, in PEM. They
+// are read again when they change, as a renewal does. While the two do not fit together, the log
+// says so, and the ones that were read before are used. Returns an error that names the file if one
+// cannot be read or holds something else, or if they do not fit together.
 func TLSConfig(certificate, key string, log *slog.Logger) (*tls.Config, error) {
 	f := &certificateFiles{names: [2]string{certificate, key}, log: log}
 	if err := f.read(); err != nil {
@@ -33,8 +33,8 @@ type certificateFiles struct {
 	latest *tls.Certificate
 }
 
-// current returns the latest certificate that was good. Looking at the files takes little of the time that a handshake
-// takes.
+// current returns the latest certificate that was good. Looking at the files takes little of the
+// time that a handshake takes.
 func (f *certificateFiles) current() *tls.Certificate {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,8 @@ func (f *certificateFiles) changed() bool {
 	for i, name := range f.names {
 		info, err := os.Stat(name)
 		// A file that is missing is about to be replaced.
-		if err == nil && (!os.SameFile(info, f.seen[i]) || info.ModTime() != f.seen[i].ModTime() || info.Size() != f.seen[i].Size()) {
+		if err == nil &&
+			(!os.SameFile(info, f.seen[i]) || info.ModTime() != f.seen[i].ModTime() || info.Size() != f.seen[i].Size()) {
 			return true
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// lazyPipe is a lazyConn whose other end never reads or writes. It counts how often a deadline was set.
+// lazyPipe is a lazyConn whose other end never reads or writes. It counts how often a deadline was
+// set.
 func lazyPipe(t *testing.T) (c *lazyConn, set *int) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -97,7 +98,8 @@ func TestLazyDeadlines(t *testing.T) {
 	}
 }
 
-// TestLazyDeadlinesOfRequests counts what many requests after each other cost, as net/http sets their deadlines.
+// TestLazyDeadlinesOfRequests counts what many requests after each other cost, as net/http sets
+// their deadlines.
 func TestLazyDeadlinesOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()

@@ -1,5 +1,5 @@
-// Package listen accepts connections: with time limits, over TLS whose certificate reloads, until the process shuts down;
-// and it answers on the admin listener. It knows no contract.
+// Package listen accepts connections: with time limits, over TLS whose certificate reloads, until
+// the process shuts down; and it answers on the admin listener. It knows no contract.
 package listen
 
 import (
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The limits within which a slow or a talkative caller can tie up the server. A request has a small body or none, and a
-// response is small.
+// The limits within which a slow or a talkative caller can tie up the server. A request has a small
+// body or none, and a response is small.
 const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second // see ExtendWriteDeadline
@@ -23,9 +23,10 @@ const (
 // shutdownTimeout is how long running requests may take to finish.
 const shutdownTimeout = 10 * time.Second
 
-// Serve answers connections from the listener, which it closes, until the context ends. Then it accepts no more, ends the
-// waiting of requests (see UntilShutdown), and lets running requests finish, up to 10 seconds.
-// Returns nil after a shutdown in which every request finished, or else what went wrong.
+// Serve answers connections from the listener, which it closes, until the context ends. Then it
+// accepts no more, ends the waiting of requests (see UntilShutdown), and lets running requests
+// finish, up to 10 seconds. Returns nil after a shutdown in which every request finished, or else
+// what went wrong.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	s := &http.Server{
 		Handler:        handler,
@@ -55,8 +56,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 
 type shutdownKey struct{}
 
-// UntilShutdown returns a channel that is closed after the time, or when the server of the request shuts down. The
-// function that it returns releases what that takes.
+// UntilShutdown returns a channel that is closed after the time, or when the server of the request
+// shuts down. The function that it returns releases what that takes.
 func UntilShutdown(request context.Context, d time.Duration) (<-chan struct{}, context.CancelFunc) {
 	shutdown, ok := request.Value(shutdownKey{}).(context.Context)
 	if !ok {
@@ -66,8 +67,8 @@ func UntilShutdown(request context.Context, d time.Duration) (<-chan struct{}, c
 	return ctx.Done(), cancel
 }
 
-// ExtendWriteDeadline gives a response that is written after that time as long for writing as any other. It has no effect
-// on a response that Serve does not write.
+// ExtendWriteDeadline gives a response that is written after that time as long for writing as any
+// other. It has no effect on a response that Serve does not write.
 func ExtendWriteDeadline(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
 }

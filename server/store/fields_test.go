@@ -18,7 +18,11 @@ func TestCheckFieldsNamesARequiredFieldWithoutAColumn(t *testing.T) {
 		ExitCodes []int   `json:"exitCodes"`
 	}
 	id, exitCodes := field{name: "id"}, field{name: "exitCodes"}
-	if _, err := checkFields(reflect.TypeFor[run](), []field{id}); err == nil || !strings.Contains(err.Error(), `"exitCodes"`) {
+	if _, err := checkFields(
+		reflect.TypeFor[run](),
+		[]field{id},
+	); err == nil ||
+		!strings.Contains(err.Error(), `"exitCodes"`) {
 		t.Errorf("%v, want the field exitCodes to be named", err)
 	}
 	optional, err := checkFields(reflect.TypeFor[run](), []field{id, exitCodes})
@@ -41,7 +45,11 @@ func TestPutRunRefusesAFieldThatIsNotStored(t *testing.T) {
 	field, _ := reflect.TypeFor[model.JobRun]().FieldByName("Completions")
 	s := &Store{unstored: field.Index}
 	r := jobrun.Record{Run: model.JobRun{Completions: 1}}
-	if err := s.PutRun(t.Context(), r); !errors.Is(err, jobrun.ErrInvalid) || !strings.Contains(err.Error(), `"completions"`) {
+	if err := s.PutRun(
+		t.Context(),
+		r,
+	); !errors.Is(err, jobrun.ErrInvalid) ||
+		!strings.Contains(err.Error(), `"completions"`) {
 		t.Errorf("%v, want ErrInvalid and the field completions", err)
 	}
 	err := s.checkStorable(&jobrun.Record{Run: model.JobRun{BackoffLimit: 1}})

@@ -57,7 +57,11 @@ func (s *Store) pageAfter() string {
 // findExpired returns the key of the last run on the page after the key, and whether any on it have
 // expired.
 // Returns jobrun.ErrNotFound if there are no runs after the key.
-func (s *Store) findExpired(ctx context.Context, from jobrun.Key, before time.Time) (to jobrun.Key, found bool, err error) {
+func (s *Store) findExpired(
+	ctx context.Context,
+	from jobrun.Key,
+	before time.Time,
+) (to jobrun.Key, found bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	query := s.pageAfter() + ` SELECT team, project, job, id, EXISTS (SELECT 1 FROM page WHERE expired)

@@ -132,12 +132,20 @@ func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
-		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
+		return slices.Compare(
+			[]string{a.Team, a.Project, a.Job, a.Run.ID},
+			[]string{b.Team, b.Project, b.Job, b.Run.ID},
+		)
 	})
 	for batch := range slices.Chunk(records, BatchSize) {
 		var statement strings.Builder
 		var args []any
-		statement.WriteString("INSERT INTO runs (" + strings.Join(slices.Concat(writtenColumns, s.engine.Lease.Columns), ", ") + ") VALUES ")
+		statement.WriteString(
+			"INSERT INTO runs (" + strings.Join(
+				slices.Concat(writtenColumns, s.engine.Lease.Columns),
+				", ",
+			) + ") VALUES ",
+		)
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -147,7 +155,14 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 				statement.WriteString(", ")
 			}
 			leased := r.Leased && !r.Run.Concluded
-			statement.WriteString("(" + s.engine.placeholders(len(args)+1, len(writtenColumns)) + ", " + s.engine.Lease.valuesFor(leased) + ")")
+			statement.WriteString(
+				"(" + s.engine.placeholders(
+					len(args)+1,
+					len(writtenColumns),
+				) + ", " + s.engine.Lease.valuesFor(
+					leased,
+				) + ")",
+			)
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())
@@ -163,17 +178,21 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 // their number, and other processes can write until the last run has been read.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
-	err := s.engine.Import(ctx, s.db, Rows{Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
-		for record, err := range records {
-			if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
-				yield(nil, broken)
-				return
+	err := s.engine.Import(
+		ctx,
+		s.db,
+		Rows{Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
+			for record, err := range records {
+				if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
+					yield(nil, broken)
+					return
+				}
+				if !yield(values(&record), nil) {
+					return
+				}
 			}
-			if !yield(values(&record), nil) {
-				return
-			}
-		}
-	}})
+		}},
+	)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -37,7 +37,11 @@ func checkWriter(ctx context.Context, db *sql.DB, version, known int64) error {
 		return fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
 	}
 	if oldest > known {
-		return fmt.Errorf("the database has schema %d, this program knows %d: use a newer version of it", version, known)
+		return fmt.Errorf(
+			"the database has schema %d, this program knows %d: use a newer version of it",
+			version,
+			known,
+		)
 	}
 	return nil
 }

@@ -77,8 +77,13 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 		return err
 	}
 	until := now - LeaseTime.Milliseconds()
-	rows, err := w.store.db.QueryContext(ctx, "SELECT "+keyColumns+" FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
-		" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2", w.until, until)
+	rows, err := w.store.db.QueryContext(
+		ctx,
+		"SELECT "+keyColumns+" FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
+			" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2",
+		w.until,
+		until,
+	)
 	if err != nil {
 		return err
 	}

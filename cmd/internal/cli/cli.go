@@ -1,4 +1,5 @@
-// Package cli is what the programs jobrun and jobrund have in common: how they take flags, report errors and open stores.
+// Package cli is what the programs jobrun and jobrund have in common: how they take flags, report
+// errors and open stores.
 package cli
 
 import (
@@ -58,13 +59,15 @@ func run(root *cobra.Command, args []string) int {
 // Variables returns the environment variables of a flag, by its name. The first that is set counts.
 type Variables func(flag string) []string
 
-// Variable returns the environment variable of a program's flag: JOBRUND_STORE for the flag store of jobrund.
+// Variable returns the environment variable of a program's flag: JOBRUND_STORE for the flag store
+// of jobrund.
 func Variable(program, flag string) string {
 	return strings.ToUpper(program + "_" + strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Prepare makes a command and those below it take their flags from the environment too, and tells wrong usage, which
-// cobra finds before a command runs, from what fails later. All commands must have been added before.
+// Prepare makes a command and those below it take their flags from the environment too, and tells
+// wrong usage, which cobra finds before a command runs, from what fails later. All commands must
+// have been added before.
 func Prepare(cmd *cobra.Command, variables Variables) {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	fromEnvironment := func(f *pflag.Flag) {
@@ -103,8 +106,8 @@ func Prepare(cmd *cobra.Command, variables Variables) {
 	}
 }
 
-// Arguments allows some arguments, each with the name that the command's usage gives it. The last may come again if
-// it ends with "...".
+// Arguments allows some arguments, each with the name that the command's usage gives it. The last
+// may come again if it ends with "...".
 func Arguments(required int, names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < required {

@@ -1,5 +1,6 @@
-// Package man writes the manual pages of a program, and the scripts that complete its flags in a shell. The programs import
-// it with the build tag man only, so that what it needs is in none of those that people use.
+// Package man writes the manual pages of a program, and the scripts that complete its flags in a
+// shell. The programs import it with the build tag man only, so that what it needs is in none of
+// those that people use.
 package man
 
 import (
@@ -12,11 +13,12 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// Main runs instead of a program, and does not return. It has two arguments: the folder for the manual pages, of which each
-// command has one, and the folder for the completion scripts of bash, zsh and fish.
+// Main runs instead of a program, and does not return. It has two arguments: the folder for the
+// manual pages, of which each command has one, and the folder for the completion scripts of bash,
+// zsh and fish.
 //
-// The pages have the date that SOURCE_DATE_EPOCH says (https://reproducible-builds.org/specs/source-date-epoch/), or
-// today's.
+// The pages have the date that SOURCE_DATE_EPOCH says
+// (https://reproducible-builds.org/specs/source-date-epoch/), or today's.
 func Main(root *cobra.Command) {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: go run -tags man . MANUAL_FOLDER COMPLETION_FOLDER")

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Add gives a program the flag --version. The text is put together only if it is asked for: that takes a millisecond,
-// which is much for a program that is started often.
+// Add gives a program the flag --version. The text is put together only if it is asked for: that
+// takes a millisecond, which is much for a program that is started often.
 func Add(root *cobra.Command) {
 	root.Flags().VarPF(&flag{root: root}, "version", "v", "version for "+root.Name()).NoOptDefVal = "true"
 }
@@ -52,8 +52,8 @@ func (f *flag) Set(value string) error {
 	return nil
 }
 
-// Text is the version, then a line each for the commit and its date, as far as they are known, and for Go. A build of
-// anything but a tagged commit says that it is for development.
+// Text is the version, then a line each for the commit and its date, as far as they are known, and
+// for Go. A build of anything but a tagged commit says that it is for development.
 func Text() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -62,8 +62,8 @@ func Text() string {
 	return text(info)
 }
 
-// The go command makes up a version for a commit without a tag (https://go.dev/ref/mod#pseudo-versions), and says of
-// changes that are not committed.
+// The go command makes up a version for a commit without a tag
+// (https://go.dev/ref/mod#pseudo-versions), and says of changes that are not committed.
 var untagged = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
 })

@@ -9,8 +9,11 @@ import (
 func TestText(t *testing.T) {
 	golang := "\ngo     " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
 	stamps := func(modified string) []debug.BuildSetting {
-		return []debug.BuildSetting{{Key: "vcs.revision", Value: "2f0134a2c751"}, {Key: "vcs.time", Value: "2026-11-24T00:29:44Z"},
-			{Key: "vcs.modified", Value: modified}}
+		return []debug.BuildSetting{
+			{Key: "vcs.revision", Value: "2f0134a2c751"},
+			{Key: "vcs.time", Value: "2026-11-24T00:29:44Z"},
+			{Key: "vcs.modified", Value: modified},
+		}
 	}
 	for version, test := range map[string]struct {
 		settings []debug.BuildSetting

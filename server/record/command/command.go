@@ -40,17 +40,19 @@ type Command struct {
 	Team, Project, Job string
 	// BackoffLimit is how many times a failed attempt is followed by another.
 	BackoffLimit int
-	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6 minutes.
+	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6
+	// minutes.
 	Backoff time.Duration
-	// Record receives the state of the run: when it starts, after each attempt, and when it ends. It must not block.
+	// Record receives the state of the run: when it starts, after each attempt, and when it ends.
+	// It must not block.
 	Record func(jobrun.Record)
 	// Warn receives the reason why an attempt could not start. It must not block.
 	Warn func(error)
 }
 
-// Run runs the command with this process's standard streams and signals, and returns the exit status of the last
-// attempt as a shell would tell it: 127 if the command does not exist, 126 if it cannot be executed, 128+n if signal n
-// ended it.
+// Run runs the command with this process's standard streams and signals, and returns the exit
+// status of the last attempt as a shell would tell it: 127 if the command does not exist, 126 if it
+// cannot be executed, 128+n if signal n ended it.
 //
 // A signal that asks this process to end is passed on to the command, and no attempt follows.
 func (c *Command) Run() int {

@@ -51,7 +51,14 @@ func TestStatuses(t *testing.T) {
 	} {
 		status, recorded, warnings := runShell(t, 0, test.args...)
 		if status != test.want || len(warnings) != test.warnings {
-			t.Errorf("%q: status %d, %v; want %d and %d warnings", test.args, status, warnings, test.want, test.warnings)
+			t.Errorf(
+				"%q: status %d, %v; want %d and %d warnings",
+				test.args,
+				status,
+				warnings,
+				test.want,
+				test.warnings,
+			)
 		}
 		wantStatus := model.JobRunStatusFailed
 		if test.want == 0 {
@@ -101,7 +108,13 @@ func TestBackoffLimitBoundsTheAttempts(t *testing.T) {
 	for limit := range 3 {
 		status, recorded, _ := runShell(t, limit, "sh", "-c", "exit 9")
 		last := recorded[len(recorded)-1].Run
-		want := model.JobRun{BackoffLimit: limit, Completions: limit + 1, Concluded: true, Failed: model.FlagYes, Status: model.JobRunStatusFailed}
+		want := model.JobRun{
+			BackoffLimit: limit,
+			Completions:  limit + 1,
+			Concluded:    true,
+			Failed:       model.FlagYes,
+			Status:       model.JobRunStatusFailed,
+		}
 		ignored := cmpopts.IgnoreFields(model.JobRun{}, "ID", "RunName", "StartedAt", "ConcludedAt")
 		if diff := cmp.Diff(want, last, ignored); status != 9 || diff != "" {
 			t.Errorf("limit %d: status %d, run (-want +got):\n%s", limit, status, diff)

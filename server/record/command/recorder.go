@@ -7,14 +7,16 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// How long a recorder waits before it tries again to write, and how long at the most when the command has ended.
+// How long a recorder waits before it tries again to write, and how long at the most when the
+// command has ended.
 const (
 	firstRetry = 50 * time.Millisecond
 	maxRetry   = 10 * time.Second
 	lastChance = 10 * time.Second
 )
 
-// renewal is how often a state is written again that is still the latest, to say that this recorder lives.
+// renewal is how often a state is written again that is still the latest, to say that this recorder
+// lives.
 const renewal = 5 * time.Second
 
 // Runs is where a recorder writes runs.
@@ -25,8 +27,9 @@ type Runs interface {
 	Close() error
 }
 
-// Recorder writes the state of one run in the background, again every few seconds, and goes on trying when the store
-// cannot be written. A state that a newer one has overtaken is not written any more.
+// Recorder writes the state of one run in the background, again every few seconds, and goes on
+// trying when the store cannot be written. A state that a newer one has overtaken is not written
+// any more.
 type Recorder struct {
 	open   func(context.Context) (Runs, error)
 	warn   func(error)
@@ -35,17 +38,23 @@ type Recorder struct {
 	cancel context.CancelFunc
 }
 
-// NewRecorder returns a recorder that opens the store at once, or else when there is something to write, and calls warn, from another
-// goroutine, when it cannot write for the first time.
+// NewRecorder returns a recorder that opens the store at once, or else when there is something to
+// write, and calls warn, from another goroutine, when it cannot write for the first time.
 func NewRecorder(open func(context.Context) (Runs, error), warn func(error)) *Recorder {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Recorder{open: open, warn: warn, latest: make(chan jobrun.Record, 1), done: make(chan error, 1), cancel: cancel}
+	r := &Recorder{
+		open:   open,
+		warn:   warn,
+		latest: make(chan jobrun.Record, 1),
+		done:   make(chan error, 1),
+		cancel: cancel,
+	}
 	go func() { r.done <- r.write(ctx) }()
 	return r
 }
 
-// Record has the state written and does not wait for it. It must not be called by several goroutines at once, nor after
-// Close.
+// Record has the state written and does not wait for it. It must not be called by several
+// goroutines at once, nor after Close.
 func (r *Recorder) Record(record jobrun.Record) {
 	select {
 	case <-r.latest: // overtaken
@@ -63,7 +72,8 @@ func (r *Recorder) Close() error {
 	return <-r.done
 }
 
-// write writes each state until there will be no more, or the context ends, and returns what is in the way of the last.
+// write writes each state until there will be no more, or the context ends, and returns what is in
+// the way of the last.
 func (r *Recorder) write(ctx context.Context) error {
 	var store Runs
 	open := func() error {

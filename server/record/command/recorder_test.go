@@ -14,7 +14,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// fakeStore keeps what is put into it, and fails as long as it is broken. A recorder uses it from one goroutine.
+// fakeStore keeps what is put into it, and fails as long as it is broken. A recorder uses it from
+// one goroutine.
 type fakeStore struct {
 	mu     sync.Mutex
 	broken error // under mu

@@ -10,10 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passed are the signals that the command gets. One that this process was started to ignore is left ignored, as it then
-// is for the command too.
+// passed are the signals that the command gets. One that this process was started to ignore is left
+// ignored, as it then is for the command too.
 var passed = []os.Signal{
-	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH,
+	syscall.SIGHUP,
+	syscall.SIGINT,
+	syscall.SIGQUIT,
+	syscall.SIGTERM,
+	syscall.SIGUSR1,
+	syscall.SIGUSR2,
+	syscall.SIGWINCH,
 }
 
 // ending are those that ask a process to end.
@@ -35,7 +41,8 @@ func catchSignals() *signals {
 			signal.Notify(s.caught, sig)
 		}
 	}
-	// Caught and dropped: otherwise a warning on a standard error that nobody reads any more would end this process.
+	// Caught and dropped: otherwise a warning on a standard error that nobody reads any more would
+	// end this process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return s
 }
@@ -80,7 +87,8 @@ func (s *signals) sleep(delay time.Duration) bool {
 	}
 }
 
-// inForeground reports whether this process, and so the command, is in the foreground of a terminal.
+// inForeground reports whether this process, and so the command, is in the foreground of a
+// terminal.
 func inForeground() bool {
 	tty, err := os.Open("/dev/tty")
 	if err != nil {

@@ -20,8 +20,9 @@ type result struct {
 	err    error
 }
 
-// chunks splits what it reads into chunks of lines, and yields the results of each, in order. Several are parsed at
-// once, each in a goroutine of its own. It ends when all is read, after an error in reading, or when done is closed.
+// chunks splits what it reads into chunks of lines, and yields the results of each, in order.
+// Several are parsed at once, each in a goroutine of its own. It ends when all is read, after an
+// error in reading, or when done is closed.
 func (r *Reader) chunks(from io.Reader, done <-chan struct{}) <-chan chan []result {
 	parsed := make(chan chan []result, runtime.GOMAXPROCS(0))
 	go func() {
@@ -52,7 +53,8 @@ func (r *Reader) chunks(from io.Reader, done <-chan struct{}) <-chan chan []resu
 	return parsed
 }
 
-// parseLines stops after the first error. The last result is the error in reading, if there was one.
+// parseLines stops after the first error. The last result is the error in reading, if there was
+// one.
 func (r *Reader) parseLines(texts [][]byte, first int, end error) []result {
 	results := make([]result, 0, len(texts)+1)
 	for i, text := range texts {

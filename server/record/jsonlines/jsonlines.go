@@ -1,4 +1,5 @@
-// Package jsonlines reads runs that other programs recorded from JSON Lines (https://jsonlines.org).
+// Package jsonlines reads runs that other programs recorded from JSON Lines
+// (https://jsonlines.org).
 package jsonlines
 
 import (
@@ -20,12 +21,14 @@ type Reader struct {
 	check func(line []byte) error
 }
 
-// NewReader returns a reader that calls check for each line that is not blank. The check returns an error that says what
-// is wrong with the line; a line that it accepts is an object of the form of jobrun.Line, and has no other fields.
+// NewReader returns a reader that calls check for each line that is not blank. The check returns an
+// error that says what is wrong with the line; a line that it accepts is an object of the form of
+// jobrun.Line, and has no other fields.
 func NewReader(check func(line []byte) error) *Reader { return &Reader{check} }
 
-// Read yields the run of each line that is not blank, and stops after the first error, which names the line and the
-// rule that it breaks. It reads ahead, on all processors, while earlier runs are being dealt with.
+// Read yields the run of each line that is not blank, and stops after the first error, which names
+// the line and the rule that it breaks. It reads ahead, on all processors, while earlier runs are
+// being dealt with.
 func (r *Reader) Read(from io.Reader) iter.Seq2[jobrun.Record, error] {
 	return func(yield func(jobrun.Record, error) bool) {
 		done := make(chan struct{})
@@ -50,7 +53,9 @@ func (r *Reader) parse(text []byte) (jobrun.Record, error) {
 		return jobrun.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if l.Run.Concluded != (l.Run.ConcludedAt != nil) {
-		return jobrun.Record{}, errors.New("run.concludedAt: must be null while concluded is false, and a time when it is true")
+		return jobrun.Record{}, errors.New(
+			"run.concludedAt: must be null while concluded is false, and a time when it is true",
+		)
 	}
 	team := cmp.Or(l.TeamID, jobrun.DefaultTeam)
 	return jobrun.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil

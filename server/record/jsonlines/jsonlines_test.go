@@ -50,14 +50,22 @@ func readAll(r *Reader, from io.Reader) ([]jobrun.Record, error) {
 }
 
 func TestReadReturnsWhatIsWritten(t *testing.T) {
-	records, err := readAll(newReader(t), strings.NewReader("\n"+valid+"\r\n \t\n"+strings.Replace(valid, `"teamId":"t",`, "", 1)))
+	records, err := readAll(
+		newReader(t),
+		strings.NewReader("\n"+valid+"\r\n \t\n"+strings.Replace(valid, `"teamId":"t",`, "", 1)),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	concluded := time.Date(2020, 12, 8, 11, 52, 8, 0, time.UTC)
 	want := jobrun.Record{Team: "t", Project: "p", Job: "j", Run: model.JobRun{
-		ID: "d34582a4-35bd-4c71-8e7c-e36999b88723", Completions: 1, Concluded: true, Status: model.JobRunStatusSuccess,
-		RunName: "example-job-5fcf67bc56e1913e21d49504", StartedAt: concluded.Add(-5 * time.Minute), ConcludedAt: &concluded,
+		ID:          "d34582a4-35bd-4c71-8e7c-e36999b88723",
+		Completions: 1,
+		Concluded:   true,
+		Status:      model.JobRunStatusSuccess,
+		RunName:     "example-job-5fcf67bc56e1913e21d49504",
+		StartedAt:   concluded.Add(-5 * time.Minute),
+		ConcludedAt: &concluded,
 	}}
 	unnamed := want
 	unnamed.Team = jobrun.DefaultTeam
@@ -106,7 +114,8 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		broken := strings.Replace(valid, test.old, test.new, 1)
 		text := strings.Repeat(valid+"\n", before) + broken + "\n" + valid
 		records, err := readAll(newReader(t), strings.NewReader(text))
-		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("line %d: ", before+1)) || !strings.Contains(err.Error(), test.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("line %d: ", before+1)) ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q", test.new, err, test.want)
 		}
 		if len(records) != before {
@@ -149,7 +158,8 @@ func TestReadCanBeLeft(t *testing.T) {
 	}
 }
 
-// FuzzRead checks that what is read is within the contract: it is the same after being written and read again.
+// FuzzRead checks that what is read is within the contract: it is the same after being written and
+// read again.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(valid))
 	f.Add([]byte(valid + "\n\n" + valid))

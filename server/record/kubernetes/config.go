@@ -28,9 +28,10 @@ const (
 // ErrNoConfig means that nothing says where a cluster is.
 var ErrNoConfig = errors.New("there is no kubeconfig, and this is no pod of a cluster")
 
-// LoadConfig returns how to reach the cluster that the kubeconfig file names. With "" it is the one that kubectl would
-// take: of the files in $KUBECONFIG, or of ~/.kube/config, or else the cluster that this process is a pod of.
-// Returns ErrNoConfig if there is none of these, or an error that names the file if it cannot be read or parsed.
+// LoadConfig returns how to reach the cluster that the kubeconfig file names. With "" it is the one
+// that kubectl would take: of the files in $KUBECONFIG, or of ~/.kube/config, or else the cluster
+// that this process is a pod of. Returns ErrNoConfig if there is none of these, or an error that
+// names the file if it cannot be read or parsed.
 func LoadConfig(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
@@ -49,8 +50,8 @@ func LoadConfig(kubeconfig string) (*rest.Config, error) {
 	return nil, fmt.Errorf("%s: %w", kubeconfig, err)
 }
 
-// newClient returns a client that knows nothing but Jobs. The typed clients of client-go would register every kind that
-// Kubernetes has when the program starts, whichever command it is to run.
+// newClient returns a client that knows nothing but Jobs. The typed clients of client-go would
+// register every kind that Kubernetes has when the program starts, whichever command it is to run.
 func newClient(config *rest.Config) (rest.Interface, error) {
 	scheme := k8sruntime.NewScheme()
 	if err := batchv1.AddToScheme(scheme); err != nil {
@@ -76,10 +77,11 @@ func userAgent() string {
 	return fmt.Sprintf("jobruns/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
 }
 
-// source names the cluster as a source of runs. A store may have runs of several clusters, and none may conclude
-// another's because it does not know the Job. What would name a cluster for certain, the uid of its namespace
-// kube-system, takes a permission that recording does not. So it is the API server's address and the authority that
-// vouches for it; the address alone will not do, for in most clusters it is the same private one.
+// source names the cluster as a source of runs. A store may have runs of several clusters, and none
+// may conclude another's because it does not know the Job. What would name a cluster for certain,
+// the uid of its namespace kube-system, takes a permission that recording does not. So it is the
+// API server's address and the authority that vouches for it; the address alone will not do, for in
+// most clusters it is the same private one.
 func source(config *rest.Config) (string, error) {
 	authority := config.CAData
 	if len(authority) == 0 && config.CAFile != "" {

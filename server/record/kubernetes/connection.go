@@ -47,9 +47,19 @@ const (
 	forbidden
 )
 
-// request returns a request that is tried once. The client would try ten times, and say nothing of it.
+// request returns a request that is tried once. The client would try ten times, and say nothing of
+// it.
 func (c *connection) request(namespace string, options metav1.ListOptions) *rest.Request {
-	return c.client.Get().MaxRetries(0).Namespace(namespace).Resource("jobs").VersionedParams(&options, metav1.ParameterCodec)
+	return c.client.Get().MaxRetries(
+		0,
+	).Namespace(
+		namespace,
+	).Resource(
+		"jobs",
+	).VersionedParams(
+		&options,
+		metav1.ParameterCodec,
+	)
 }
 
 // list reads the Jobs of a namespace, or of all with "".
@@ -68,8 +78,8 @@ func (c *connection) watch(ctx context.Context, namespace string, options metav1
 	return w, err
 }
 
-// follow returns what an informer lists and watches. Both try again by themselves, for an informer says nothing of it,
-// and its delays grow to a minute.
+// follow returns what an informer lists and watches. Both try again by themselves, for an informer
+// says nothing of it, and its delays grow to a minute.
 func (c *connection) follow(namespace, selector string) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (k8sruntime.Object, error) {
@@ -87,8 +97,14 @@ func (c *connection) follow(namespace, selector string) *cache.ListWatch {
 	}
 }
 
-// persist calls until there is a response, or an error by which the API server tells an informer how to go on.
-func persist[T any](ctx context.Context, c *connection, namespace, verb string, call func(context.Context) (T, error)) (answer T, err error) {
+// persist calls until there is a response, or an error by which the API server tells an informer
+// how to go on.
+func persist[T any](
+	ctx context.Context,
+	c *connection,
+	namespace, verb string,
+	call func(context.Context) (T, error),
+) (answer T, err error) {
 	again(ctx, func(ctx context.Context) bool {
 		answer, err = call(ctx)
 		switch {
@@ -104,8 +120,8 @@ func persist[T any](ctx context.Context, c *connection, namespace, verb string, 
 	return answer, err
 }
 
-// isAnswer reports whether an informer has another way to go: the version from which it wants to know is too old or too
-// new for this API server, or the API server does not stream lists.
+// isAnswer reports whether an informer has another way to go: the version from which it wants to
+// know is too old or too new for this API server, or the API server does not stream lists.
 func isAnswer(err error) bool {
 	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) ||
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)

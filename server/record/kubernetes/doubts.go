@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// findByName is how many Jobs of a namespace are looked for one by one; for more, all of it is read.
+	// findByName is how many Jobs of a namespace are looked for one by one; for more, all of it is
+	// read.
 	findByName = 20
 	pageSize   = 500
 	// readTimeout is how long the API server may take to answer with a page.
@@ -68,7 +69,8 @@ func (d *doubts) run(ctx context.Context) {
 	}
 }
 
-// settleAll settles all doubts. Returns an error, and keeps those of the namespace, where Jobs cannot be read.
+// settleAll settles all doubts. Returns an error, and keeps those of the namespace, where Jobs
+// cannot be read.
 func (d *doubts) settleAll(ctx context.Context) error {
 	d.mu.Lock()
 	some := d.open
@@ -102,18 +104,21 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 			d.put(present)
 			d.log.Info("Job there, but not followed any more", name(present)...)
 		default:
-			// The version stays that of the last observation, so that a later one, by another watcher, is believed more,
-			// whichever is stored first.
+			// The version stays that of the last observation, so that a later one, by another
+			// watcher, is believed more, whichever is stored first.
 			failed := gone(one.record, one.at)
 			d.put(failed)
-			d.log.Warn("Job gone without a conclusion, its run has failed", append(name(failed), "concludedAt", failed.Run.ConcludedAt)...)
+			d.log.Warn(
+				"Job gone without a conclusion, its run has failed",
+				append(name(failed), "concludedAt", failed.Run.ConcludedAt)...)
 		}
 	}
 	return nil
 }
 
-// find returns the runs of those Jobs that exist, by their uid, as the API server knows them right now, and not as one of its
-// caches does (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list: no
+// find returns the runs of those Jobs that exist, by their uid, as the API server knows them right
+// now, and not as one of its caches does
+// (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list: no
 // resourceVersion). It takes no permission to read a single one.
 func (d *doubts) find(ctx context.Context, namespace string, some []doubt) (map[string]jobrun.Record, error) {
 	wanted := map[string]bool{}

@@ -46,7 +46,12 @@ type fakeAPI struct {
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
-	f := &fakeAPI{jobs: map[string]*batchv1.Job{}, version: 100, forbidden: map[string]bool{}, requests: map[string]int{}}
+	f := &fakeAPI{
+		jobs:      map[string]*batchv1.Job{},
+		version:   100,
+		forbidden: map[string]bool{},
+		requests:  map[string]int{},
+	}
 	f.changed = sync.NewCond(&f.mu)
 	f.server = httptest.NewServer(f)
 	t.Cleanup(func() {
@@ -83,7 +88,8 @@ func (f *fakeAPI) delete(namespace, name string) {
 	})
 }
 
-// lapse cuts all streams, and lets them begin again only with a list; in between, do can change what is in it.
+// lapse cuts all streams, and lets them begin again only with a list; in between, do can change
+// what is in it.
 func (f *fakeAPI) lapse(do func()) {
 	f.change(func() { f.away = true; f.cut++ })
 	do()
@@ -110,7 +116,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	match := func(job *batchv1.Job) bool {
-		return job != nil && (namespace == "" || job.Namespace == namespace) && selector.Matches(labels.Set(job.Labels)) &&
+		return job != nil && (namespace == "" || job.Namespace == namespace) &&
+			selector.Matches(labels.Set(job.Labels)) &&
 			field.Matches(fields.Set{"metadata.name": job.Name})
 	}
 	f.mu.Lock()
@@ -122,7 +129,12 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.away:
 		panic(http.ErrAbortHandler)
 	case f.forbidden[verb]:
-		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "jobs.batch is forbidden: User \"watcher\" cannot "+verb)
+		refuse(
+			w,
+			http.StatusForbidden,
+			metav1.StatusReasonForbidden,
+			"jobs.batch is forbidden: User \"watcher\" cannot "+verb,
+		)
 	case verb == "list":
 		f.list(w, query.Get("continue"), match)
 	case query.Get("sendInitialEvents") == "true" && f.noStream:
@@ -181,7 +193,9 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request, match func(*batc
 			}
 		}
 		seen = f.version
-		mark := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}}}
+		mark := &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}},
+		}
 		send(w, "BOOKMARK", mark, seen)
 	}
 	defer context.AfterFunc(r.Context(), func() { f.change(func() {}) })()

@@ -1,8 +1,9 @@
-// Package kubernetes records the Jobs of a Kubernetes cluster as runs, so that these can still be read after the cluster
-// has removed the Jobs.
+// Package kubernetes records the Jobs of a Kubernetes cluster as runs, so that these can still be
+// read after the cluster has removed the Jobs.
 //
-// An informer per namespace follows the Jobs. Each event becomes the latest state of a run (mapping), and a writer stores
-// it. If a Job was deleted unseen, so that no event says how it ended, the API server is asked first (doubts).
+// An informer per namespace follows the Jobs. Each event becomes the latest state of a run
+// (mapping), and a writer stores it. If a Job was deleted unseen, so that no event says how it
+// ended, the API server is asked first (doubts).
 package kubernetes
 
 import (
@@ -48,8 +49,15 @@ type Watcher struct {
 }
 
 // New returns a watcher of the cluster that writes to the store. The metrics go to the registry.
-// Returns an error if the certificates or the credentials that the configuration names cannot be read.
-func New(config *rest.Config, store Store, options Options, log *slog.Logger, registry prometheus.Registerer) (*Watcher, error) {
+// Returns an error if the certificates or the credentials that the configuration names cannot be
+// read.
+func New(
+	config *rest.Config,
+	store Store,
+	options Options,
+	log *slog.Logger,
+	registry prometheus.Registerer,
+) (*Watcher, error) {
 	source, err := source(config)
 	if err != nil {
 		return nil, err
@@ -71,7 +79,12 @@ func New(config *rest.Config, store Store, options Options, log *slog.Logger, re
 		informers:  map[string]cache.SharedIndexInformer{},
 	}
 	w.doubts = &doubts{
-		mapping: w.mapping, connection: w.connection, put: writer.put, followed: w.followed, log: log, more: make(chan struct{}, 1),
+		mapping:    w.mapping,
+		connection: w.connection,
+		put:        writer.put,
+		followed:   w.followed,
+		log:        log,
+		more:       make(chan struct{}, 1),
 	}
 	namespaces := options.Namespaces
 	if len(namespaces) == 0 {
@@ -107,10 +120,18 @@ func (w *Watcher) Source() string { return w.mapping.source }
 // Synced reports whether all Jobs that were there at the start are stored.
 func (w *Watcher) Synced() bool { return w.synced.Load() }
 
-// Run records until the context ends, and then takes a few seconds at the most to write what is left. While the API
-// server or the store is away, it keeps trying. It must be called once.
+// Run records until the context ends, and then takes a few seconds at the most to write what is
+// left. While the API server or the store is away, it keeps trying. It must be called once.
 func (w *Watcher) Run(ctx context.Context) {
-	w.log.Info("watching", "namespaces", cmp.Or(strings.Join(w.options.Namespaces, ","), "all"), "selector", w.options.Selector, "source", w.Source())
+	w.log.Info(
+		"watching",
+		"namespaces",
+		cmp.Or(strings.Join(w.options.Namespaces, ","), "all"),
+		"selector",
+		w.options.Selector,
+		"source",
+		w.Source(),
+	)
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
 	go func() {
@@ -148,7 +169,8 @@ func (w *Watcher) added(object any) {
 func (w *Watcher) updated(before, after any) {
 	old, record := before.(*observation), after.(*observation).record
 	if old.record.Key() != record.Key() {
-		// A Job that took the name of another, which is gone unseen, or one whose label has changed.
+		// A Job that took the name of another, which is gone unseen, or one whose label has
+		// changed.
 		w.lost(old)
 	} else if same(old.record, record) {
 		return
@@ -188,7 +210,8 @@ func (w *Watcher) lost(last *observation) {
 	}
 }
 
-// catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted while nobody watched.
+// catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted
+// while nobody watched.
 func (w *Watcher) catchUp(ctx context.Context) {
 	known, listed := map[jobrun.Key]bool{}, map[string]int64{}
 	for namespace, informer := range w.informers {
@@ -221,8 +244,8 @@ func (w *Watcher) catchUp(ctx context.Context) {
 	})
 	records = slices.DeleteFunc(records, func(r jobrun.Record) bool {
 		namespace, watched := w.watched(r.Project)
-		// The informer tells what becomes of a Job that was listed, and of one that is newer than the list, whose run
-		// another watcher has stored.
+		// The informer tells what becomes of a Job that was listed, and of one that is newer than
+		// the list, whose run another watcher has stored.
 		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[r.Key()] || w.followed(r)
 	})
 	for _, record := range records {

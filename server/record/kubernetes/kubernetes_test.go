@@ -86,8 +86,18 @@ func runKey(namespace, name string) jobrun.Key {
 // running returns a run that an earlier watcher has stored.
 func running(source, namespace, name string, version int64) jobrun.Record {
 	return jobrun.Record{
-		Team: jobrun.DefaultTeam, Project: namespace, Job: name, Source: source, Version: version,
-		Run: model.JobRun{ID: "uid-of-" + name, RunName: name, Status: model.JobRunStatusRunning, Active: model.FlagYes, StartedAt: time.Unix(1_700_000_000, 0).UTC()},
+		Team:    jobrun.DefaultTeam,
+		Project: namespace,
+		Job:     name,
+		Source:  source,
+		Version: version,
+		Run: model.JobRun{
+			ID:        "uid-of-" + name,
+			RunName:   name,
+			Status:    model.JobRunStatusRunning,
+			Active:    model.FlagYes,
+			StartedAt: time.Unix(1_700_000_000, 0).UTC(),
+		},
 	}
 }
 
@@ -153,7 +163,8 @@ func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
 	store.await(jobrun.Key{Team: "data", Project: "c", Job: "in-c", Run: "uid-of-in-c"}, succeeded)
 }
 
-// A Job that is deleted while it runs has failed, at the time that it says, or else when that is learned.
+// A Job that is deleted while it runs has failed, at the time that it says, or else when that is
+// learned.
 func TestWatcherSeesADeletion(t *testing.T) {
 	for _, of := range []string{"deleted-while-running", "terminating"} {
 		t.Run(of, func(t *testing.T) {
@@ -275,7 +286,8 @@ func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
 	}
 }
 
-// A Job whose label changes has a run of each job. That of the old one goes on as long as the Job is there.
+// A Job whose label changes has a run of each job. That of the old one goes on as long as the Job
+// is there.
 func TestWatcherFollowsAChangedLabel(t *testing.T) {
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{JobLabel: "team"})
@@ -400,7 +412,9 @@ func TestSource(t *testing.T) {
 	host, file := "https://10.0.0.1:443", t.TempDir()+"/ca.crt"
 	writeFile(t, file, "authority")
 	inline := of(rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAData: []byte("authority")}})
-	if other := of(rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}}); other != inline {
+	if other := of(
+		rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}},
+	); other != inline {
 		t.Errorf("one cluster is %q and %q", inline, other)
 	}
 	for name, config := range map[string]rest.Config{
@@ -412,7 +426,9 @@ func TestSource(t *testing.T) {
 			t.Errorf("%s: the same source", name)
 		}
 	}
-	if _, err := source(&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}}); err == nil {
+	if _, err := source(
+		&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}},
+	); err == nil {
 		t.Error("an authority that cannot be read is no error")
 	}
 }
@@ -425,7 +441,11 @@ func TestLoadConfig(t *testing.T) {
 		t.Errorf("with nothing to load: %v, want %v", err, ErrNoConfig)
 	}
 	file := t.TempDir() + "/config"
-	writeFile(t, file, `{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`)
+	writeFile(
+		t,
+		file,
+		`{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`,
+	)
 	if config, err := LoadConfig(file); err != nil || config.Host != "https://10.0.0.1" {
 		t.Errorf("a file: %+v, %v", config, err)
 	}

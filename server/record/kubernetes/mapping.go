@@ -45,10 +45,16 @@ func (m mapping) record(job *batchv1.Job) jobrun.Record {
 		run.Active = model.FlagYes
 	}
 	record := jobrun.Record{
-		Team: m.team, Project: job.Namespace, Job: m.job(job), Run: run, Source: m.source, Version: version(job.ResourceVersion),
+		Team:    m.team,
+		Project: job.Namespace,
+		Job:     m.job(job),
+		Run:     run,
+		Source:  m.source,
+		Version: version(job.ResourceVersion),
 	}
-	// Only these two are final: SuccessCriteriaMet and FailureTarget say what will become of a Job whose pods have not
-	// all ended (https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions).
+	// Only these two are final: SuccessCriteriaMet and FailureTarget say what will become of a Job
+	// whose pods have not all ended
+	// (https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions).
 	if complete := condition(job, batchv1.JobComplete); complete != nil {
 		at := complete.LastTransitionTime
 		if job.Status.CompletionTime != nil {
@@ -74,8 +80,8 @@ func (m mapping) job(job *batchv1.Job) string {
 	return job.Name
 }
 
-// gone returns the run as it is after its Job has gone without a conclusion: failed, at that time, or right now if it is
-// the zero time, and at the earliest when it started.
+// gone returns the run as it is after its Job has gone without a conclusion: failed, at that time,
+// or right now if it is the zero time, and at the earliest when it started.
 func gone(record jobrun.Record, at time.Time) jobrun.Record {
 	if at.IsZero() {
 		at = time.Now()
@@ -94,9 +100,10 @@ func condition(job *batchv1.Job, of batchv1.JobConditionType) *batchv1.JobCondit
 	return nil
 }
 
-// version orders the states of a Job. A resource version is a number that grows, officially so since Kubernetes 1.35
-// and in fact ever before (https://www.kubernetes.dev/resources/keps/5504/). Returns 0 for one that is no number of 64
-// bits, as of an API server that is none of Kubernetes': its observations then count in the order in which they come.
+// version orders the states of a Job. A resource version is a number that grows, officially so
+// since Kubernetes 1.35 and in fact ever before (https://www.kubernetes.dev/resources/keps/5504/).
+// Returns 0 for one that is no number of 64 bits, as of an API server that is none of Kubernetes':
+// its observations then count in the order in which they come.
 func version(resourceVersion string) int64 {
 	v, err := strconv.ParseInt(resourceVersion, 10, 64)
 	if err != nil {
@@ -109,8 +116,8 @@ func instant(t metav1.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// observation is a state of a Job: the run that it is, and no more, for the Job itself takes ten times the memory. It is
-// what an informer keeps.
+// observation is a state of a Job: the run that it is, and no more, for the Job itself takes ten
+// times the memory. It is what an informer keeps.
 type observation struct {
 	record          jobrun.Record
 	resourceVersion string

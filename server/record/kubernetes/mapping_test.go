@@ -80,8 +80,15 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			job := load(t, name)
 			run := model.JobRun{
-				ID: string(job.UID), Active: want.active, BackoffLimit: want.backoffLimit, Completions: want.completions,
-				RunName: job.Name, Status: want.status, StartedAt: at(t, want.start),
+				ID: string(
+					job.UID,
+				),
+				Active:       want.active,
+				BackoffLimit: want.backoffLimit,
+				Completions:  want.completions,
+				RunName:      job.Name,
+				Status:       want.status,
+				StartedAt:    at(t, want.start),
 			}
 			if want.end != "" {
 				end := at(t, want.end)
@@ -94,7 +101,12 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 				run.Failed = model.FlagYes
 			}
 			record := jobrun.Record{
-				Team: "platform", Project: "recorded", Job: job.Name, Run: run, Source: "kubernetes:test", Version: version(job.ResourceVersion),
+				Team:    "platform",
+				Project: "recorded",
+				Job:     job.Name,
+				Run:     run,
+				Source:  "kubernetes:test",
+				Version: version(job.ResourceVersion),
 			}
 			if name == "cronjob-success" {
 				record.Job = "nightly-backup"
@@ -118,7 +130,8 @@ func TestObservation(t *testing.T) {
 		if diff := cmp.Diff(m.record(job), o.record); diff != "" {
 			t.Errorf("%s: the run (-mapped +observed):\n%s", name, diff)
 		}
-		if job.DeletionTimestamp == nil != o.deletedAt.IsZero() || job.DeletionTimestamp != nil && !o.deletedAt.Equal(job.DeletionTimestamp.Time) {
+		if job.DeletionTimestamp == nil != o.deletedAt.IsZero() ||
+			job.DeletionTimestamp != nil && !o.deletedAt.Equal(job.DeletionTimestamp.Time) {
 			t.Errorf("%s: deleted at %v, want %v", name, o.deletedAt, job.DeletionTimestamp)
 		}
 		object, err := meta.Accessor(o)

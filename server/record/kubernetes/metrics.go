@@ -2,7 +2,8 @@ package kubernetes
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are what a watcher counts and measures. None has a label, so that no name of a Job becomes one.
+// metrics are what a watcher counts and measures. None has a label, so that no name of a Job
+// becomes one.
 type metrics struct {
 	jobs        prometheus.Gauge
 	connected   prometheus.Gauge
@@ -22,8 +23,11 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_watch_" + name, Help: help})
 	}
 	m := &metrics{
-		jobs:        gauge("jobs", "Jobs that are followed."),
-		connected:   gauge("connected", "Whether the API server can be reached in every namespace that is watched: 1 or 0."),
+		jobs: gauge("jobs", "Jobs that are followed."),
+		connected: gauge(
+			"connected",
+			"Whether the API server can be reached in every namespace that is watched: 1 or 0.",
+		),
 		errors:      counter("errors_total", "Failed attempts to list or watch Jobs."),
 		written:     counter("written_runs_total", "States of runs that were stored."),
 		refused:     counter("refused_runs_total", "States of runs that the store refused for breaking the contract."),
@@ -34,7 +38,21 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}),
 	}
-	registry.MustRegister(m.jobs, m.connected, m.errors, m.written, m.refused, m.writeErrors, m.lag,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "jobruns_watch_pending_runs", Help: "Runs whose latest state is not stored yet."}, pending))
+	registry.MustRegister(
+		m.jobs,
+		m.connected,
+		m.errors,
+		m.written,
+		m.refused,
+		m.writeErrors,
+		m.lag,
+		prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{
+				Name: "jobruns_watch_pending_runs",
+				Help: "Runs whose latest state is not stored yet.",
+			},
+			pending,
+		),
+	)
 	return m
 }

@@ -14,7 +14,8 @@ import (
 const (
 	// collecting is how long a change waits for others, to be written with them.
 	collecting = 20 * time.Millisecond
-	// chunkSize is how many runs are written in one transaction at the most, for others have to write too.
+	// chunkSize is how many runs are written in one transaction at the most, for others have to
+	// write too.
 	chunkSize = 500
 	// writeTimeout is how long a transaction may take.
 	writeTimeout = 30 * time.Second
@@ -24,9 +25,9 @@ const (
 
 // Store is where a watcher writes runs.
 type Store interface {
-	// PutRuns stores all the runs, of which no two have the same key, or none.
-	// Returns an error that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error,
-	// trying again may help.
+	// PutRuns stores all the runs, of which no two have the same key, or none. Returns an error
+	// that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error, trying
+	// again may help.
 	PutRuns(ctx context.Context, records []jobrun.Record) error
 	// Unconcluded returns the runs last observed at the source that have not concluded.
 	Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error)
@@ -38,7 +39,8 @@ type change struct {
 	since  time.Time // when the first state was observed that is not stored
 }
 
-// writer writes the latest states of runs, many at once, and goes on trying when the store cannot be written.
+// writer writes the latest states of runs, many at once, and goes on trying when the store cannot
+// be written.
 type writer struct {
 	store   Store
 	log     *slog.Logger
@@ -74,7 +76,8 @@ func (w *writer) put(record jobrun.Record) {
 	w.wake()
 }
 
-// merge returns which of two changes of a run to store, by the rule of the store: see jobrun.Record.
+// merge returns which of two changes of a run to store, by the rule of the store: see
+// jobrun.Record.
 func merge(before, next change) change {
 	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
 		return before
@@ -135,7 +138,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// flush writes all that is pending. Returns false, and keeps what is not written, if the store cannot be reached.
+// flush writes all that is pending. Returns false, and keeps what is not written, if the store
+// cannot be reached.
 func (w *writer) flush(ctx context.Context) bool {
 	changes, waiting := w.take()
 	for len(changes) > 0 {
@@ -189,7 +193,8 @@ func (w *writer) written(chunk []change) {
 	w.taken -= len(chunk)
 }
 
-// write writes a chunk. Runs that the store refuses are left out. Returns an error if the store cannot be reached.
+// write writes a chunk. Runs that the store refuses are left out. Returns an error if the store
+// cannot be reached.
 func (w *writer) write(ctx context.Context, chunk []change) error {
 	records := make([]jobrun.Record, len(chunk))
 	for i, c := range chunk {

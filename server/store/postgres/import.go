@@ -22,7 +22,10 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	defer conn.Close()
 	return conn.Raw(func(driver any) error {
 		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE imported (LIKE runs, line bigserial) ON COMMIT DROP"); err != nil {
+			if _, err := tx.Exec(
+				ctx,
+				"CREATE TEMPORARY TABLE imported (LIKE runs, line bigserial) ON COMMIT DROP",
+			); err != nil {
 				return err
 			}
 			next, stop := iter.Pull2(rows.Values)

@@ -86,7 +86,11 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	if err := storetest.Open(t, postgres.Engine, newer).Close(); err != nil {
 		t.Fatal(err)
 	}
-	pg.Exec(t, newer, "SET search_path = jobruns; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true); "+storetest.RaiseOldestWriter)
+	pg.Exec(
+		t,
+		newer,
+		"SET search_path = jobruns; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true); "+storetest.RaiseOldestWriter,
+	)
 	pg.Exec(t, here, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
 	pg.Exec(t, here, "CREATE DATABASE foreign_tables")
 	foreign := strings.Replace(here, "/jobruns_", "/foreign_tables?x=", 1)
@@ -125,7 +129,11 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 // only read the tables.
 func testPrivileges(t *testing.T, pg *servers.Server) {
 	owner := pg.NewDatabase(t)
-	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder")
+	pg.Exec(
+		t,
+		owner,
+		"CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder",
+	)
 	recorder := storetest.Open(t, postgres.Engine, as(t, owner, "recorder", "x"))
 	storetest.Put(t, recorder, storetest.Running())
 	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
@@ -134,7 +142,11 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 	if _, err := reader.Token(t.Context(), jobrun.TokenHash{}); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
-	if err := reader.PutRun(t.Context(), storetest.Record()); err == nil || !strings.Contains(err.Error(), "permission denied") {
+	if err := reader.PutRun(
+		t.Context(),
+		storetest.Record(),
+	); err == nil ||
+		!strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("a reader writes: %v", err)
 	}
 	done := storetest.Await(t.Context(), t, reader, storetest.Running(), nil)
@@ -146,7 +158,15 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
-		s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(t, postgres.Engine, url+"&application_name=other")
+		s, other := storetest.Open(
+			t,
+			postgres.Engine,
+			url,
+		), storetest.Open(
+			t,
+			postgres.Engine,
+			url+"&application_name=other",
+		)
 		storetest.Put(t, s, storetest.Running())
 		var all sync.WaitGroup
 		for range 10 * limit {
@@ -160,7 +180,11 @@ func testConnections(t *testing.T, pg *servers.Server) {
 			time.Sleep(time.Millisecond)
 		}
 		var connections int
-		if err := other.DB().QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'").Scan(&connections); err != nil {
+		if err := other.DB().QueryRow(
+			"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'",
+		).Scan(
+			&connections,
+		); err != nil {
 			t.Fatal(err)
 		}
 		if connections == 0 || connections > limit {
@@ -227,7 +251,9 @@ func TestListeningStartsAgain(t *testing.T) {
 		storetest.Put(t, s, storetest.Running(id))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := storetest.Await(ctx, t, s, storetest.Running(id), nil)
-		if _, err := other.DB().Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"); err != nil {
+		if _, err := other.DB().Exec(
+			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()",
+		); err != nil {
 			t.Fatal(err)
 		}
 		storetest.Put(t, other, storetest.Record(id))

@@ -16,7 +16,9 @@ import (
 func numbered(first, count int) []jobrun.Record {
 	records := make([]jobrun.Record, count)
 	for i := range records {
-		records[i] = storetest.Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) })
+		records[i] = storetest.Record(
+			func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", first+i) },
+		)
 	}
 	return records
 }

@@ -20,14 +20,20 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	// The temporary table lasts as long as the connection, which therefore must not be reused.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
 	columns := strings.Join(rows.Columns, ", ")
-	if _, err := conn.ExecContext(ctx, "CREATE TEMPORARY TABLE imported AS SELECT "+columns+" FROM runs WHERE false"); err != nil {
+	if _, err := conn.ExecContext(
+		ctx,
+		"CREATE TEMPORARY TABLE imported AS SELECT "+columns+" FROM runs WHERE false",
+	); err != nil {
 		return err
 	}
 	// BeginTx would lock out other writers from here on: it begins an immediate transaction.
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")")
+	insert, err := conn.PrepareContext(
+		ctx,
+		"INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")",
+	)
 	if err != nil {
 		return err
 	}
@@ -40,8 +46,11 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 			return err
 		}
 	}
-	if _, err := conn.ExecContext(ctx, "INSERT INTO runs ("+columns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+
-		rows.OnConflict); err != nil {
+	if _, err := conn.ExecContext(
+		ctx,
+		"INSERT INTO runs ("+columns+") SELECT * FROM imported WHERE true ORDER BY team, project, job, id, rowid "+
+			rows.OnConflict,
+	); err != nil {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")

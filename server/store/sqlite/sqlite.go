@@ -46,9 +46,13 @@ const prefix = "sqlite:"
 // init registers two SQL functions: boot, the machine's boot, and steady, its clock since then in
 // milliseconds.
 func init() {
-	sqlite.MustRegisterDeterministicScalarFunction("boot", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
-		return bootID()
-	})
+	sqlite.MustRegisterDeterministicScalarFunction(
+		"boot",
+		0,
+		func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+			return bootID()
+		},
+	)
 	sqlite.MustRegisterScalarFunction("steady", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 		now, err := steadyClock()
 		return now.Milliseconds(), err
@@ -67,7 +71,13 @@ const maxConnections = 4
 // its transaction begins, so that it cannot fail halfway because another was faster. The cache of
 // half a megabyte holds the upper pages of a table's tree; the operating system caches the others.
 var options = url.Values{
-	"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "temp_store(FILE)", "cache_size(-512)"},
+	"_pragma": {
+		"busy_timeout(10000)",
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"temp_store(FILE)",
+		"cache_size(-512)",
+	},
 	"_txlock": {"immediate"},
 }
 

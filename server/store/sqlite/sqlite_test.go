@@ -62,7 +62,11 @@ func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
 	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
 		t.Fatal(err)
 	}
-	if run, _, err := s.Run(t.Context(), storetest.Running().Key()); err != nil || run.Status != model.JobRunStatusFailed {
+	if run, _, err := s.Run(
+		t.Context(),
+		storetest.Running().Key(),
+	); err != nil ||
+		run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", run, err)
 	}
 }
@@ -143,7 +147,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", url)) {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), fmt.Sprintf("%q", url)) {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
 	}

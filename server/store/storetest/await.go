@@ -20,7 +20,13 @@ import (
 // Running returns a record of a run that has not concluded, with the changes.
 func Running(change ...func(*jobrun.Record)) jobrun.Record {
 	return Record(append([]func(*jobrun.Record){func(r *jobrun.Record) {
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: r.Run.RunName, Status: model.JobRunStatusRunning, StartedAt: started}
+		r.Run = model.JobRun{
+			ID:        r.Run.ID,
+			Active:    model.FlagYes,
+			RunName:   r.Run.RunName,
+			Status:    model.JobRunStatusRunning,
+			StartedAt: started,
+		}
 	}}, change...)...)
 }
 
@@ -94,7 +100,16 @@ func testAwaitReturnsAtOnceWhatCannotChange(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	Put(t, s, Record())
 	WantAwaited(t, Await(t.Context(), t, s, Record(), nil), Record())
-	if got := <-Await(t.Context(), t, s, Record(func(r *jobrun.Record) { r.Job = "other" }), nil); !errors.Is(got.Err, jobrun.ErrNotFound) {
+	if got := <-Await(
+		t.Context(),
+		t,
+		s,
+		Record(func(r *jobrun.Record) { r.Job = "other" }),
+		nil,
+	); !errors.Is(
+		got.Err,
+		jobrun.ErrNotFound,
+	) {
 		t.Errorf("no such run: %v, want ErrNotFound", got.Err)
 	}
 }
@@ -209,8 +224,15 @@ func testLease(t *testing.T, on subject) {
 	if at := run.ConcludedAt; at == nil || at.Before(before) || at.After(time.Now()) {
 		t.Errorf("concluded at %v, want the time of the last renewal, after %s", at, before)
 	}
-	want := &model.JobRun{ID: run.ID, RunName: run.RunName, Concluded: true, Failed: model.FlagYes, Status: model.JobRunStatusFailed,
-		StartedAt: started, ConcludedAt: run.ConcludedAt}
+	want := &model.JobRun{
+		ID:          run.ID,
+		RunName:     run.RunName,
+		Concluded:   true,
+		Failed:      model.FlagYes,
+		Status:      model.JobRunStatusFailed,
+		StartedAt:   started,
+		ConcludedAt: run.ConcludedAt,
+	}
 	if diff := cmp.Diff(want, run); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
 	}

@@ -20,7 +20,8 @@ func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	_, _, runErr := s.Run(t.Context(), Record().Key())
 	_, awaitErr := s.Await(t.Context(), Record().Key(), nil)
 	for call, err := range map[string]error{"Run": runErr, "Await": awaitErr, "PutRun": s.PutRun(t.Context(), Record())} {
-		if err == nil || errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, jobrun.ErrNotFound) || errors.Is(err, jobrun.ErrInvalid) {
+		if err == nil || errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, jobrun.ErrNotFound) ||
+			errors.Is(err, jobrun.ErrInvalid) {
 			t.Errorf("%s: %v, want an error of the database and nothing more", call, err)
 		}
 	}

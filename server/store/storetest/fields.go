@@ -84,6 +84,10 @@ func testEveryColumnIsWritten(t *testing.T, on subject) {
 	slices.Sort(columns)
 	slices.Sort(written)
 	if !slices.Equal(columns, written) {
-		t.Errorf("the table has the columns %s\nand %s are written", strings.Join(columns, ", "), strings.Join(written, ", "))
+		t.Errorf(
+			"the table has the columns %s\nand %s are written",
+			strings.Join(columns, ", "),
+			strings.Join(written, ", "),
+		)
 	}
 }

@@ -60,7 +60,10 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	var records []jobrun.Record
 	for i := range 2*store.BatchSize + 1 {
-		records = append(records, observed(int64(i), Running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })))
+		records = append(
+			records,
+			observed(int64(i), Running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })),
+		)
 	}
 	records[0].Leased = true
 	if err := s.PutRuns(t.Context(), nil); err != nil {

@@ -90,7 +90,11 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
 	Put(t, s, Leased(Running(withID("a"))))
-	Put(t, s, Leased(Running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon }))) // by its recorder's clock
+	Put(
+		t,
+		s,
+		Leased(Running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon })),
+	) // by its recorder's clock
 	age(t, s, store.LeaseTime/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
 	age(t, s, 10*store.LeaseTime)
@@ -114,7 +118,13 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 func old(runs int) iter.Seq2[jobrun.Record, error] {
 	return func(yield func(jobrun.Record, error) bool) {
 		for i := range runs {
-			if !yield(Record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(concludedAt.Add(time.Duration(i)*time.Second))), nil) {
+			if !yield(
+				Record(
+					withID(fmt.Sprintf("%d-run", i*7919%runs)),
+					concluding(concludedAt.Add(time.Duration(i)*time.Second)),
+				),
+				nil,
+			) {
 				return
 			}
 		}

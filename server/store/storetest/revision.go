@@ -32,12 +32,22 @@ func testRevision(t *testing.T, on subject) {
 	}
 	goesOn := func(r *jobrun.Record) {
 		r.Leased = true
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: "n", Status: model.JobRunStatusRunning, StartedAt: started}
+		r.Run = model.JobRun{
+			ID:        r.Run.ID,
+			Active:    model.FlagYes,
+			RunName:   "n",
+			Status:    model.JobRunStatusRunning,
+			StartedAt: started,
+		}
 	}
 	another := func(r *jobrun.Record) { r.Run.ID = "another" }
 	secondAttempt := func(r *jobrun.Record) { r.Run.Completions = 2 }
 	token := func() error {
-		return other.CreateToken(t.Context(), jobrun.TokenHash{1}, jobrun.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started})
+		return other.CreateToken(
+			t.Context(),
+			jobrun.TokenHash{1},
+			jobrun.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started},
+		)
 	}
 	imports := func() error {
 		return other.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {

@@ -80,7 +80,13 @@ func testRunComesBackAsStored(t *testing.T, on subject) {
 func testPutRunReplaces(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	running := Record(func(r *jobrun.Record) {
-		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: "n", Status: model.JobRunStatusRunning, StartedAt: started}
+		r.Run = model.JobRun{
+			ID:        r.Run.ID,
+			Active:    model.FlagYes,
+			RunName:   "n",
+			Status:    model.JobRunStatusRunning,
+			StartedAt: started,
+		}
 	})
 	for _, r := range []jobrun.Record{running, Record()} {
 		if err := s.PutRun(t.Context(), r); err != nil {

@@ -60,7 +60,12 @@ func testOpenRefusesALaterSchemaThatItMustNotWrite(t *testing.T, on subject) {
 // ExerciseUpgrades opens databases of all earlier schemas, each with the run of StoreRun. migrate
 // makes one that has the migrations up to that version, and returns its URL; known is how many
 // there are.
-func ExerciseUpgrades(t *testing.T, engine store.Engine, known int, migrate func(t *testing.T, version int) (url string)) {
+func ExerciseUpgrades(
+	t *testing.T,
+	engine store.Engine,
+	known int,
+	migrate func(t *testing.T, version int) (url string),
+) {
 	if known < 2 {
 		t.Fatalf("%d migrations", known)
 	}
