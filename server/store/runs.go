@@ -140,12 +140,8 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	for batch := range slices.Chunk(records, BatchSize) {
 		var statement strings.Builder
 		var args []any
-		statement.WriteString(
-			"INSERT INTO runs (" + strings.Join(
-				slices.Concat(writtenColumns, s.engine.Lease.Columns),
-				", ",
-			) + ") VALUES ",
-		)
+		columns := slices.Concat(writtenColumns, s.engine.Lease.Columns)
+		statement.WriteString("INSERT INTO runs (" + strings.Join(columns, ", ") + ") VALUES ")
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -154,15 +150,9 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 			if i > 0 {
 				statement.WriteString(", ")
 			}
-			leased := r.Leased && !r.Run.Concluded
-			statement.WriteString(
-				"(" + s.engine.placeholders(
-					len(args)+1,
-					len(writtenColumns),
-				) + ", " + s.engine.Lease.valuesFor(
-					leased,
-				) + ")",
-			)
+			written := s.engine.placeholders(len(args)+1, len(writtenColumns))
+			lease := s.engine.Lease.valuesFor(r.Leased && !r.Run.Concluded)
+			statement.WriteString("(" + written + ", " + lease + ")")
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())

@@ -20,6 +20,10 @@ import (
 // ErrExists means that what was to be created exists already.
 var ErrExists = errors.New("exists already")
 
+// ErrUnusable means that a store cannot be opened, and that trying again does not help: the URL is
+// wrong, or the database belongs to another program or to a newer version of this one.
+var ErrUnusable = errors.New("this store cannot be used")
+
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
 // Every method returns an error that wraps jobrun.ErrUnavailable if the database cannot be reached,
@@ -42,7 +46,7 @@ type Store struct {
 //
 // Returns an error that names the URL, without a password, and says what to do if no engine takes
 // it, or if the database cannot be opened, belongs to another program, or needs a newer version of
-// this one.
+// this one. It wraps ErrUnusable if opening the store again cannot help.
 // Returns an error that names the field if the contract requires one of a run that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	unstored, err := checkFields(reflect.TypeFor[model.JobRun](), fields)
@@ -79,7 +83,12 @@ func engineOf(text string, engines []Engine) (Engine, error) {
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf("store %q: not of the form %s", redact(text), strings.Join(forms, " or "))
+	return Engine{}, fmt.Errorf(
+		"store %q: %w: its URL is not of the form %s",
+		redact(text),
+		ErrUnusable,
+		strings.Join(forms, " or "),
+	)
 }
 
 // redact returns the URL without a password. A password is either in the user info or a parameter.

@@ -23,7 +23,11 @@ func TestOpenTellsNoPassword(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
-		if want := fmt.Sprintf("store %q: not of the form sqlite:PATH", told); err == nil || err.Error() != want {
+		if want := fmt.Sprintf(
+			"store %q: this store cannot be used: its URL is not of the form sqlite:PATH",
+			told,
+		); err == nil ||
+			err.Error() != want {
 			t.Errorf("%s: got %v, want %s", url, err, want)
 		}
 	}
