@@ -28,11 +28,11 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API",
 		Long: `Serve the API from the store until SIGTERM or SIGINT. Running requests are then
-finished, up to 10 seconds. /readyz says at once that this is no place for requests any
-more; with --shutdown-delay, they are answered still while whoever asks it finds out.
+finished, up to 10 seconds. /readyz fails at once; with --shutdown-delay, requests are
+served for that long, so that a load balancer can notice.
 
-Answers with runs that have concluded are kept in memory, up to --cache-size, and the
-tokens that were seen lately. A run that is removed or recorded anew, and a token that
+Runs that have concluded are cached in memory, up to --cache-size, and the tokens
+that were used lately. A run that is removed or recorded anew, and a token that
 is revoked, is forgotten within a second.
 
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
@@ -116,7 +116,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.Var(
 		&cache,
 		"cache-size",
-		"how much memory keeps answers with runs that have concluded, at least 32MiB; with 0, neither they nor tokens are kept",
+		"memory for the cache of runs that have concluded, at least 32MiB; with 0, neither they nor tokens are cached",
 	)
 	flags.DurationVar(
 		&age,
