@@ -58,7 +58,13 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := cli.OpenStore(cmd)
+			// A server in the wrong directory must not serve a new store that nobody asked for.
+			var created func(path string)
+			newStore := ""
+			if cmd.Flag(cli.StoreFlag).Changed {
+				created = func(path string) { newStore = path }
+			}
+			store, err := cli.OpenStore(ctx, cmd, created)
 			if err != nil {
 				return err
 			}
@@ -79,6 +85,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			log.Info("serving", "url", url)
+			if newStore != "" {
+				log.Info("the store is new", "path", newStore)
+			}
 			if !l.private(listener) {
 				log.Warn(
 					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here",

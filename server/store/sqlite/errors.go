@@ -32,7 +32,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, store.ErrUnusable):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%w: %w: give the path of a file in a directory that exists", store.ErrUnusable, err)
+		return fmt.Errorf("%w: %w", store.ErrUnusable, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return cmp.Or(explainAccess(path), err)
 	case !errors.As(err, &failure):

@@ -15,11 +15,12 @@ import (
 
 // SQLite's own files beside the database (https://sqlite.org/tempfiles.html).
 const (
-	logSuffix   = "-wal"
-	indexSuffix = "-shm"
+	logSuffix      = "-wal"
+	indexSuffix    = "-shm"
+	rollbackSuffix = "-journal"
 )
 
-// sharedMode are the permissions to write for the group.
+// Permissions to write, of a directory.
 const groupWrites, othersWrite = 0o020, 0o002
 
 // createFile creates an empty file, unless there is one. Its owner can read and write it, and so
@@ -31,7 +32,7 @@ func createFile(path string) error {
 		return err
 	}
 	// What SQLite has left of an earlier file must not be taken for this one's.
-	for _, suffix := range []string{logSuffix, indexSuffix} {
+	for _, suffix := range []string{logSuffix, indexSuffix, rollbackSuffix} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -39,6 +40,9 @@ func createFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another process was faster
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: create the directory, or give another path", err)
 	}
 	if err != nil {
 		return err

@@ -44,6 +44,9 @@ var Engine = store.Engine{
 
 const prefix = "sqlite:"
 
+// Path returns the path of the file that a URL of the engine names.
+func Path(url string) string { return strings.TrimPrefix(url, prefix) }
+
 // init registers three SQL functions: boot, the machine's boot, steady, its clock since then in
 // milliseconds, and generation.
 func init() {
@@ -75,7 +78,7 @@ const applicationID = 1785684594
 const maxConnections = 4
 
 func connect(ctx context.Context, text string, create bool) (*sql.DB, error) {
-	path, err := filepath.Abs(strings.TrimPrefix(text, prefix))
+	path, err := filepath.Abs(Path(text))
 	if err != nil {
 		return nil, err
 	}
