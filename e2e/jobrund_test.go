@@ -230,7 +230,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	address := taken.Addr().String()
-	got := jobrund(t, "serve", "--addr", address, "--store", newStore(t))
+	got := jobrund(t, "serve", "--addr", address)
 	if got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, address) ||
 		!strings.Contains(got.stderr, "in use") {
 		t.Errorf("%+v", got)

@@ -58,11 +58,15 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
+			listener, url, err := l.listen(log) // an address that is taken must not make a store
+			if err != nil {
+				return err
+			}
+			defer listener.Close()
 			// A server in the wrong directory must not serve a new store that nobody asked for.
-			var created func(path string)
-			newStore := ""
-			if cmd.Flag(cli.StoreFlag).Changed {
-				created = func(path string) { newStore = path }
+			created := sayCreated
+			if !cmd.Flag(cli.StoreFlag).Changed {
+				created = nil
 			}
 			store, err := cli.OpenStore(ctx, cmd, created)
 			if err != nil {
@@ -80,14 +84,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if err != nil {
 				return err
 			}
-			listener, url, err := l.listen(log)
-			if err != nil {
-				return err
-			}
 			log.Info("serving", "url", url)
-			if newStore != "" {
-				log.Info("the store is new", "path", newStore)
-			}
 			if !l.private(listener) {
 				log.Warn(
 					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here",

@@ -168,8 +168,8 @@ const StoreUsage = "where runs and tokens are stored: sqlite:PATH or postgres://
 const DefaultStore = "sqlite:jobruns.db"
 
 // OpenStore opens the store that the command's StoreFlag names. Both programs link both engines. If
-// it is a file that does not exist, OpenStore creates it and calls created with its path; where
-// created is nil, it returns an error that says what creates one.
+// it is a file that does not exist, OpenStore creates it, and calls created with its path if nobody
+// named the store; where created is nil, it returns an error that says what creates one.
 // Returns other errors as store.Open does.
 func OpenStore(ctx context.Context, cmd *cobra.Command, created func(path string)) (*store.Store, error) {
 	url := cmd.Flag(StoreFlag).Value.String()
@@ -184,11 +184,13 @@ func OpenStore(ctx context.Context, cmd *cobra.Command, created func(path string
 	if s, err = store.Open(ctx, url, sqlite.Engine, postgres.Engine); err != nil {
 		return nil, err
 	}
-	path := sqlite.Path(url)
-	if absolute, err := filepath.Abs(path); err == nil {
-		path = absolute
+	if !cmd.Flag(StoreFlag).Changed {
+		path := sqlite.Path(url)
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+		created(path)
 	}
-	created(path)
 	return s, nil
 }
 

@@ -35,8 +35,9 @@ var options = url.Values{
 }
 
 // opened configures a connection to a file that is known to be ours. WAL lets readers read while
-// another process writes; the file remembers it. A writer waits up to 10 seconds for the lock.
-const opened = "PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 10000"
+// another process writes; the file remembers it. To read the version opens the log, so that filesOf
+// finds it. A writer waits up to 10 seconds for the lock.
+const opened = "PRAGMA journal_mode = WAL; PRAGMA schema_version; PRAGMA busy_timeout = 10000"
 
 // generation counts how often a store of this process was found to be in another file than before.
 // The SQL function generation returns it, so that nothing that was read from the earlier file is
