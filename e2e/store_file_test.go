@@ -16,13 +16,13 @@ import (
 	"github.com/jobruns/jobruns/gen/model"
 )
 
-// patience is how long a program may take that nothing holds up, on a busy machine.
-const patience = time.Minute
+// endsWithin is how long a program may take that nothing holds up, on a busy machine.
+const endsWithin = time.Minute
 
 // ends runs a program that must end by itself.
 func ends(t testing.TB, cmd *exec.Cmd) outcome {
 	t.Helper()
-	timer := time.AfterFunc(patience, func() {
+	timer := time.AfterFunc(endsWithin, func() {
 		t.Errorf("%s does not end", cmd)
 		_ = cmd.Process.Kill()
 	})
@@ -58,7 +58,7 @@ func TestLockedDirectoryHoldsNobodyUp(t *testing.T) {
 // eventually asks until the answer has the status: within a second a server forgets what it knew.
 func (s *apiServer) eventually(t *testing.T, token, path string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), endsWithin)
 	defer cancel()
 	for last := 0; ; {
 		response, err := http.DefaultClient.Do(newRequest(t, s, token, path).WithContext(ctx))
