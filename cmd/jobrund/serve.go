@@ -38,6 +38,9 @@ is revoked, is forgotten within a second.
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
 
+A store that does not exist yet is made if --store names it. If its file is removed or
+replaced, the server says so on /readyz, and uses the new one as soon as there is one.
+
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    cli.Arguments(0),

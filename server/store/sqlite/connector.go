@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 const (
@@ -57,23 +59,23 @@ func newConnector(path string) (*connector, error) {
 	return &connector{Connector: to, path: path}, err
 }
 
-// Connect waits for locks of other processes until the context ends, or openTimeout. Its error
-// names the file and says what to do.
+// Connect waits for locks of other processes until the context ends, or for openTimeout, after which
+// its error wraps jobrun.ErrTimeout. Its error names the file and says what to do.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, jobrun.ErrTimeout)
 	defer cancel()
 	for {
 		conn, err := c.connect(ctx)
 		if err == nil {
 			return conn, nil
 		}
-		if !isBusy(err) && !errors.Is(err, errReplaced) {
+		if !isBusy(err) && !errors.Is(err, errReplaced) && ctx.Err() == nil {
 			return nil, explain(c.path, err)
 		}
 		select {
 		case <-time.After(openPause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: other processes have used it all the time: %w", c.path, err)
+			return nil, fmt.Errorf("%s: another process has locked it: %w", c.path, context.Cause(ctx))
 		}
 	}
 }
