@@ -57,11 +57,8 @@ func explain(path string, err error) error {
 // classify returns what an error of SQLite is to a caller of the store, as store.Engine's Classify
 // (https://sqlite.org/rescode.html).
 func classify(err error) error {
-	switch {
-	case errors.Is(err, store.ErrUnusable): // the file is gone, or another is in its place
-		return jobrun.ErrUnavailable
-	case errors.Is(err, jobrun.ErrTimeout):
-		return jobrun.ErrTimeout
+	if errors.Is(err, jobrun.ErrTimeout) {
+		return jobrun.ErrTimeout // of opening a connection
 	}
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {

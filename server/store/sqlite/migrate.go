@@ -46,7 +46,7 @@ func prepare(ctx context.Context, to driver.Connector) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
 	if err := migrate(ctx, tx, migrations); err != nil {
 		return err
 	}
