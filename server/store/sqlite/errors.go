@@ -18,12 +18,10 @@ import (
 // (https://sqlite.org/rescode.html#extrc).
 const primaryCode = 0xff
 
-// isBusy reports whether another process is in the way, so that trying again helps. When several
-// create a database, one of them may find that another has removed the journal already.
+// isBusy reports whether another process has a lock, so that trying again helps.
 func isBusy(err error) bool {
 	var failure *sqlite.Error
-	return errors.As(err, &failure) &&
-		(failure.Code()&primaryCode == lib.SQLITE_BUSY || failure.Code() == lib.SQLITE_IOERR_DELETE_NOENT)
+	return errors.As(err, &failure) && failure.Code()&primaryCode == lib.SQLITE_BUSY
 }
 
 // explain returns an error of opening the file as one that names it and says what to do about it,

@@ -13,12 +13,9 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// SQLite's own files beside the database (https://sqlite.org/tempfiles.html).
-const (
-	logSuffix      = "-wal"
-	indexSuffix    = "-shm"
-	rollbackSuffix = "-journal"
-)
+// besideSuffixes end the names of SQLite's own files beside the database
+// (https://sqlite.org/tempfiles.html).
+var besideSuffixes = []string{"-wal", "-shm", "-journal"}
 
 // Permissions to write, of a directory.
 const groupWrites, othersWrite = 0o020, 0o002
@@ -28,15 +25,11 @@ const groupWrites, othersWrite = 0o020, 0o002
 // it the file of the directory's owner, who could not use it otherwise. SQLite gives its own files
 // the same owner and permissions.
 func createFile(path string) error {
+	leftovers := filesOf(path, nil) // if there is no database after this: others may create one, too
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// What SQLite has left of an earlier file must not be taken for this one's.
-	for _, suffix := range []string{logSuffix, indexSuffix, rollbackSuffix} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
+	leftovers.removeLeftovers()
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another process was faster
@@ -87,29 +80,31 @@ func statFile(path string) (os.FileInfo, error) {
 	return info, nil
 }
 
-// files are a database and SQLite's own files beside it, as they were when it was last opened. Those
-// beside it are nil where there was none.
+// files are a database and SQLite's own files beside it, by their paths, as they were at the time.
 type files struct {
-	path                 string
-	database, log, index os.FileInfo
+	database os.FileInfo // nil if there was none
+	beside   map[string]os.FileInfo
 }
 
 func filesOf(path string, database os.FileInfo) *files {
-	f := &files{path: path, database: database}
+	f := &files{database, map[string]os.FileInfo{}}
 	if real, err := filepath.EvalSymlinks(path); err == nil { // as SQLite does
-		f.path = real
+		path = real
 	}
-	f.log, _ = os.Stat(f.path + logSuffix) // nil if there is none
-	f.index, _ = os.Stat(f.path + indexSuffix)
+	for _, suffix := range besideSuffixes {
+		if info, err := os.Stat(path + suffix); err == nil {
+			f.beside[path+suffix] = info
+		}
+	}
 	return f
 }
 
-// removeLeftovers removes SQLite's own files if they are still those of a database that another has
-// replaced, which they would damage (https://sqlite.org/howtocorrupt.html, section 4.4).
+// removeLeftovers removes SQLite's own files if they are still those of a database that is gone:
+// they would damage another in its place (https://sqlite.org/howtocorrupt.html, section 4.4).
 func (f *files) removeLeftovers() {
-	for suffix, was := range map[string]os.FileInfo{logSuffix: f.log, indexSuffix: f.index} {
-		if is, err := os.Stat(f.path + suffix); err == nil && was != nil && os.SameFile(is, was) {
-			_ = os.Remove(f.path + suffix)
+	for path, was := range f.beside {
+		if is, err := os.Stat(path); err == nil && os.SameFile(is, was) {
+			_ = os.Remove(path)
 		}
 	}
 }
