@@ -75,7 +75,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		select {
 		case <-time.After(openPause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: another process has locked it: %w", c.path, context.Cause(ctx))
+			return nil, fmt.Errorf("%s: it could not be opened in time, another process may have locked it: %w", c.path, context.Cause(ctx))
 		}
 	}
 }
