@@ -99,6 +99,7 @@ func TestTokenCreate(t *testing.T) {
 
 func TestTokenList(t *testing.T) {
 	store := newStore(t)
+	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	empty := jobrund(t, "token", "list", "--store", store)
 	if strings.Count(empty.stdout, "\n") != 1 || !strings.HasPrefix(empty.stdout, "NAME ") {
 		t.Errorf("without tokens: %+v", empty)

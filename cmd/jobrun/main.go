@@ -89,7 +89,11 @@ func record(cmd *cobra.Command, c *command.Command) error {
 	var announce sync.Once
 	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrun: %v\n", err) }
 	recorder := command.NewRecorder(
-		func(context.Context) (command.Runs, error) { return cli.OpenStore(cmd) },
+		func(ctx context.Context) (command.Runs, error) {
+			return cli.OpenStore(ctx, cmd, func(path string) {
+				fmt.Fprintf(os.Stderr, "jobrun: recording in new store %s\n", path)
+			})
+		},
 		func(err error) {
 			fmt.Fprintf(os.Stderr, "jobrun: the run cannot be recorded yet, it runs all the same: %v\n", err)
 		})

@@ -38,6 +38,9 @@ is revoked, is forgotten within a second.
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
 
+A store that does not exist yet is made if --store names it. If its file is removed or
+replaced, the server says so on /readyz, and uses the new one as soon as there is one.
+
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    cli.Arguments(0),
@@ -58,7 +61,17 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := cli.OpenStore(cmd)
+			listener, url, err := l.listen(log) // an address that is taken must not make a store
+			if err != nil {
+				return err
+			}
+			defer listener.Close()
+			// A server in the wrong directory must not serve a new store that nobody asked for.
+			created := sayCreated
+			if !cmd.Flag(cli.StoreFlag).Changed {
+				created = nil
+			}
+			store, err := cli.OpenStore(ctx, cmd, created)
 			if err != nil {
 				return err
 			}
@@ -71,10 +84,6 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer endTraces()
 			handler, err := server.New(store, log, options)
-			if err != nil {
-				return err
-			}
-			listener, url, err := l.listen(log)
 			if err != nil {
 				return err
 			}

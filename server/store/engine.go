@@ -14,11 +14,15 @@ type Engine struct {
 	Form string
 	// Takes reports whether a URL is one of its own.
 	Takes func(url string) bool
-	// Connect connects to the database that the URL names, and brings its schema up to date. Its
-	// error says what to do, and contains no password.
-	Connect func(ctx context.Context, url string) (*sql.DB, error)
+	// Connect connects to the database that the URL names, and brings its schema up to date. If there
+	// is none, it creates one where create says so and the engine can, or else returns an error that
+	// wraps ErrUnusable and fs.ErrNotExist. Its error says what to do, and contains no password.
+	Connect func(ctx context.Context, url string, create bool) (*sql.DB, error)
 	// Lease says until when a recorder vouches for a run.
 	Lease Lease
+	// Revision is the column number of the table revision, or an expression that also changes when
+	// another database takes the place of the one that was opened.
+	Revision string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
 	// Parameter is what numbered parameters begin with in statements that have many. Both engines

@@ -37,6 +37,10 @@ func (s *Store) classify(ctx context.Context, err error) error {
 	case s.closed.Load(), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
 		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 	}
+	if errors.Is(err, ErrUnusable) {
+		// It could be used when it was opened, and may be again: somebody has moved it, say.
+		return fmt.Errorf("%w: %s", jobrun.ErrUnavailable, err.Error())
+	}
 	if kind := s.engine.Classify(err); kind != nil {
 		return fmt.Errorf("%w: %w", kind, err)
 	}

@@ -96,7 +96,7 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	err = s.queryRow(ctx, "SELECT number FROM revision").Scan(&number)
+	err = s.queryRow(ctx, "SELECT "+s.engine.Revision+" FROM revision").Scan(&number)
 	return number, s.classify(ctx, err)
 }
 

@@ -9,11 +9,16 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// queryer is a database or a transaction in it.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // IsCurrent reports whether the program can use the schema as it is: it has all of the migrations,
 // and maybe later ones that this program can live with. goose would ask more questions, and nearly
 // every start needs only this one.
-// Returns an error if the schema needs a newer version of this program.
-func IsCurrent(ctx context.Context, db *sql.DB, migrations fs.FS) (bool, error) {
+// Returns an error that wraps ErrUnusable if the schema needs a newer version of this program.
+func IsCurrent(ctx context.Context, db queryer, migrations fs.FS) (bool, error) {
 	names, err := fs.Glob(migrations, "*.sql") // numbered from 1
 	if err != nil {
 		return false, err
@@ -31,14 +36,15 @@ func IsCurrent(ctx context.Context, db *sql.DB, migrations fs.FS) (bool, error) 
 
 // checkWriter returns an error if the schema of a later version than this program knows must not be
 // written by it. Each migration that breaks older programs sets oldest_writer to its own number.
-func checkWriter(ctx context.Context, db *sql.DB, version, known int64) error {
+func checkWriter(ctx context.Context, db queryer, version, known int64) error {
 	var oldest int64
 	if err := db.QueryRowContext(ctx, "SELECT oldest_writer FROM schema_support").Scan(&oldest); err != nil {
 		return fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
 	}
 	if oldest > known {
 		return fmt.Errorf(
-			"the database has schema %d, this program knows %d: use a newer version of it",
+			"%w: the database has schema %d, this program knows %d: use a newer version of it",
+			ErrUnusable,
 			version,
 			known,
 		)

@@ -35,6 +35,7 @@ var Engine = store.Engine{
 		Counts:  "true",
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
+	Revision:   "number",
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Import:     importRows,
@@ -55,7 +56,7 @@ const (
 	idleTime       = time.Minute     // after which an unused connection is closed
 )
 
-func connect(ctx context.Context, text string) (*sql.DB, error) {
+func connect(ctx context.Context, text string, _ bool) (*sql.DB, error) {
 	pool, err := pgxpool.ParseConfig(text)
 	if err != nil {
 		return nil, oneLine(err)

@@ -99,7 +99,7 @@ func Open(t testing.TB, engine store.Engine, url string) *Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return &Store{Store: s, connect: sync.OnceValue(func() *sql.DB {
-		db, err := engine.Connect(context.WithoutCancel(t.Context()), url)
+		db, err := engine.Connect(context.WithoutCancel(t.Context()), url, false)
 		if err != nil {
 			t.Fatal(err)
 		}
