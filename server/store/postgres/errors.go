@@ -67,3 +67,33 @@ func classifyCode(code string) error {
 	}
 	return nil
 }
+
+// endsConnection reports whether a connection that returned the SQLSTATE must not be used again.
+func endsConnection(code string) bool {
+	switch code {
+	case "25006": // read_only_sql_transaction: it leads to a standby, and another may be the primary
+		return true
+	case "26000", "42P05": // invalid_sql_statement_name, duplicate_prepared_statement: of a pooler's other client
+		return true
+	}
+	return false
+}
+
+// neverWorks reports whether the server refused what only another URL or database can change.
+func neverWorks(err error) bool {
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) {
+		return false
+	}
+	var connect *pgconn.ConnectError
+	if !errors.As(err, &connect) {
+		return failure.Code == "42P07" // duplicate_table: another program's
+	}
+	switch failure.Code {
+	case "42704", "22023": // undefined_object, invalid_parameter_value: a parameter in the URL
+		return true
+	case "08P01": // protocol_violation, which is what PgBouncer says of a parameter that it does not know
+		return strings.Contains(failure.Message, "unsupported startup parameter")
+	}
+	return false
+}

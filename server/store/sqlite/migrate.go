@@ -40,13 +40,13 @@ func migrate(ctx context.Context, db *sql.DB, directory string) error {
 		return err
 	}
 	if id == applicationID {
-		if current, err := store.IsCurrent(ctx, db, files); err != nil || current {
+		if current, err := store.IsCurrent(ctx, db, files, ""); err != nil || current {
 			return err
 		}
 	} else if err := claim(ctx, db); err != nil {
 		return err
 	}
-	return store.Migrate(ctx, goose.DialectSQLite3, db, files)
+	return store.Migrate(ctx, goose.DialectSQLite3, db, files, "")
 }
 
 // claim marks an empty database as ours. It does so before the first table is created, so that the

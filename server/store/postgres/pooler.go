@@ -1,0 +1,39 @@
+package postgres
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// dialer says how the connections of one store are opened.
+type dialer struct {
+	url string
+	// pooled is whether a pooler is in between, so that a statement must not rely on an earlier one.
+	pooled atomic.Bool
+}
+
+// configure sets how to open the next connection. It reads the URL anew, and with it the files that
+// the URL names: a password or a certificate may have been replaced.
+func (d *dialer) configure(_ context.Context, config *pgx.ConnConfig) error {
+	fresh, _, err := parse(d.url)
+	if err != nil {
+		return oneLine(err)
+	}
+	*config = *fresh
+	if d.pooled.Load() && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // prepares nothing
+	}
+	return nil
+}
+
+// isPooled reports whether a pooler such as PgBouncer stands between this process and the server: it
+// names another process than the one that answers. It may give each transaction another session of
+// the server, in which prepared statements and LISTEN do not last, and does not tell whether it
+// does (pool_mode, https://www.pgbouncer.org/features.html).
+func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid int32
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return uint32(pid) != conn.PgConn().PID(), err
+}
