@@ -78,9 +78,9 @@ func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.
 	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM " + s.engine.table("runs") + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns +
 		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM " + s.engine.table("runs") + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
 	begin := time.Now()
-	result, err := s.db.ExecContext(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
+	result, err := s.exec(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
 	if err != nil {
-		return 0, s.classify(ctx, err)
+		return 0, err
 	}
 	n, err := result.RowsAffected()
 	pause(ctx, time.Since(begin))

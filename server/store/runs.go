@@ -102,6 +102,8 @@ func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
 func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+
 		", team, project, job, version FROM "+s.engine.table("runs")+" WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
@@ -156,8 +158,8 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())
-		if _, err := s.db.ExecContext(ctx, statement.String(), args...); err != nil {
-			return s.classify(ctx, err)
+		if _, err := s.exec(ctx, statement.String(), args...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -143,6 +143,8 @@ func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Ro
 // Ready checks that the database can be reached and has its tables.
 // Returns an error that wraps jobrun.ErrUnavailable, whatever is wrong.
 func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := limit(ctx)
+	defer cancel()
 	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM "+s.engine.table("runs")+" LIMIT 1")
 	if err = s.classify(ctx, err); err == nil || errors.Is(err, jobrun.ErrUnavailable) {
 		return err
