@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,64 +79,17 @@ func testPostgresUnreachable(t *testing.T, store string) {
 	}
 }
 
-// proxy stands between the programs and PostgreSQL. While it is held, nothing gets through, and
-// nobody is told.
-type proxy struct {
-	address string
-	gate    sync.RWMutex
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	p := &proxy{address: listener.Addr().String()}
-	go func() {
-		for {
-			from, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			upstream, err := net.Dial("tcp", to)
-			if err != nil {
-				from.Close()
-				continue
-			}
-			go p.pass(from, upstream)
-			go p.pass(upstream, from)
-		}
-	}()
-	return p
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	for buffer := make([]byte, 32<<10); ; {
-		n, err := from.Read(buffer)
-		p.gate.RLock()
-		_, writeErr := to.Write(buffer[:n])
-		p.gate.RUnlock()
-		if err != nil || writeErr != nil {
-			return
-		}
-	}
-}
-
 // testPostgresHangs cuts the network between a server and the database, so that nobody is told of
 // it.
 func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
-	p := newProxy(t, pg.Address())
-	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1))
+	p := pg.NewProxy(t)
+	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1))
 	ask(t, s, token, runPath, http.StatusOK)
-	p.gate.Lock()
+	p.Lock()
 	message := ask(t, s, token, runPath, http.StatusServiceUnavailable)
-	p.gate.Unlock()
+	p.Unlock()
 	if !strings.Contains(message, "the store did not answer in time") {
 		t.Errorf("the answer says %q", message)
 	}
@@ -149,14 +101,14 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
-	p := newProxy(t, pg.Address())
+	p := pg.NewProxy(t)
 	admin := freeAddress(t)
-	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1), "--admin-addr", admin)
+	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1), "--admin-addr", admin)
 	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
 	ask(t, s, token, runPath, http.StatusOK)
-	p.gate.Lock()
+	p.Lock()
 	answered := make(chan string)
 	go func() { answered <- ask(t, s, token, runPath, http.StatusOK) }()
 	for { // until the server has it
@@ -177,7 +129,7 @@ func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 			t.Fatalf("%d %s", status, text)
 		}
 	}
-	p.gate.Unlock()
+	p.Unlock()
 	<-answered
 	<-s.logged
 	if err := s.process.Wait(); err != nil {
