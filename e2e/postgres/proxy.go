@@ -14,7 +14,11 @@ type Proxy struct {
 	Address   string       // to put in the place of the server's in URLs
 	forgotten atomic.Int64 // connections up to this one get nothing through any more
 	accepted  atomic.Int64
+	to        atomic.Pointer[Server]
 }
+
+// Lead has new connections lead to another server.
+func (p *Proxy) Lead(to *Server) { p.to.Store(to) }
 
 // Forget drops, from now on, what comes on the connections that there are, and tells nobody.
 func (p *Proxy) Forget() { p.forgotten.Store(p.accepted.Load()) }
@@ -27,14 +31,15 @@ func (s *Server) NewProxy(t testing.TB) *Proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	p, to := &Proxy{Address: listener.Addr().String()}, s.Address()
+	p := &Proxy{Address: listener.Addr().String()}
+	p.Lead(s)
 	go func() {
 		for {
 			from, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			upstream, err := net.Dial("tcp", to)
+			upstream, err := net.Dial("tcp", p.to.Load().Address())
 			if err != nil {
 				from.Close()
 				continue

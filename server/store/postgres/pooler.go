@@ -2,14 +2,19 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // dialer says how the connections of one store are opened.
 type dialer struct {
 	url string
+	db  *sql.DB // that has them
+	// connections is how many are open at most.
+	connections int
 	// pooled is whether a pooler is in between, so that a statement must not rely on an earlier one.
 	pooled atomic.Bool
 }
@@ -25,7 +30,22 @@ func (d *dialer) configure(_ context.Context, config *pgx.ConnConfig) error {
 	if d.pooled.Load() && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // prepares nothing
 	}
+	byDefault := config.OnPgError
+	config.OnPgError = func(conn *pgconn.PgConn, failure *pgconn.PgError) bool {
+		if !endsConnection(failure.Code) {
+			return byDefault(conn, failure)
+		}
+		d.dropIdle()
+		return false // which closes this one
+	}
 	return nil
+}
+
+// dropIdle closes the connections that nobody uses: they lead to the same server as one that has
+// turned out to be the wrong one.
+func (d *dialer) dropIdle() {
+	d.db.SetMaxIdleConns(0)
+	d.db.SetMaxIdleConns(d.connections)
 }
 
 // isPooled reports whether a pooler such as PgBouncer stands between this process and the server: it

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -76,8 +75,9 @@ func connect(ctx context.Context, text string) (*sql.DB, error) {
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("%w: %w", store.ErrUnusable, err))
 	}
-	d := &dialer{url: text}
+	d := &dialer{url: text, connections: connections}
 	db := stdlib.OpenDB(pgx.ConnConfig{}, stdlib.OptionBeforeConnect(d.configure), stdlib.OptionShouldPing(shouldPing))
+	d.db = db
 	if err := prepare(ctx, db, d, tables(text)); err != nil {
 		if neverWorks(err) {
 			err = fmt.Errorf("%w: %w", store.ErrUnusable, err)
@@ -106,10 +106,6 @@ func parse(text string) (config *pgx.ConnConfig, connections int, err error) {
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "jobruns"
-	}
-	byDefault := config.OnPgError
-	config.OnPgError = func(conn *pgconn.PgConn, failure *pgconn.PgError) bool {
-		return byDefault(conn, failure) && !endsConnection(failure.Code)
 	}
 	return config, connections, nil
 }
