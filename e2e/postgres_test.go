@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
@@ -25,6 +29,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })
+	t.Run("HoldsNoCommandUp", func(t *testing.T) { testPostgresHoldsNoCommandUp(t, pg) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
 
@@ -184,5 +189,72 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w.want(t, 0, model.JobRunStatusSuccess)
 	if err := w.recorder.Wait(); err != nil {
 		t.Errorf("the recorder: %v", err)
+	}
+}
+
+// testPostgresHoldsNoCommandUp records commands while the database does not let a recorder go on.
+func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
+	ready := func(t *testing.T) string {
+		store := pg.NewDatabase(t)
+		output(t, "jobrund", "token", "list", "--store", store)
+		return store
+	}
+	hold := func(t *testing.T, store, statement string) {
+		conn, err := pgx.Connect(t.Context(), store+"&search_path=jobruns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		if _, err := conn.Exec(t.Context(), "BEGIN; "+statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		store    func(t *testing.T) string
+		recorded bool
+	}{
+		"a locked version": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "LOCK TABLE goose_db_version IN ACCESS EXCLUSIVE MODE")
+			return store
+		}, false},
+		"locked runs": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+			return store
+		}, false},
+		"the migration lock, before there is a schema": {func(t *testing.T) string {
+			store := pg.NewDatabase(t)
+			hold(t, store, "SELECT pg_advisory_xact_lock(1785684594)")
+			return store
+		}, false},
+		"the migration lock, with a current schema": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "SELECT pg_advisory_lock(1785684594)")
+			return store
+		}, true},
+		"silence": {func(t *testing.T) string {
+			proxy := pg.NewProxy(t)
+			proxy.Lock()
+			t.Cleanup(proxy.Unlock)
+			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
+		}, false},
+		"silence after the login": {func(t *testing.T) string {
+			proxy := pg.NewProxy(t)
+			proxy.SilentAfterLogin()
+			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			got := outcomeOf(t, recorded(t, test.store(t), "exit 7"))
+			took := time.Since(begin)
+			line := strings.Contains(got.stderr, "jobrund import")
+			if got.status != 7 || line == test.recorded || took > 25*time.Second {
+				t.Errorf("after %s: %+v, want exit status 7, recorded: %t", took, got, test.recorded)
+			}
+			t.Logf("took %s", took)
+		})
 	}
 }

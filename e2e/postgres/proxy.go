@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,11 @@ type Proxy struct {
 	forgotten atomic.Int64 // connections up to this one get nothing through any more
 	accepted  atomic.Int64
 	to        atomic.Pointer[Server]
+	silent    atomic.Bool // after each login
 }
+
+// SilentAfterLogin drops what the server says on each connection after it has let the client in.
+func (p *Proxy) SilentAfterLogin() { p.silent.Store(true) }
 
 // Lead has new connections lead to another server.
 func (p *Proxy) Lead(to *Server) { p.to.Store(to) }
@@ -55,11 +60,15 @@ func (s *Server) NewProxy(t testing.TB) *Proxy {
 func (p *Proxy) pass(number int64, from, to net.Conn) {
 	defer from.Close()
 	defer to.Close()
+	loggedIn := false
 	for buffer := make([]byte, 32<<10); ; {
 		n, err := from.Read(buffer)
-		if number <= p.forgotten.Load() && err == nil {
+		if err == nil && (number <= p.forgotten.Load() || loggedIn && p.silent.Load()) {
 			continue
 		}
+		// The server ends a login with ReadyForQuery, idle
+		// (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+		loggedIn = loggedIn || bytes.HasSuffix(buffer[:n], []byte("Z\x00\x00\x00\x05I"))
 		p.RLock()
 		_, writeErr := to.Write(buffer[:n])
 		p.RUnlock()

@@ -25,6 +25,7 @@ type Watch struct {
 // run follows what is written. While the store cannot be read, waiting callers look for themselves,
 // and find out why.
 func (w *Watch) run(ctx context.Context) {
+	defer w.begin() // the store may be closed before the watch has begun
 	for ctx.Err() == nil {
 		err := w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has failed
 		w.begin()

@@ -46,6 +46,10 @@ func classify(err error) error {
 	return nil
 }
 
+// readOnly is the SQLSTATE read_only_sql_transaction: the server is a standby, or was the primary
+// until a failover.
+const readOnly = "25006"
+
 // classifyCode classifies an error by its SQLSTATE, whose first two characters are its class
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 func classifyCode(code string) error {
@@ -56,7 +60,7 @@ func classifyCode(code string) error {
 		return jobrun.ErrTimeout
 	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
 		return jobrun.ErrUnavailable
-	case "25006": // read_only_sql_transaction: a standby, which may become the primary
+	case readOnly:
 		return jobrun.ErrUnavailable
 	}
 	switch code[:min(2, len(code))] {
@@ -66,17 +70,6 @@ func classifyCode(code string) error {
 		return jobrun.ErrUnavailable
 	}
 	return nil
-}
-
-// endsConnection reports whether a connection that returned the SQLSTATE must not be used again.
-func endsConnection(code string) bool {
-	switch code {
-	case "25006": // read_only_sql_transaction: it leads to a standby, and another may be the primary
-		return true
-	case "26000", "42P05": // invalid_sql_statement_name, duplicate_prepared_statement: of a pooler's other client
-		return true
-	}
-	return false
 }
 
 // neverWorks reports whether the server refused what only another URL or database can change.

@@ -32,17 +32,16 @@ func (d *dialer) configure(_ context.Context, config *pgx.ConnConfig) error {
 	}
 	byDefault := config.OnPgError
 	config.OnPgError = func(conn *pgconn.PgConn, failure *pgconn.PgError) bool {
-		if !endsConnection(failure.Code) {
+		if failure.Code != readOnly {
 			return byDefault(conn, failure)
 		}
-		d.dropIdle()
+		d.dropIdle() // another server may be the primary by now
 		return false // which closes this one
 	}
 	return nil
 }
 
-// dropIdle closes the connections that nobody uses: they lead to the same server as one that has
-// turned out to be the wrong one.
+// dropIdle closes the connections that nobody uses.
 func (d *dialer) dropIdle() {
 	d.db.SetMaxIdleConns(0)
 	d.db.SetMaxIdleConns(d.connections)

@@ -19,6 +19,7 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 	for _, mode := range []string{"session", "transaction"} {
 		t.Run(mode, func(t *testing.T) {
 			pooler := pg.StartBouncer(t, mode)
+			through := func(url string) string { return strings.Replace(url, pg.Address(), pooler, 1) }
 			engine := postgres.Engine
 			engine.Connect = func(ctx context.Context, url string) (*sql.DB, error) {
 				if strings.Contains(url, "search_path=") { // the test's own statements go past it
@@ -26,8 +27,9 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 				}
 				return postgres.Engine.Connect(ctx, url)
 			}
-			storetest.Exercise(t, engine, func(t *testing.T) string {
-				return strings.Replace(pg.NewDatabase(t), pg.Address(), pooler, 1)
+			storetest.Exercise(t, engine, func(t *testing.T) string { return through(pg.NewDatabase(t)) })
+			storetest.ExerciseUpgrades(t, engine, migrations(t), func(t *testing.T, version int) string {
+				return through(earlier(t, pg, version))
 			})
 		})
 	}
