@@ -29,10 +29,11 @@ func (r rephrased) Unwrap() error { return r.error }
 // classify returns what an error of pgx is to a caller of the store, as store.Engine's Classify.
 func classify(err error) error {
 	var connect *pgconn.ConnectError
+	var config *pgconn.ParseConfigError
 	var failure *pgconn.PgError
 	var network net.Error
 	switch {
-	case errors.As(err, &connect):
+	case errors.As(err, &connect), errors.As(err, &config): // a file that the URL names may be gone for now
 		return jobrun.ErrUnavailable
 	case errors.As(err, &failure):
 		return classifyCode(failure.Code)
