@@ -15,9 +15,26 @@ import (
 // database hangs.
 const readTimeout = 5 * time.Second
 
+// writeTimeout bounds a statement that writes or reads many rows. It is as long as a writer of
+// SQLite waits for others.
+const writeTimeout = 10 * time.Second
+
 // limit bounds a query by readTimeout. classify tells this limit from the caller's own.
 func limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, readTimeout, jobrun.ErrTimeout)
+}
+
+// limitWrite bounds a statement by writeTimeout, as limit does.
+func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
+}
+
+// exec executes one statement within writeTimeout.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
+	result, err := s.db.ExecContext(ctx, statement, args...)
+	return result, s.classify(ctx, err)
 }
 
 // classify turns an error of the database into what it is to the caller; ctx is the context of the

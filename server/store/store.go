@@ -67,6 +67,9 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	if err != nil {
 		return nil, err
 	}
+	if engine.Tables != nil {
+		engine.tables = engine.Tables(text)
+	}
 	db, err := engine.Connect(ctx, text, create)
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
@@ -150,7 +153,9 @@ func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Ro
 // Ready checks that the database can be reached and has its tables.
 // Returns an error that wraps jobrun.ErrUnavailable, whatever is wrong.
 func (s *Store) Ready(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM runs LIMIT 1")
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM "+s.engine.table("runs")+" LIMIT 1")
 	if err = s.classify(ctx, err); err == nil || errors.Is(err, jobrun.ErrUnavailable) {
 		return err
 	}

@@ -35,7 +35,7 @@ func prepare(ctx context.Context, to driver.Connector) error {
 		return err
 	}
 	if id == applicationID {
-		if current, err := store.IsCurrent(ctx, db, migrations); err != nil || current {
+		if current, err := store.IsCurrent(ctx, db, migrations, ""); err != nil || current {
 			return err
 		}
 	}
@@ -72,7 +72,7 @@ func migrate(ctx context.Context, tx *sql.Tx, migrations fs.FS) error {
 			return err
 		}
 	}
-	if current, err := store.IsCurrent(ctx, tx, migrations); err != nil || current {
+	if current, err := store.IsCurrent(ctx, tx, migrations, ""); err != nil || current {
 		return err // another process was faster
 	}
 	var version int
