@@ -15,7 +15,8 @@ import (
 // handler has a method for each operation of the contract. A request reaches it only after it has
 // passed the operation's middleware.
 type handler struct {
-	runs *runReader
+	runs  *runReader
+	lists Lists
 }
 
 var _ gen.StrictServerInterface = (*handler)(nil)

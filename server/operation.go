@@ -82,10 +82,11 @@ func (o *operation) checkParameters(c echo.Context, x *exchange) error {
 	return o.CheckParameters(c.Request(), x.path.get)
 }
 
-// checkTeam checks that the token may see the team and the project that the path names.
+// checkTeam checks that the token may see the team and the project that the path names. What needs
+// a permission is about a team, even if the path names neither.
 func (o *operation) checkTeam(_ echo.Context, x *exchange) (err error) {
 	team, project := x.path.get(teamParameter), x.path.get(projectParameter)
-	if team != "" || project != "" {
+	if team != "" || project != "" || o.Permission != "" {
 		x.team, err = x.session.Team(o.Permission, team, project)
 	}
 	return err

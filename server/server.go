@@ -68,6 +68,7 @@ import (
 // Store is what the server needs of a store.
 type Store interface {
 	Runs
+	Lists
 	Revisions
 	auth.Tokens
 }
@@ -140,7 +141,10 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 		o := newOperation(op, metrics.observer(log, op.ID, op.Method, http.MethodHead), authenticator)
 		checks[op.ID] = []echo.MiddlewareFunc{o.middleware}
 	}
-	handler := &handler{newRunReader(observed, revision, options.Memory, checkRun, metrics)}
+	handler := &handler{
+		runs:  newRunReader(observed, revision, options.Memory, checkRun, metrics),
+		lists: observed,
+	}
 	e.OnAddRouteHandler = r.add
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handler, []gen.StrictMiddlewareFunc{bufferUnchecked}),
 		gen.RegisterHandlersOptions{OperationMiddlewares: checks})

@@ -62,7 +62,10 @@ var behaviour = map[string]func(*testing.T, subject){
 	"ASlowQueryTimesOut":                        testASlowQueryTimesOut,
 	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,
 	"OpenRefusesALaterSchemaThatItMustNotWrite": testOpenRefusesALaterSchemaThatItMustNotWrite,
-	"Final": testFinal,
+	"Final":               testFinal,
+	"Lists":               testLists,
+	"ListsOfNothing":      testListsOfNothing,
+	"ListOfDeadRecorders": testListOfDeadRecorders,
 }
 
 // subject is the engine under test.
