@@ -33,13 +33,14 @@ func (s *fakeStore) Jobs(
 			continue
 		}
 		found = true
-		if r.Job > page.After && filter.Matches(r.Run.Status) {
+		if r.Job > page.After {
 			jobs = append(jobs, model.Job{
 				ID: r.Job, ProjectID: r.Project, AppID: "/" + r.Team + "/" + r.Project + "/" + r.Job, Name: r.Job, LatestRun: &r.Run,
 			})
 		}
 	}
 	jobs = slices.CompactFunc(jobs, func(a, b model.Job) bool { return a.ID == b.ID })
+	jobs = slices.DeleteFunc(jobs, func(j model.Job) bool { return !filter.Matches(j.LatestRun.Status) })
 	return part(jobs, page.Skip, page.Size, func(j model.Job) string { return j.ID }), cmp.Or(s.listError(), notFoundUnless(found))
 }
 
@@ -60,7 +61,7 @@ func (s *fakeStore) JobRuns(
 	}
 	number, _, _ := strings.Cut(page.After, ".")
 	skip, _ := strconv.Atoi(number)
-	runs = runs[min(skip, len(runs)):]
+	runs = runs[min(max(skip, 0), len(runs)):]
 	list := part(runs, page.Skip, page.Size, func(r model.JobRun) string { return strconv.Itoa(skip+page.Skip+page.Size) + "." + r.ID })
 	return list, cmp.Or(s.listError(), notFoundUnless(found))
 }

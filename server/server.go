@@ -38,10 +38,11 @@
 // tokens are not guessed; tokens that were valid from that address go on working, so that their
 // callers are not locked out.
 //
-// With a token: as many look-ups of one run by its key as the rate limit allows, and as many
-// waiting requests, each up to a minute long and a few kilobytes of memory. However many requests
-// wait, one watch reads the database. Counting requests and caching runs take fixed amounts of
-// memory. The limits apply to each server process.
+// With a token: as many look-ups of one run by its key, or of a list, as the rate limit allows. A
+// list reads a bounded number of rows, however many there are, and at most half of the store's
+// connections read lists. And as many waiting requests, each up to a minute long and a few
+// kilobytes of memory. However many requests wait, one watch reads the database. Counting requests
+// and caching runs take fixed amounts of memory. The limits apply to each server process.
 //
 // The number of connections is not limited: if that matters, put a proxy in front that limits it.
 package server

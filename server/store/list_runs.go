@@ -191,4 +191,3 @@ func (s *Store) exists(ctx context.Context, condition string, args ...any) error
 	var one int
 	return s.queryRow(ctx, "SELECT 1 FROM "+s.engine.table("runs")+" WHERE "+condition+" LIMIT 1", args...).Scan(&one)
 }
-

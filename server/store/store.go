@@ -32,9 +32,9 @@ var ErrUnusable = errors.New("this store cannot be used")
 type Store struct {
 	engine   Engine
 	db       *sql.DB
-	unstored []int    // the indices of fields of a run that no column stores
-	runQuery string   // readRun, put together once
-	prepared sync.Map // of queryRow: a *sql.Stmt for each query
+	unstored []int         // the indices of fields of a run that no column stores
+	runQuery string        // readRun, put together once
+	prepared sync.Map      // of queryRow: a *sql.Stmt for each query
 	lists    chan struct{} // holds a value for each list that is being read
 	watcher  watcher
 	closed   atomic.Bool
