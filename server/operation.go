@@ -25,6 +25,8 @@ type check func(echo.Context, *exchange) error
 const (
 	teamParameter    = "teamId"
 	projectParameter = "projectId"
+	jobParameter     = "jobId"
+	runParameter     = "runId"
 )
 
 func newOperation(op *contract.Operation, observer observer, authenticator *auth.Authenticator) *operation {
@@ -47,6 +49,7 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
+		x.valid = true
 		return o.respond(c, x, next)
 	}
 }
@@ -58,6 +61,7 @@ func (o *operation) checkToken(c echo.Context, x *exchange) error {
 		return nil
 	}
 	r, w := c.Request(), c.Response()
+	w.Header().Set(echo.HeaderVary, echo.HeaderAuthorization)
 	session, err := o.authenticator.Authenticate(r.Context(), r.Header, x.remote)
 	if err != nil {
 		return err

@@ -364,8 +364,8 @@ type ListJobRunsParams struct {
 
 // GetJobRunParams defines parameters for GetJobRun.
 type GetJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
-	// seconds at the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 55
+	// seconds at the most, because proxies often give up after 60. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
@@ -422,7 +422,7 @@ type ListTeamJobRunsParams struct {
 
 // GetTeamJobRunParams defines parameters for GetTeamJobRun.
 type GetTeamJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
-	// seconds at the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 55
+	// seconds at the most, because proxies often give up after 60. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }

@@ -690,6 +690,9 @@ type NotFoundJSONResponse struct {
 	Headers NotFoundResponseHeaders
 }
 
+type NotModifiedResponse struct {
+}
+
 type ProjectListResponseHeaders struct {
 	XRatelimitLimit     *int
 	XRatelimitRemaining *int
@@ -1870,6 +1873,13 @@ func (response GetSwaggerHTML200TextHTMLResponse) VisitGetSwaggerHTMLResponse(w 
 	return err
 }
 
+type GetSwaggerHTML304Response = NotModifiedResponse
+
+func (response GetSwaggerHTML304Response) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type GetSwaggerHTML405JSONResponse struct{ MethodNotAllowedJSONResponse }
 
 func (response GetSwaggerHTML405JSONResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
@@ -1956,6 +1966,13 @@ func (response GetSwaggerJSON200JSONResponse) VisitGetSwaggerJSONResponse(w http
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type GetSwaggerJSON304Response = NotModifiedResponse
+
+func (response GetSwaggerJSON304Response) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
 }
 
 type GetSwaggerJSON405JSONResponse struct{ MethodNotAllowedJSONResponse }
