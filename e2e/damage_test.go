@@ -72,10 +72,10 @@ func TestMalformedRequests(t *testing.T) {
 		"no colon":          {"GET /v1/login HTTP/1.1\r\n" + host + "nothing\r\n\r\n", 400},
 		"two lengths":       {"GET /v1/login HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
 		"an unknown coding": {"GET /v1/login HTTP/1.1\r\n" + host + "Transfer-Encoding: x\r\n\r\n", 501},
-		"one large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 30_000) + "\r\n\r\n", 431},
-		"many headers":      {"GET /v1/login HTTP/1.1\r\n" + host + strings.Repeat("X: x\r\n", 5_000) + "\r\n", 431},
-		"a large token":     {"GET /v1/login HTTP/1.1\r\n" + host + "Authorization: Bearer " + strings.Repeat("x", 30_000) + "\r\n\r\n", 431},
-		"a large path":      {"GET /" + strings.Repeat("x", 30_000) + " HTTP/1.1\r\n" + host + "\r\n", 431},
+		"one large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
+		"many headers":      {"GET /v1/login HTTP/1.1\r\n" + host + strings.Repeat("X: x\r\n", 12_000) + "\r\n", 431},
+		"a large token":     {"GET /v1/login HTTP/1.1\r\n" + host + "Authorization: Bearer " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
+		"a large path":      {"GET /" + strings.Repeat("x", 70_000) + " HTTP/1.1\r\n" + host + "\r\n", 431},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw(t, s, test.text, test.status)

@@ -33,10 +33,10 @@
 // # What a hostile caller can cost
 //
 // Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes
-// between requests, and 16 KiB of headers. A body is not read, and ends the connection. A token
-// that does not exist costs a look-up by its hash, of which an address has few a minute, so that
-// tokens are not guessed; tokens that were valid from that address go on working, so that their
-// callers are not locked out.
+// between requests, and 132 KiB of headers. A body is not read, and ends the connection. A token
+// that does not exist costs a look-up by its hash. An address has few of them a minute, and then
+// the tokens that come from it are looked up one at a time. A valid token is accepted all the same,
+// so that nobody is locked out.
 //
 // With a token: as many look-ups of one run by its key, or of a list, as the rate limit allows. A
 // list reads a bounded number of rows, however many there are, and at most half of the store's
@@ -52,6 +52,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -85,6 +86,9 @@ type Options struct {
 	Memory int
 	// Metrics is where the server registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
+	// TrustedProxies are the addresses of proxies that say in X-Forwarded-For or Forwarded from
+	// whom a request comes. Anybody else could write anything there.
+	TrustedProxies []netip.Prefix
 	// Traces makes a span of each request and of each of its queries; nil for none.
 	Traces trace.TracerProvider
 }
@@ -128,13 +132,14 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 	authenticator := auth.New(observed, revision, options.RateLimit)
 
 	e := echo.New()
-	// The address of the connection: a caller could write anything into X-Forwarded-For.
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = callerAddress(options.TrustedProxies)
 	e.HTTPErrorHandler = writeError(log)
+	e.Pre(trimSlashes)
 	e.Use(
 		startExchange,
 		observe(metrics.observer(log, noOperation)),
 		recoverPanics(log),
+		limitHeaders,
 	)
 	r := newRoutes(document)
 	checks := map[string][]echo.MiddlewareFunc{}

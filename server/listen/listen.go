@@ -5,9 +5,11 @@ package listen
 import (
 	"context"
 	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -17,7 +19,7 @@ const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second // see ExtendWriteDeadline
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
+	maxHeaderBytes = 128 << 10 // more than is allowed, so that the handler can say so
 )
 
 // shutdownTimeout is how long running requests may take to finish.
@@ -34,7 +36,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:       stdlog.New(errorLog{log}, "", 0),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), shutdownKey{}, ctx)
 		},
@@ -52,6 +54,21 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return err
 	}
 	return <-done
+}
+
+// errorLog takes what net/http logs. A connection that ends before it says anything, as those of TCP
+// health checks do, is nothing to warn of.
+type errorLog struct{ log *slog.Logger }
+
+// Write logs a message, and never fails.
+func (e errorLog) Write(p []byte) (int, error) {
+	message, level := strings.TrimSuffix(string(p), "\n"), slog.LevelWarn
+	if strings.HasPrefix(message, "http: TLS handshake error") &&
+		(strings.HasSuffix(message, ": EOF") || strings.HasSuffix(message, ": connection reset by peer")) {
+		level = slog.LevelDebug
+	}
+	e.log.Log(context.Background(), level, message)
+	return len(p), nil
 }
 
 type shutdownKey struct{}
