@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +57,8 @@ func run(root *cobra.Command, args []string) int {
 	return exitError
 }
 
-// Variables returns the environment variables of a flag, by its name. The first that is set counts.
+// Variables returns the environment variables of a flag, by its name, if it has any. The first that
+// is set counts.
 type Variables func(flag string) []string
 
 // Variable returns the environment variable of a program's flag: JOBRUND_STORE for the flag store
@@ -71,8 +73,8 @@ func Variable(program, flag string) string {
 func Prepare(cmd *cobra.Command, variables Variables) {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	fromEnvironment := func(f *pflag.Flag) {
-		if isSetting(f) {
-			f.Usage += fmt.Sprintf(" [$%s]", strings.Join(variables(f.Name), ", $"))
+		if names := variables(f.Name); isSetting(f) && len(names) > 0 {
+			f.Usage += fmt.Sprintf(" [$%s]", strings.Join(names, ", $"))
 		}
 	}
 	cmd.PersistentFlags().VisitAll(fromEnvironment)
@@ -167,7 +169,12 @@ const DefaultStore = "sqlite:jobruns.db"
 // OpenStore opens the store that the command's StoreFlag names. Both programs link both engines.
 // Returns errors as store.Open does.
 func OpenStore(cmd *cobra.Command) (*store.Store, error) {
-	return store.Open(cmd.Context(), cmd.Flag(StoreFlag).Value.String(), sqlite.Engine, postgres.Engine)
+	return OpenStoreAt(cmd.Context(), cmd.Flag(StoreFlag).Value.String())
+}
+
+// OpenStoreAt is OpenStore for a URL.
+func OpenStoreAt(ctx context.Context, url string) (*store.Store, error) {
+	return store.Open(ctx, url, sqlite.Engine, postgres.Engine)
 }
 
 // CheckID checks what a person typed for a flag against the contract.
