@@ -80,7 +80,7 @@ func exitStatus(t testing.TB, err error) int {
 	return exit.ExitCode()
 }
 
-func TestExec(t *testing.T) {
+func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	for name, test := range map[string]struct {
 		script string
@@ -120,7 +120,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
+func TestJobrunTellsOfTheRunWhileItRuns(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	// The program's end of standard input keeps the command running.
 	cmd := recorded(t, a.store, "echo started; read line")
@@ -189,7 +189,7 @@ func readLine(t testing.TB, r io.Reader) string {
 	}
 }
 
-func TestExecLeavesStreamsAlone(t *testing.T) {
+func TestJobrunLeavesStreamsAlone(t *testing.T) {
 	cmd := recorded(t, newStore(t), `cat; printf 'to stderr\0' >&2`)
 	input := bytes.Repeat([]byte("\x00\xff\r\n"), 100_000)
 	cmd.Stdin = bytes.NewReader(input)
@@ -206,7 +206,7 @@ func TestExecLeavesStreamsAlone(t *testing.T) {
 	}
 }
 
-func TestExecPassesSignalsOn(t *testing.T) {
+func TestJobrunPassesSignalsOn(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		t.Run(sig.String(), func(t *testing.T) {
 			// Where whoever runs the tests ignores the signal, as under nohup, what is started from
@@ -241,7 +241,7 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	}
 }
 
-func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
+func TestJobrunDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 	for name, script := range map[string]string{
 		"during an attempt": `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
 		"during a delay":    `echo ready; exit 7`,
@@ -271,9 +271,9 @@ func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 	}
 }
 
-// TestExecOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
+// TestJobrunOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
 // not get it twice.
-func TestExecOnATerminal(t *testing.T) {
+func TestJobrunOnATerminal(t *testing.T) {
 	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
 	cmd := recorded(t, newStore(t), script)
 	terminal, err := pty.Start(cmd)
@@ -301,8 +301,8 @@ func TestExecOnATerminal(t *testing.T) {
 	}
 }
 
-// TestExecIgnoresWhatItWasStartedToIgnore runs as nohup does.
-func TestExecIgnoresWhatItWasStartedToIgnore(t *testing.T) {
+// TestJobrunIgnoresWhatItWasStartedToIgnore runs as nohup does.
+func TestJobrunIgnoresWhatItWasStartedToIgnore(t *testing.T) {
 	inner := recorded(t, newStore(t), `kill -HUP $$; echo alive`)
 	cmd := exec.Command("sh", append([]string{"-c", `trap '' HUP; exec "$@"`, "sh"}, inner.Args...)...)
 	cmd.Dir, cmd.Env = inner.Dir, inner.Env
@@ -312,7 +312,7 @@ func TestExecIgnoresWhatItWasStartedToIgnore(t *testing.T) {
 	}
 }
 
-func TestExecRunsWithoutAStore(t *testing.T) {
+func TestJobrunRunsWithoutAStore(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, "sqlite:"+filepath.Join(t.TempDir(), "not", "there.db"), "echo ran; exit 3")
@@ -336,8 +336,8 @@ func TestExecRunsWithoutAStore(t *testing.T) {
 	}
 }
 
-// TestExecRecordsWhenTheStoreComesBack lets the command itself make the store possible.
-func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
+// TestJobrunRecordsWhenTheStoreComesBack lets the command itself make the store possible.
+func TestJobrunRecordsWhenTheStoreComesBack(t *testing.T) {
 	store := newStore(t)
 	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
 	if err := os.Remove(folder); err != nil {
@@ -366,8 +366,8 @@ func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
 	}
 }
 
-// TestExecWithoutAReaderOfStandardError must not be ended by its own warning.
-func TestExecWithoutAReaderOfStandardError(t *testing.T) {
+// TestJobrunWithoutAReaderOfStandardError must not be ended by its own warning.
+func TestJobrunWithoutAReaderOfStandardError(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +381,7 @@ func TestExecWithoutAReaderOfStandardError(t *testing.T) {
 	}
 }
 
-func TestManyRecordAtOnce(t *testing.T) {
+func TestManyJobrunsRecordAtOnce(t *testing.T) {
 	store := newStore(t)
 	stderrs := make([]strings.Builder, 10)
 	var all sync.WaitGroup

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,8 +24,12 @@ func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recor
 		Args: args, Team: "t", Project: "p", Job: "j", BackoffLimit: backoffLimit,
 		Record: func(r jobrun.Record) { recorded = append(recorded, r) },
 		Warn:   func(err error) { warnings = append(warnings, err) },
+		Finish: func(context.Context) {},
 	}
-	status = c.Run()
+	status, err := c.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return status, recorded, warnings
 }
 

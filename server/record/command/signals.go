@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"slices"
@@ -28,10 +29,17 @@ var ending = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscal
 // typed are those that a terminal sends to every process in its foreground, the command among them.
 var typed = []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH}
 
-// signals catches this process's signals for the command.
+// How long recording may take after the command. Supervisors kill a process 10 seconds after they
+// asked it to end, and what could not be recorded must be told before.
+const (
+	lastChance  = 9 * time.Second
+	afterSignal = time.Second // since a signal that asks a process to end that has nothing to do but to record
+)
+
+// signals catches this process's signals for the command, until the process ends.
 type signals struct {
-	caught chan os.Signal
-	ending bool // whether one asked to end
+	caught  chan os.Signal
+	askedAt time.Time // when a signal first asked to end, if one did
 }
 
 func catchSignals() *signals {
@@ -47,8 +55,35 @@ func catchSignals() *signals {
 	return s
 }
 
-func (s *signals) release() {
-	signal.Stop(s.caught)
+// asked reports whether a signal asked to end.
+func (s *signals) asked() bool { return !s.askedAt.IsZero() }
+
+// note remembers when a signal first asked to end. Reports whether this one did.
+func (s *signals) note(sig os.Signal) bool {
+	asks := slices.Contains(ending, sig)
+	if asks && !s.asked() {
+		s.askedAt = time.Now()
+	}
+	return asks
+}
+
+// remaining returns a context that ends when recording must: lastChance after the command has ended,
+// that is now, or after a signal asked it to, and soon after a further signal. The context's end
+// leaves time to tell of it.
+func (s *signals) remaining() (context.Context, context.CancelFunc) {
+	limit := lastChance
+	if s.asked() {
+		limit = max(lastChance-time.Since(s.askedAt), afterSignal)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	go func() {
+		for sig := range s.caught {
+			if slices.Contains(ending, sig) {
+				time.AfterFunc(afterSignal, cancel)
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // passTo passes signals on to the process until wait returns.
@@ -63,7 +98,7 @@ func (s *signals) passTo(process *os.Process, wait func()) {
 		case <-exited:
 			return
 		case sig := <-s.caught:
-			s.ending = s.ending || slices.Contains(ending, sig)
+			s.note(sig)
 			if !slices.Contains(typed, sig) || !inForeground() {
 				_ = process.Signal(sig) // it may have ended just now
 			}
@@ -80,7 +115,7 @@ func (s *signals) sleep(delay time.Duration) bool {
 		case <-over.C:
 			return true
 		case sig := <-s.caught:
-			if slices.Contains(ending, sig) {
+			if s.note(sig) {
 				return false
 			}
 		}
