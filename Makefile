@@ -36,7 +36,7 @@ check:
 	go mod tidy -diff
 	.ci/check-vulnerabilities
 
-## e2e: what needs Node.js, PostgreSQL, Chromium or a cluster too; installs or starts what is missing
+## e2e: what needs Node.js, PostgreSQL, PgBouncer, Chromium or a cluster too; installs or starts what is missing
 e2e:
 	.ci/e2e $(RACE)
 

@@ -167,7 +167,7 @@ func (r RunRef) check() error {
 //
 // The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest],
 // [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no
-// run; the transport's (a [*url.Error] mostly) or the context's when there was no answer, or none
+// run; the transport's (a [*url.Error] mostly) or the context's when there was no response, or none
 // that could be read; and a plain one for a reference without a Project, Job or Run, which is not
 // sent. The run is nil with every error, the response with every one but an [*Error].
 //

@@ -36,10 +36,10 @@ func decodeRun(body []byte) (*JobRun, error) {
 func decodeLogin(body []byte) (*struct{}, error) {
 	var answer *struct{}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("not an answer to a login: %w", err)
+		return nil, fmt.Errorf("not a response to a login: %w", err)
 	}
 	if answer == nil {
-		return nil, errors.New("not an answer to a login: null")
+		return nil, errors.New("not a response to a login: null")
 	}
 	return answer, nil
 }

@@ -92,17 +92,17 @@ func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 
 var htmlTag = regexp.MustCompile(`<[^>]*>`)
 
-// describe says what kind of answer it is instead of the API's, with its first words, so that a
+// describe says what kind of response it is instead of the API's, with its first words, so that a
 // person recognizes it.
 func describe(contentType string, body []byte) string {
 	if len(body) == 0 {
-		return "the answer is empty"
+		return "the response is empty"
 	}
 	if contentType == "" {
 		contentType = "of no declared type"
 	}
 	return fmt.Sprintf(
-		"the answer is %s: %q",
+		"the response is %s: %q",
 		excerpt(contentType),
 		excerpt(htmlTag.ReplaceAllString(string(body), " ")),
 	)

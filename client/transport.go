@@ -14,7 +14,7 @@ import (
 const maxBody = 1 << 20
 
 // errTooLarge is worth no second try.
-var errTooLarge = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+var errTooLarge = fmt.Errorf("the response is longer than %d bytes", maxBody)
 
 // doer makes a function the generated client's transport.
 type doer func(*http.Request) (*http.Response, error)

@@ -88,8 +88,8 @@ func (a *attacked) wantUnharmed(t *testing.T) {
 	}
 }
 
-// flood sends n requests over some connections, so many at a time without waiting for an answer,
-// and has each answer checked. Where the server closes the connection, the rest goes over a new
+// flood sends n requests over some connections, so many at a time without waiting for a response,
+// and has each response checked. Where the server closes the connection, the rest goes over a new
 // one.
 func (a *attacked) flood(
 	t *testing.T,
@@ -142,7 +142,7 @@ func (a *attacked) send(texts []string, check func(*http.Response, []byte) error
 			return answered, nil
 		}
 		if err != nil {
-			return 0, fmt.Errorf("no answer: %w", err)
+			return 0, fmt.Errorf("no response: %w", err)
 		}
 		body, err := io.ReadAll(response.Body)
 		if err != nil {
@@ -159,7 +159,7 @@ func (a *attacked) send(texts []string, check func(*http.Response, []byte) error
 	return answered, nil
 }
 
-// clean checks that an answer is the contract's error object; or what Go's HTTP server says of a
+// clean checks that a response is the contract's error object; or what Go's HTTP server says of a
 // request that is none, before it closes the connection.
 func clean(response *http.Response, body []byte) error {
 	if response.StatusCode == http.StatusBadRequest && response.Close &&
@@ -322,7 +322,7 @@ func TestLargeHeaders(t *testing.T) {
 					return
 				}
 				_, _ = io.WriteString(c, large)
-				// The answer may be lost: the server closes while there is more to read.
+				// The response may be lost: the server closes while there is more to read.
 				answer, _ := io.ReadAll(c)
 				c.Close()
 				if len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.1 431") {

@@ -93,7 +93,7 @@ func (b *tab) note(event any) {
 	case *runtime.EventConsoleAPICalled:
 		b.problems = append(b.problems, asJSON(event.Args))
 	case *log.EventEntryAdded:
-		// The browser notes every answer that is an error, as a resource that has failed to load.
+		// The browser notes every response that is an error, as a resource that has failed to load.
 		answer := event.Entry.Source == log.EntrySourceNetwork && strings.Contains(event.Entry.URL, "/v1/projects/")
 		if event.Entry.Level != log.EntryLevelVerbose && !answer {
 			b.problems = append(b.problems, asJSON(event.Entry))
@@ -226,8 +226,8 @@ func (b *tab) execute(run string) {
 // answer returns the status and the body that the page shows.
 func (b *tab) answer() (status, body string) {
 	b.Helper()
-	b.do("wait for the answer", chromedp.WaitVisible(chromedp.CSS(answerPart+" .highlight-code code")))
-	b.fits("with the answer")
+	b.do("wait for the response", chromedp.WaitVisible(chromedp.CSS(answerPart+" .highlight-code code")))
+	b.fits("with the response")
 	b.screenshot("answer")
 	status = get(b, "the status", chromedp.Text(chromedp.CSS(answerPart+" .response-col_status")))
 	body = get(b, "the body", chromedp.Text(chromedp.CSS(answerPart+" .highlight-code code")))

@@ -135,7 +135,7 @@ func (c checkout) serve(store string) *apiServer {
 	return startServer(c, c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"))
 }
 
-// asks gets the path from the server with headers, and returns the answer's body.
+// asks gets the path from the server with headers, and returns the response's body.
 func (c checkout) asks(s *apiServer, token, path string, status int, headers ...string) string {
 	c.Helper()
 	request := newRequest(c, s, token, path)
@@ -146,7 +146,7 @@ func (c checkout) asks(s *apiServer, token, path string, status int, headers ...
 	return string(body)
 }
 
-// breaks asks what the contract does not allow, and checks which parameter and rule the answer
+// breaks asks what the contract does not allow, and checks which parameter and rule the response
 // names.
 func (c checkout) breaks(s *apiServer, token, path, parameter, rule string, headers ...string) {
 	c.Helper()
@@ -155,7 +155,7 @@ func (c checkout) breaks(s *apiServer, token, path, parameter, rule string, head
 		c.Fatal(err)
 	}
 	if got, want := result.Error.Details, (model.ErrorDetails{Parameter: parameter, Rule: rule}); got != want {
-		c.Errorf("the answer names %+v, want %+v", got, want)
+		c.Errorf("the response names %+v, want %+v", got, want)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestContractChange(t *testing.T) {
 		c.asks(s, token, runPath, http.StatusOK)
 		c.shows(s, `"The run has been removed."`)
 		if fields := c.run("go", "doc", "./gen/client", "GetJobRunResponse"); !strings.Contains(fields, "JSON410") {
-			t.Errorf("the client does not know the answer:\n%s", fields)
+			t.Errorf("the client does not know the response:\n%s", fields)
 		}
 		out, err := c.answering(http.StatusGone, `{"error":{"status":410,"message":"removed in May","id":"1"}}`)
 		if err == nil || !strings.Contains(out, "removed in May") {
@@ -312,7 +312,7 @@ func TestContractChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := result.Error.Details.Permission; got != "Project > Jobs > General > Watch" {
-			t.Errorf("the answer names the permission %q", got)
+			t.Errorf("the response names the permission %q", got)
 		}
 		made, err := c.program("jobrund", "token", "create", "--name", "all", "--store", store).Output()
 		if err != nil {
@@ -406,7 +406,7 @@ func TestContractChange(t *testing.T) {
 		s := c.serve(store)
 		statusPath := runPath + "/status"
 		for range 2 {
-			c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other answer
+			c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other response
 			if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
 				t.Errorf("the status is answered with %s", got)
 			}

@@ -21,7 +21,7 @@ import (
 
 func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder) }
 
-// conformance sends requests that are made from the contract, and holds every answer against it.
+// conformance sends requests that are made from the contract, and holds every response against it.
 type conformance struct {
 	*testing.T
 	doc    *openapi3.T
@@ -35,8 +35,8 @@ type request struct {
 	path      string
 	operation *openapi3.Operation
 	method    string
-	values    map[string]string // of parameters in the path, as they are to be sent
-	query     string            // as it is to be sent
+	values    map[string]string // of parameters in the path, escaped
+	query     string            // escaped
 	headers   http.Header
 	body      string
 }
@@ -112,7 +112,7 @@ func (r request) under(name string, values ...string) request {
 	return r
 }
 
-// send sends the request as it is written, and returns the status and the error of an answer that
+// send sends the request as it is written, and returns the status and the error of a response that
 // the contract allows.
 func (c *conformance) send(r request) (int, model.Error) {
 	c.Helper()
@@ -309,7 +309,7 @@ func (c *conformance) checkPath(example request) {
 			}
 			problem := c.want(what, example.with(p.Name, value), http.StatusBadRequest)
 			if problem.Details.Parameter != p.Name || problem.Details.Rule == "" {
-				c.Errorf("%s: the answer names %+v", what, problem.Details)
+				c.Errorf("%s: the response names %+v", what, problem.Details)
 			}
 		}
 		c.want("an empty "+p.Name, example.with(p.Name, ""), http.StatusNotFound, http.StatusBadRequest)

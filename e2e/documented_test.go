@@ -90,7 +90,7 @@ func wantDocumented(t *testing.T, store, token string) {
 		if err := json.Indent(&plain, answer.Data, "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		same("the answer", plain.Bytes())
+		same("the response", plain.Bytes())
 
 		args := []string{"get", "job", "run", "--host", s.url, "--token", token, "--projectId", ref.Project,
 			"--jobId", ref.Job, "--runId", ref.Run, "-o", "json"}

@@ -78,7 +78,7 @@ func TestKilledImport(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
 	const runs = 50_000
 	store := newStore(t)
-	output(t, "jobrund", "token", "list", "--store", store) // makes the store
+	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	for _, written := range []int{0, 1, 1000, runs / 5, runs} {
 		_, lines, kill := startImport(t, store)
 		writeRuns(t, lines, 0, written)
@@ -142,7 +142,7 @@ func TestKilledWhileTheStoreIsMade(t *testing.T) {
 	for written := int64(0); written < 100_000; written += 5_000 {
 		store := newStore(t)
 		file := strings.TrimPrefix(store, "sqlite:")
-		cmd := program(t, "jobrund", "token", "list", "--store", store)
+		cmd := program(t, "jobrund", "import", os.DevNull, "--store", store)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -197,8 +197,8 @@ func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map
 	}
 }
 
-// argsOf returns what a container is started with, but for the ports, which may be taken where the
-// tests run.
+// argsOf returns the arguments of a container, except those with ports, which may be in use on the
+// machine that runs the tests.
 func argsOf(d *appsv1.Deployment) (args []string) {
 	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
 		if flag, _, found := strings.Cut(arg, "=0.0.0.0:"); found {

@@ -11,7 +11,7 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// limited asks for the documented run once, and checks the status and what the answer says of the
+// limited asks for the documented run once, and checks the status and what the response says of the
 // rate limit: its window is an hour, which began during the test.
 func limited(t *testing.T, s *apiServer, token string, status, limit, remaining int) *client.Response {
 	t.Helper()

@@ -223,7 +223,7 @@ func BenchmarkThroughput(b *testing.B) {
 func manyRuns(b *testing.B, runs int) string {
 	b.Helper()
 	url := newStore(b)
-	output(b, "jobrund", "token", "list", "--store", url) // which makes it
+	output(b, "jobrund", "import", os.DevNull, "--store", url) // which makes it
 	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite:"))
 	if err != nil {
 		b.Fatal(err)
@@ -242,7 +242,7 @@ func manyRuns(b *testing.B, runs int) string {
 }
 
 // BenchmarkManyRuns measures a store of 10 million runs, beside one of 1000: reading a run,
-// starting a server, and the memory of one whose memory for answers is full.
+// starting a server, and the memory of one whose memory for responses is full.
 func BenchmarkManyRuns(b *testing.B) {
 	const few, many = 1000, 10_000_000
 	stores := map[int]string{few: manyRuns(b, few), many: manyRuns(b, many)}

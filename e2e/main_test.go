@@ -46,8 +46,8 @@ func testMain(m *testing.M) int {
 	return status
 }
 
-// program returns a command that runs one of the programs with an environment of its own: no home,
-// and nothing of whoever runs the tests.
+// program returns a command that runs one of the programs with an environment of its own: no home
+// directory, and no variables of the person who runs the tests.
 func program(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(programs, name), args...)

@@ -91,7 +91,7 @@ func askOfficially(t *testing.T, folder, host, token string, parameters map[stri
 }
 
 // TestOfficialJavaScriptClient asks the server directly, and through a proxy that puts an error in
-// place of each answer that it takes for a breach of the contract.
+// place of each response that it takes for a breach of the contract.
 func TestOfficialJavaScriptClient(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
@@ -116,7 +116,7 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 	})
 }
 
-// startPrism starts a proxy in front of the server that checks its answers against the document,
+// startPrism starts a proxy in front of the server that checks its responses against the document,
 // and returns its URL.
 func startPrism(t *testing.T, folder, upstream string, document []byte) (url string) {
 	t.Helper()

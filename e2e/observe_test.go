@@ -100,8 +100,8 @@ func TestSeriesDoNotGrow(t *testing.T) {
 	}
 }
 
-// TestReadinessFailsFirst ends a server on which somebody waits for a run: whoever asks whether it
-// is ready sees that it is not, while it answers still.
+// TestReadinessFailsFirst ends a server while a request waits for a run: its readiness fails at
+// once, and the request still gets its response.
 func TestReadinessFailsFirst(t *testing.T) {
 	store := newStore(t)
 	importRuns(t, store, 1, false)
@@ -142,7 +142,7 @@ func TestReadinessFailsFirst(t *testing.T) {
 	}
 	ask(t, s, token, path, http.StatusOK) // on a new connection or not
 	if status := <-waiter; status != http.StatusOK || time.Since(begin) < 2*time.Second {
-		t.Errorf("whoever waits gets %d after %s", status, time.Since(begin))
+		t.Errorf("the waiting request gets %d after %s", status, time.Since(begin))
 	}
 	<-s.logged
 	if err := s.process.Wait(); err != nil {

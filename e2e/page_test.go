@@ -21,7 +21,7 @@ import (
 )
 
 // TestPage does what a person does with the documentation in the browser: paste a token, try the
-// operation, see the answer.
+// operation, see the response.
 func TestPage(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)

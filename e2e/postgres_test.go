@@ -3,13 +3,16 @@
 package e2e
 
 import (
+	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
@@ -26,6 +29,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })
+	t.Run("HoldsNoCommandUp", func(t *testing.T) { testPostgresHoldsNoCommandUp(t, pg) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
 
@@ -80,64 +84,17 @@ func testPostgresUnreachable(t *testing.T, store string) {
 	}
 }
 
-// proxy stands between the programs and PostgreSQL. While it is held, nothing gets through, and
-// nobody is told.
-type proxy struct {
-	address string
-	gate    sync.RWMutex
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	p := &proxy{address: listener.Addr().String()}
-	go func() {
-		for {
-			from, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			upstream, err := net.Dial("tcp", to)
-			if err != nil {
-				from.Close()
-				continue
-			}
-			go p.pass(from, upstream)
-			go p.pass(upstream, from)
-		}
-	}()
-	return p
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	for buffer := make([]byte, 32<<10); ; {
-		n, err := from.Read(buffer)
-		p.gate.RLock()
-		_, writeErr := to.Write(buffer[:n])
-		p.gate.RUnlock()
-		if err != nil || writeErr != nil {
-			return
-		}
-	}
-}
-
 // testPostgresHangs cuts the network between a server and the database, so that nobody is told of
 // it.
 func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
-	p := newProxy(t, pg.Address())
-	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1))
+	p := pg.NewProxy(t)
+	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1))
 	ask(t, s, token, runPath, http.StatusOK)
-	p.gate.Lock()
+	p.Lock()
 	message := ask(t, s, token, runPath, http.StatusServiceUnavailable)
-	p.gate.Unlock()
+	p.Unlock()
 	if !strings.Contains(message, "the store did not answer in time") {
 		t.Errorf("the answer says %q", message)
 	}
@@ -149,14 +106,14 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 	store := pg.NewDatabase(t)
 	token := importDocumented(t, store)
-	p := newProxy(t, pg.Address())
+	p := pg.NewProxy(t)
 	admin := freeAddress(t)
-	s := serve(t, strings.Replace(store, pg.Address(), p.address, 1), "--admin-addr", admin)
+	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1), "--admin-addr", admin)
 	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
 	ask(t, s, token, runPath, http.StatusOK)
-	p.gate.Lock()
+	p.Lock()
 	answered := make(chan string)
 	go func() { answered <- ask(t, s, token, runPath, http.StatusOK) }()
 	for { // until the server has it
@@ -177,7 +134,7 @@ func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
 			t.Fatalf("%d %s", status, text)
 		}
 	}
-	p.gate.Unlock()
+	p.Unlock()
 	<-answered
 	<-s.logged
 	if err := s.process.Wait(); err != nil {
@@ -233,4 +190,90 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	if err := w.recorder.Wait(); err != nil {
 		t.Errorf("the recorder: %v", err)
 	}
+}
+
+// testPostgresHoldsNoCommandUp records commands while the database does not let a recorder go on.
+func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
+	ready := func(t *testing.T) string {
+		store := pg.NewDatabase(t)
+		output(t, "jobrund", "token", "list", "--store", store)
+		return store
+	}
+	hold := func(t *testing.T, store, statement string) {
+		conn, err := pgx.Connect(t.Context(), store+"&search_path=jobruns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		if _, err := conn.Exec(t.Context(), "BEGIN; "+statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		store    func(t *testing.T) string
+		recorded bool
+	}{
+		"a locked version": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "LOCK TABLE goose_db_version IN ACCESS EXCLUSIVE MODE")
+			return store
+		}, false},
+		"locked runs": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+			return store
+		}, false},
+		"the migration lock, before there is a schema": {func(t *testing.T) string {
+			store := pg.NewDatabase(t)
+			hold(t, store, "SELECT pg_advisory_xact_lock(1785684594)")
+			return store
+		}, false},
+		"the migration lock, with a current schema": {func(t *testing.T) string {
+			store := ready(t)
+			hold(t, store, "SELECT pg_advisory_lock(1785684594)")
+			return store
+		}, true},
+		"silence": {func(t *testing.T) string {
+			proxy := pg.NewProxy(t)
+			proxy.Lock()
+			t.Cleanup(proxy.Unlock)
+			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
+		}, false},
+		"silence after the login": {func(t *testing.T) string {
+			proxy := pg.NewProxy(t)
+			proxy.SilentAfterLogin()
+			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			got := outcomeOf(t, recorded(t, test.store(t), "exit 7"))
+			took := time.Since(begin)
+			line := strings.Contains(got.stderr, "jobrund import")
+			if got.status != 7 || line == test.recorded || took > 20*time.Second {
+				t.Errorf("after %s: %+v, want exit status 7, recorded: %t", took, got, test.recorded)
+			}
+			t.Logf("took %s", took)
+		})
+	}
+}
+
+// TestPostgresFailover has a standby take the primary's place under a server, a recorder and
+// somebody who waits.
+func TestPostgresFailover(t *testing.T) {
+	primary := postgres.Start(t)
+	store := primary.NewDatabase(t)
+	standby := primary.StartStandby(t)
+	hosts := primary.Address() + "," + standby.Address()
+	w := newWaiting(t, strings.Replace(store, primary.Address(), hosts, 1)+"&target_session_attrs=read-write")
+	path := "/v1/projects/p/jobs/j/runs/" + w.id
+	primary.Stop(t)
+	w.tell(t, "0")
+	standby.Promote(t)
+	if err := w.recorder.Wait(); err != nil {
+		t.Errorf("the recorder: %v", err)
+	}
+	eventuallyAnswers(t, w.server, w.token, path)
+	w.want(t, 0, model.JobRunStatusSuccess)
 }

@@ -32,7 +32,7 @@ func contractOf(t testing.TB) *openapi3.T {
 	return doc
 }
 
-// obeys returns an error unless the contract allows the answer, whose body has been read, to a
+// obeys returns an error unless the contract allows the response, whose body has been read, to a
 // request for the path of an operation.
 func obeys(doc *openapi3.T, path, method string, response *http.Response, body []byte) error {
 	item := doc.Paths.Value(path)
@@ -59,7 +59,7 @@ func obeys(doc *openapi3.T, path, method string, response *http.Response, body [
 }
 
 // TestAnyRow has rows in the database that another program has written, or a newer version of this
-// one: whatever is in them, the answer is as the contract says, or 500.
+// one: whatever is in them, the response is as the contract says, or 500.
 func TestAnyRow(t *testing.T) {
 	store, token := documentedStore(t)
 	db, err := sql.Open("sqlite", strings.TrimPrefix(store, "sqlite:"))
@@ -135,7 +135,7 @@ func TestAnyRow(t *testing.T) {
 		}
 		seen[response.StatusCode]++
 		if err := obeys(doc, path, http.MethodGet, response, body); err != nil {
-			rt.Fatalf("the contract does not allow the answer: %v\n%s", err, body)
+			rt.Fatalf("the contract does not allow the response: %v\n%s", err, body)
 		}
 		switch response.StatusCode {
 		case http.StatusInternalServerError:
@@ -151,7 +151,7 @@ func TestAnyRow(t *testing.T) {
 				&answer,
 			); err != nil || answer.Data.Status != row["status"] ||
 				answer.Data.RunName != strings.ToValidUTF8(row["run_name"].(string), "\ufffd") {
-				rt.Fatalf("the answer is not the row %v: %s (%v)", row, body, err)
+				rt.Fatalf("the response is not the row %v: %s (%v)", row, body, err)
 			}
 		default:
 			rt.Fatalf("the status is %d, want 200 or 500: %s", response.StatusCode, body)

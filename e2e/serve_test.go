@@ -95,7 +95,7 @@ func TestLog(t *testing.T) {
 		}
 		if entry.Msg == "request" {
 			if !ids[entry.ID] {
-				t.Errorf("no answer has the id in %s", line)
+				t.Errorf("no response has the id in %s", line)
 			}
 			delete(ids, entry.ID)
 		}
@@ -139,7 +139,7 @@ func TestServeStopsAmidARequest(t *testing.T) {
 	}
 	fmt.Fprintf(half, "Authorization: Bearer %s\r\n\r\n", token)
 	if rest, _ := io.ReadAll(half); len(rest) > 0 {
-		t.Errorf("an answer: %q", rest)
+		t.Errorf("a response: %q", rest)
 	}
 	<-s.logged
 	if err := s.process.Wait(); err != nil {

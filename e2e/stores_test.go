@@ -32,7 +32,7 @@ func TestUnusableStores(t *testing.T) {
 	database := func(statement string) string {
 		path := strings.TrimPrefix(newStore(t), "sqlite:")
 		if strings.HasPrefix(statement, "INSERT") {
-			output(t, "jobrund", "token", "list", "--store", "sqlite:"+path) // which makes the database
+			output(t, "jobrund", "import", os.DevNull, "--store", "sqlite:"+path) // which makes the database
 		}
 		db := openDatabase(t, path)
 		if _, err := db.Exec(statement); err != nil {
@@ -50,7 +50,7 @@ func TestUnusableStores(t *testing.T) {
 		"no folder":       {"sqlite:" + filepath.Join(t.TempDir(), "no", "x.db"), "no such file or directory"},
 		"a folder":        {"sqlite:" + t.TempDir(), "is a directory"},
 		"in a file":       {"sqlite:" + filepath.Join(file("f", ""), "x.db"), "not a directory"},
-		"not a database":  {"sqlite:" + file("x.db", strings.Repeat("not a database\n", 1000)), "the file is not a SQLite database"},
+		"not a database":  {"sqlite:" + file("x.db", strings.Repeat("not a database\n", 1000)), "is not a SQLite database"},
 		"another program": {"sqlite:" + database("CREATE TABLE theirs (x)"), "belongs to another program"},
 		"newer":           {"sqlite:" + database("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999999999999, 1); UPDATE schema_support SET oldest_writer = 99999999999999"), "use a newer version"},
 	} {

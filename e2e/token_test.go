@@ -23,7 +23,7 @@ const (
 	teamRunPath = "/v1/teams/default" + "/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 )
 
-// ask sends a GET, checks the status of its answer and that this is JSON as the contract has it,
+// ask sends a GET, checks the status of its response and that this is JSON as the contract has it,
 // and returns the message of an error.
 func ask(t testing.TB, s *apiServer, token, path string, status int) string {
 	t.Helper()
@@ -41,7 +41,7 @@ func newRequest(t testing.TB, s *apiServer, token, path string) *http.Request {
 	return request
 }
 
-// exchange sends the request, checks the status of its answer, and returns the answer with its
+// exchange sends the request, checks the status of its response, and returns the response with its
 // body.
 func exchange(t testing.TB, request *http.Request, status int) (*http.Response, []byte) {
 	t.Helper()
@@ -99,6 +99,7 @@ func TestTokenCreate(t *testing.T) {
 
 func TestTokenList(t *testing.T) {
 	store := newStore(t)
+	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	empty := jobrund(t, "token", "list", "--store", store)
 	if strings.Count(empty.stdout, "\n") != 1 || !strings.HasPrefix(empty.stdout, "NAME ") {
 		t.Errorf("without tokens: %+v", empty)

@@ -19,7 +19,7 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// api is a handler over a fake store, whose every answer is held against the document, and whose
+// api is a handler over a fake store, whose every response is held against the document, and whose
 // log is searched for secrets after every request.
 type api struct {
 	testing.TB
@@ -100,7 +100,7 @@ func (a *api) do(method, path, secret string) answer {
 	return a.send(r)
 }
 
-// send sends the request, and checks all that every answer has in common.
+// send sends the request, and checks all that every response has in common.
 func (a *api) send(r *http.Request) answer {
 	a.Helper()
 	recorder := httptest.NewRecorder()
@@ -151,7 +151,7 @@ func (a *api) checkLog(text string, got answer) {
 	}
 }
 
-// checkBody checks the answer against what the document says of the request's operation, or else
+// checkBody checks the response against what the document says of the request's operation, or else
 // that it is an error as the document describes them all.
 func (a *api) checkBody(r *http.Request, got *answer) {
 	a.Helper()
@@ -180,7 +180,7 @@ func (a *api) checkBody(r *http.Request, got *answer) {
 		}
 	}
 	if err := validate(a, r, *got); err != nil {
-		a.Errorf("%s %s: the answer is not as the document says: %v: %s", r.Method, r.URL, err, got.body)
+		a.Errorf("%s %s: the response is not as the document says: %v: %s", r.Method, r.URL, err, got.body)
 	}
 }
 
@@ -195,7 +195,7 @@ func validate(t testing.TB, r *http.Request, got answer) error {
 	}
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
-			// Its method stands for HEAD too, whose answers kin-openapi does not look at.
+			// Its method stands for HEAD too, whose responses kin-openapi does not look at.
 			Request: httptest.NewRequest(route.Method, "/", nil),
 			Route:   route,
 		},
@@ -228,7 +228,7 @@ func (a *api) noLookup() {
 	}
 }
 
-// want checks the status of an answer.
+// want checks the status of a response.
 func (a *api) want(got answer, status int) {
 	a.Helper()
 	if got.status != status {

@@ -81,7 +81,7 @@ func anyRun() *rapid.Generator[model.JobRun] {
 }
 
 // TestAnyRun checks that whatever a store has is answered as the document says, which send checks
-// of every answer: with the run where the contract allows it, or else with 500 and the reason in
+// of every response: with the run where the contract allows it, or else with 500 and the reason in
 // the log, and the same when it is asked again.
 func TestAnyRun(t *testing.T) {
 	a, secret := newFilledAPI(t)
@@ -162,7 +162,7 @@ func TestBrokenRun(t *testing.T) {
 					t.Errorf("the log is %+v, want %q", got.log, test.want)
 				}
 				if strings.Contains(string(got.body), "breaks") {
-					t.Errorf("the answer tells of the inside: %s", got.body)
+					t.Errorf("the response tells of the inside: %s", got.body)
 				}
 			}
 		})
@@ -192,7 +192,7 @@ func TestBrokenRunAfterWaiting(t *testing.T) {
 	}
 }
 
-// TestGeneratedAnswer checks that an answer of generated code, which knows only types, is held back
+// TestGeneratedAnswer checks that a response of generated code, which knows only types, is held back
 // where the document says more than those.
 func TestGeneratedAnswer(t *testing.T) {
 	doc, err := freshDocument()

@@ -150,8 +150,8 @@ func (o operation) path(values map[string]string) string {
 	})
 }
 
-// request returns a request for the operation, with the document's examples for what it requires
-// but for the values of its path.
+// request returns a request for the operation: values are those of its path, and what else it
+// requires comes from the document's examples.
 func (o operation) request(values map[string]string) *http.Request {
 	query := url.Values{}
 	for _, p := range o.Operation.Parameters {

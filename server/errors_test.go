@@ -32,7 +32,7 @@ func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 	return e, &log
 }
 
-// Once an answer has begun, its status is sent and nothing can be taken back.
+// Once a response has begun, its status is sent and nothing can be taken back.
 func TestErrorAfterAnswerHasBegun(t *testing.T) {
 	tests := map[string]func() error{
 		"an error":      func() error { return errors.New("late") },
@@ -51,7 +51,7 @@ func TestErrorAfterAnswerHasBegun(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			e.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/begun", nil))
 			if recorder.Code != http.StatusOK || recorder.Body.String() != "begun" {
-				t.Errorf("the answer is %d %q, want 200 and only what was begun", recorder.Code, recorder.Body)
+				t.Errorf("the response is %d %q, want 200 and only what was begun", recorder.Code, recorder.Body)
 			}
 			if header := recorder.Header().Get(echo.HeaderWWWAuthenticate); header != "" {
 				t.Errorf("WWW-Authenticate is %q, want none", header)

@@ -18,7 +18,7 @@ import (
 // inside is what only the log may tell.
 const inside = "inside: table runs is corrupt"
 
-// fails makes the test's store fail in each of its look-ups in turn, and returns the answers.
+// fails makes the test's store fail in each of its look-ups in turn, and returns the responses.
 func fails(t *testing.T, hook func() error) []answer {
 	t.Helper()
 	a, secret := newFilledAPI(t)
@@ -74,7 +74,7 @@ func TestStackOfPanicIsLogged(t *testing.T) {
 			t.Errorf("the log tells %d times where the panic came from, want once: %+v", stacks, got.log)
 		}
 		if strings.Contains(fmt.Sprint(got.header, string(got.body)), "panicDeepInside") {
-			t.Errorf("the answer tells of the inside: %v %s", got.header, got.body)
+			t.Errorf("the response tells of the inside: %v %s", got.header, got.body)
 		}
 	}
 }

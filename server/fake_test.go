@@ -13,7 +13,7 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// fakeStore is a store in memory. It remembers each look-up of a run, because most answers must
+// fakeStore is a store in memory. It remembers each look-up of a run, because most responses must
 // come without any.
 type fakeStore struct {
 	// onRun and onToken run first when a run or a token is looked up, when set: they fail, panic or

@@ -76,7 +76,7 @@ var foreign = map[string][]string{
 	"github.com/labstack/echo":              {"gen/server", "server"},
 	"github.com/jackc/pgx":                  {"server/store/postgres"},
 	"modernc.org/sqlite":                    {"server/store/sqlite"},
-	"github.com/pressly/goose":              {"server/store", "server/store/postgres", "server/store/sqlite"},
+	"github.com/pressly/goose":              {"server/store/postgres", "server/store/sqlite"},
 	"k8s.io/":                               {"cmd/jobrund", "server/record/kubernetes"},
 	"github.com/VictoriaMetrics/fastcache":  {"server"},
 	"github.com/swaggest/swgui":             {"server/docs"},

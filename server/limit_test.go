@@ -83,7 +83,7 @@ func (a *api) limit(limit string) {
 	}
 }
 
-// wantLimit checks what an answer says of the rate limit: nothing, or the limit, what remains, and
+// wantLimit checks what a response says of the rate limit: nothing, or the limit, what remains, and
 // the reset.
 func wantLimit(t testing.TB, got answer, want ...string) {
 	t.Helper()
@@ -96,7 +96,7 @@ func wantLimit(t testing.TB, got answer, want ...string) {
 	}
 }
 
-// wantLater checks an answer that says when to come back, in seconds.
+// wantLater checks a response that says when to come back, in seconds.
 func wantLater(t testing.TB, got answer, after, message string) {
 	t.Helper()
 	if got.status != http.StatusTooManyRequests || got.err.Message != message {
@@ -153,7 +153,7 @@ func TestNoRateLimit(t *testing.T) {
 	})
 }
 
-// The headers are on every answer to a valid token, which every answer counts for, and on no other.
+// The headers are on every response to a valid token, which every response counts for, and on no other.
 func TestRateLimitOfEveryAnswer(t *testing.T) {
 	run := operationOf(t, "getJobRun")
 	tests := []struct {
@@ -261,7 +261,7 @@ func TestRateLimitComesFirst(t *testing.T) {
 	})
 }
 
-// An answer that is held counts once, and says what is left when it comes.
+// A response that is held counts once, and says what is left when it comes.
 func TestRateLimitOfHeldAnswer(t *testing.T) {
 	for limit, want := range map[string][]string{
 		"10/1h":  {"10", "8", "3540"},

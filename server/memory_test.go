@@ -17,9 +17,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// inMemory calls the test in a bubble, whose time passes only when all wait, with an api that keeps
-// answers and tokens in memory, and has answered for the example run often enough to have that and
-// the token there.
+// inMemory calls the test in a bubble, whose time passes only when all goroutines wait, with an api
+// that has cached the example run and the token.
 func inMemory(t *testing.T, test func(a *api, secret string)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +124,7 @@ func TestKeptAnswerIsTheSame(t *testing.T) {
 	})
 }
 
-// A path without its team is malformed, although what is kept is of the token's own team.
+// A path without its team is malformed, although the cached run is of the token's own team.
 func TestKeptAnswerHasATeam(t *testing.T) {
 	inMemory(t, func(a *api, secret string) {
 		path := teamRunPath(t, exampleKey)
@@ -137,8 +136,8 @@ func TestKeptAnswerHasATeam(t *testing.T) {
 	})
 }
 
-// Whoever may not see a run does not see one that is kept, and is told the same.
-func TestKeptAnswerIsNotForEverybody(t *testing.T) {
+// A caller without access to a run does not get it from the cache either, and reads the same error.
+func TestCachedResponseNeedsTheSameAccess(t *testing.T) {
 	inMemory(t, func(a *api, _ string) {
 		other := func(change func(*jobrun.Token)) string {
 			token := allowed()

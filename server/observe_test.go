@@ -155,7 +155,7 @@ func TestMetricsOfAHeldAnswer(t *testing.T) {
 		for _, family := range families {
 			if family.GetName() == "jobruns_http_request_duration_seconds" {
 				if sum := family.Metric[0].GetHistogram().GetSampleSum(); sum > time.Second.Seconds() {
-					t.Errorf("the time that an answer is held counts: %v s", sum)
+					t.Errorf("the time that a response is held counts: %v s", sum)
 				}
 			}
 		}
@@ -163,7 +163,7 @@ func TestMetricsOfAHeldAnswer(t *testing.T) {
 	})
 }
 
-// TestCallerWhoLeavesIsNoFailure leaves while the answer is held, and while a run is looked up.
+// TestCallerWhoLeavesIsNoFailure leaves while the response is held, and while a run is looked up.
 func TestCallerWhoLeavesIsNoFailure(t *testing.T) {
 	for name, prefer := range map[string][]string{"held": {"wait=60"}, "looked up": nil} {
 		t.Run(name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestMalformedParameter(t *testing.T) {
 	})
 }
 
-// wantBroken checks that the answer blames the parameter for breaking the rule.
+// wantBroken checks that the response blames the parameter for breaking the rule.
 func (a *api) wantBroken(got answer, parameter, rule string) {
 	a.Helper()
 	a.want(got, 400)
@@ -157,7 +157,7 @@ func keyWith(key jobrun.Key, parameter, value string) jobrun.Key {
 	return key
 }
 
-// The parameters come in the path's order, so that the answer for several that are wrong is always
+// The parameters come in the path's order, so that the response for several that are wrong is always
 // the same.
 func TestFirstMalformedParameterIsNamed(t *testing.T) {
 	forEachOperation(t, func(t *testing.T, o operation) {

@@ -71,7 +71,7 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// ask sends what is written as a request, and reads one answer to its end. It returns the status
+// ask sends what is written as a request, and reads one response to its end. It returns the status
 // and the body.
 func (c *pipe) ask(request string) (int, string, error) {
 	wrote := make(chan struct{})
@@ -92,7 +92,7 @@ func (c *pipe) ask(request string) (int, string, error) {
 	return response.StatusCode, string(body), err
 }
 
-// want sends a request and checks the status of its answer.
+// want sends a request and checks the status of its response.
 func (c *pipe) want(t *testing.T, request string, status int) {
 	t.Helper()
 	got, body, err := c.ask(request)

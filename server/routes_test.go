@@ -134,7 +134,7 @@ func documentedMethods(t *testing.T, o operation) []string {
 	return methods
 }
 
-// wantAllow checks the methods in Allow, which are to be given in order.
+// wantAllow checks the methods in Allow, in any order. want must be sorted.
 func wantAllow(t *testing.T, got answer, want []string) {
 	t.Helper()
 	allow := strings.Split(got.header.Get("Allow"), ", ")
@@ -176,7 +176,7 @@ func TestHarmlessRequests(t *testing.T) {
 					return // it names the host
 				}
 				if string(got.body) != string(want.body) {
-					t.Errorf("the answer is %s, want %s", got.body, want.body)
+					t.Errorf("the response is %s, want %s", got.body, want.body)
 				}
 			})
 		}

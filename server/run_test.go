@@ -28,13 +28,13 @@ func TestDocumentedExample(t *testing.T) {
 			t.Errorf("the decoded run (-want +got):\n%s", diff)
 		}
 
-		// The answer itself, and not only what a Go client makes of it.
+		// The response itself, and not only what a Go client makes of it.
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, []byte(`{"data":`+exampleData+"}")); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(compact.String()+"\n", string(got.body)); diff != "" {
-			t.Errorf("the answer (-want +got):\n%s", diff)
+			t.Errorf("the response (-want +got):\n%s", diff)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestRunAsStored(t *testing.T) {
 			got := a.get(runPath(t, key), secret)
 			a.want(got, 200)
 			if diff := cmp.Diff(test.want+"\n", string(got.body)); diff != "" {
-				t.Errorf("the answer (-want +got):\n%s", diff)
+				t.Errorf("the response (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestLogin(t *testing.T) {
 	got := a.get("/v1/login", secret)
 	a.want(got, 200)
 	if diff := cmp.Diff(`{"data":{}}`+"\n", string(got.body)); diff != "" {
-		t.Errorf("the answer (-want +got):\n%s", diff)
+		t.Errorf("the response (-want +got):\n%s", diff)
 	}
 	a.noLookup()
 }

@@ -117,7 +117,7 @@ func TestShutdownDoesNotWaitForever(t *testing.T) {
 			t.Errorf("Serve waited %v, want 10s", waited)
 		}
 		release()
-		// The server writes its answer still, to the end of which its goroutine lives.
+		// The server writes its response still, to the end of which its goroutine lives.
 		_, _ = io.Copy(io.Discard, c.reader)
 		<-c.ended
 	})

@@ -36,7 +36,7 @@ func TestSlowClients(t *testing.T) {
 			limit: 0, // nobody waits for it
 		},
 		{
-			name:  "does not read the answer",
+			name:  "does not read the response",
 			use:   func(t *testing.T, c *pipe, request string) { write(t, c, request) },
 			limit: 30 * time.Second,
 		},
@@ -55,7 +55,7 @@ func TestSlowClients(t *testing.T) {
 				start := time.Now()
 				test.use(t, c, get(runPath(t, exampleKey), secret))
 				<-c.ended
-				// net/http may linger a little, so that the other side sees the answer before the
+				// net/http may linger a little, so that the other side sees the response before the
 				// end.
 				if took := time.Since(start); took < test.limit || took > test.limit+time.Second {
 					t.Errorf("the connection ends after %v, want %v", took, test.limit)

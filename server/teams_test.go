@@ -95,7 +95,7 @@ func TestTeamsAndProjects(t *testing.T) {
 				}
 			}
 			if len(details) == 0 {
-				t.Error("neither answer has details")
+				t.Error("neither response has details")
 			}
 		})
 	}
@@ -146,7 +146,7 @@ func TestAnswerRevealsNothing(t *testing.T) {
 			a.want(existing, test.want)
 			existing.err.ID = missing.err.ID
 			if diff := cmp.Diff(missing.err, existing.err); diff != "" {
-				t.Errorf("the answer depends on the run (-missing +existing):\n%s", diff)
+				t.Errorf("the response depends on the run (-missing +existing):\n%s", diff)
 			}
 		})
 	}

@@ -85,7 +85,7 @@ func TestWaitIsOverBeforeTheTimeIsUp(t *testing.T) {
 		end  func(*api, serving)
 		want string
 	}{
-		// Longer than other answers may take to be written.
+		// Longer than other responses may take to be written.
 		"the run concludes":     {40 * time.Second, func(a *api, _ serving) { a.store.concluded <- exampleRun(t) }, `"concluded":true`},
 		"the server shuts down": {time.Second, func(_ *api, s serving) { s.stop() }, `"concluded":false`},
 	} {
@@ -132,7 +132,7 @@ func TestCallerWhoLeavesWaitsNoLonger(t *testing.T) {
 	})
 }
 
-// heldRequest returns a request for the run whose answer is to be held.
+// heldRequest returns a request for the run that prefers to wait.
 func heldRequest(t *testing.T, path, secret string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)

@@ -18,7 +18,7 @@ func main() { cli.Main(newRoot()) }
 // command to run, whatever it is called.
 func newRoot() *cobra.Command {
 	var c command.Command
-	var s settings
+	var quiet bool
 	root := &cobra.Command{
 		Use:   "jobrun --project P --job J [flags] [--] COMMAND [ARG...]",
 		Short: "Run a command as a run of a job, and record it",
@@ -57,7 +57,7 @@ every flag but --run: from the environment variable that the flag's help names.`
 					return err
 				}
 			}
-			return record(&c, s)
+			return record(cmd, &c, quiet)
 		},
 	}
 	flags := root.Flags()
@@ -73,8 +73,8 @@ every flag but --run: from the environment variable that the flag's help names.`
 		"delay before the second attempt; doubles each time, up to 6m",
 	)
 	flags.StringVar(&c.ID, runFlag, "", "id of the run, which no run of the job may have yet (a new UUID unless given)")
-	flags.BoolVar(&s.quiet, "quiet", false, "print nothing unless something is wrong")
-	flags.StringVar(&s.store, cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
+	flags.BoolVar(&quiet, "quiet", false, "print nothing unless something is wrong")
+	flags.String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
 	cli.Require(root, "project", "job")
 	version.Add(root)
 	cli.Prepare(root, variables)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/command"
@@ -20,21 +22,22 @@ const (
 	flushLimit = 800 * time.Millisecond
 )
 
-// settings are where and how a run is recorded.
-type settings struct {
-	store string // a URL
-	quiet bool   // nothing is printed unless something is wrong
-}
-
-// record runs and records the command, and returns its exit status as an error.
+// record runs and records the command, and returns its exit status as an error. If quiet, it prints
+// nothing unless something is wrong.
 // Returns an error of wrong usage if the chosen id is taken; the command then did not run.
-func record(c *command.Command, s settings) error {
+func record(cmd *cobra.Command, c *command.Command, quiet bool) error {
 	say := newMessages(os.Stderr)
 	defer say.flush(flushLimit)
 	var recorded jobrun.Record // the latest state
-	r := &report{messages: say, quiet: s.quiet}
+	r := &report{messages: say, quiet: quiet}
 	recorder := command.NewRecorder(command.Options{
-		Open:     func(ctx context.Context) (command.Runs, error) { return cli.OpenStoreAt(ctx, s.store) },
+		Open: func(ctx context.Context) (command.Runs, error) {
+			return cli.OpenStore(ctx, cmd, func(path string) {
+				if !quiet {
+					say.printf("recording in new store %s", path)
+				}
+			})
+		},
 		Claim:    c.ID != "",
 		Hopeless: hopeless,
 		Stored:   r.stored,

@@ -48,7 +48,7 @@ all are imported or none. A run that is in the store already is replaced.`,
 				return err
 			}
 			reader := jsonlines.NewReader(line.CheckJSON)
-			store, err := cli.OpenStore(cmd)
+			store, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}

@@ -11,8 +11,10 @@ import (
 )
 
 // newLog returns the log of a process that serves, on standard error: text on a terminal, JSON
-// otherwise. The function that it returns besides writes the last lines, which may be buffered.
+// otherwise. It is slog's default too, which packages without a log of their own write to. The
+// function that it returns besides writes the last lines, which may be buffered.
 func newLog() (log *slog.Logger, end func()) {
+	defer func() { slog.SetDefault(log) }()
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		return slog.New(slog.NewTextHandler(os.Stderr, nil)), func() {}
 	}

@@ -4,6 +4,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,3 +41,6 @@ Every flag can also be given as an environment variable, which its help names.`,
 	cli.Prepare(root, func(flag string) []string { return []string{cli.Variable("jobrund", flag)} })
 	return root
 }
+
+// sayCreated says on standard error that a command has created a store.
+func sayCreated(path string) { fmt.Fprintf(os.Stderr, "jobrund: new store %s\n", path) }

@@ -38,7 +38,7 @@ the next prune.`,
 			if age <= 0 {
 				return cli.Usagef("--older-than %s: must be positive", age)
 			}
-			s, err := cli.OpenStore(cmd)
+			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}

@@ -28,15 +28,18 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API",
 		Long: `Serve the API from the store until SIGTERM or SIGINT. Running requests are then
-finished, up to 10 seconds. /readyz says at once that this is no place for requests any
-more; with --shutdown-delay, they are answered still while whoever asks it finds out.
+finished, up to 10 seconds. /readyz fails at once; with --shutdown-delay, requests are
+served for that long, so that a load balancer can notice.
 
-Answers with runs that have concluded are kept in memory, up to --cache-size, and the
-tokens that were seen lately. A run that is removed or recorded anew, and a token that
+Runs that have concluded are cached in memory, up to --cache-size, and the tokens
+that were used lately. A run that is removed or recorded anew, and a token that
 is revoked, is forgotten within a second.
 
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
+
+A store that does not exist yet is made if --store names it. If its file is removed or
+replaced, the server says so on /readyz, and uses the new one as soon as there is one.
 
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
@@ -58,7 +61,17 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			store, err := cli.OpenStore(cmd)
+			listener, url, err := l.listen(log) // an address that is taken must not make a store
+			if err != nil {
+				return err
+			}
+			defer listener.Close()
+			// A server in the wrong directory must not serve a new store that nobody asked for.
+			created := sayCreated
+			if !cmd.Flag(cli.StoreFlag).Changed {
+				created = nil
+			}
+			store, err := cli.OpenStore(ctx, cmd, created)
 			if err != nil {
 				return err
 			}
@@ -71,10 +84,6 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer endTraces()
 			handler, err := server.New(store, log, options)
-			if err != nil {
-				return err
-			}
-			listener, url, err := l.listen(log)
 			if err != nil {
 				return err
 			}
@@ -116,7 +125,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	flags.Var(
 		&cache,
 		"cache-size",
-		"how much memory keeps answers with runs that have concluded, at least 32MiB; with 0, neither they nor tokens are kept",
+		"memory for the cache of runs that have concluded, at least 32MiB; with 0, neither they nor tokens are cached",
 	)
 	flags.DurationVar(
 		&age,

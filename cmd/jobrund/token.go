@@ -51,7 +51,7 @@ of it, so it is never shown again.`,
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := cli.OpenStore(cmd)
+			s, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func newTokenList() *cobra.Command {
 		Short: "List the tokens, without their secrets",
 		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := cli.OpenStore(cmd)
+			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func newTokenRevoke() *cobra.Command {
 		Example: "  jobrund token revoke ci",
 		Args:    cli.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := cli.OpenStore(cmd)
+			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}

@@ -67,8 +67,8 @@ func (f *connectionFlags) sources(saved *savedContext) []source {
 	return append(all, source{hostName: defaultName, host: defaultHost})
 }
 
-// resolve finds the first host, and the first token that may be sent to it: one that lies beside
-// another host is not, or whoever names a server would be handed the token for another.
+// resolve finds the first host, and the first token that may be sent to it. A token that is stored
+// with another host is skipped: a server that is named by mistake must not get it.
 func (f *connectionFlags) resolve() (connection, error) {
 	saved, configErr := currentContext()
 	sources := f.sources(saved)

@@ -86,7 +86,7 @@ func run(args []string) int {
 	return exitUsage
 }
 
-// usageError is an error of whoever wrote the command line.
+// usageError is a mistake in the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }

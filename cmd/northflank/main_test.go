@@ -75,7 +75,7 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(to, []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o640))
 }
 
-// runs are the answers by the run's id.
+// runs are the responses by the run's id.
 var runs = map[string]struct {
 	status  int
 	body    string

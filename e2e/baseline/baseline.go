@@ -1,6 +1,6 @@
-// Package baseline answers for runs the way one would write it by hand, with net/http and a map:
-// what the server is measured against. It makes the same checks, has the same answers, and none of
-// what else running a server takes: no store, no log, no metrics, no limits.
+// Package baseline serves runs with net/http and a map, as one would write it by hand. The server is
+// measured against it. It makes the same checks and sends the same responses, but has no store, no
+// log, no metrics and no limits.
 package baseline
 
 import (
@@ -38,8 +38,8 @@ type server struct {
 	tokens map[[sha256.Size]byte]token
 }
 
-// New returns a handler that responses for the runs, which are JSON Lines as jobrund import takes
-// them, whoever has the secret.
+// New returns a handler that serves the runs to requests with the secret as their token. The runs
+// are JSON Lines in the form of jobrund import. Returns an error if a line cannot be read.
 func New(runs io.Reader, secret string) (http.Handler, error) {
 	s := &server{
 		runs: map[key]model.JobRun{},

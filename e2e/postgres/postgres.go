@@ -43,14 +43,7 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{programs: programs, folder: folder}
-	t.Cleanup(func() {
-		if s.port != 0 {
-			_, _ = s.control("stop", "--mode", "immediate") // the test may have stopped it
-		}
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
-		}
-	})
+	s.cleanup(t)
 	passwordFile := filepath.Join(folder, "password")
 	plain, err := url.PathUnescape(password)
 	if err != nil {
@@ -71,8 +64,23 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
+// cleanup stops and removes the server when the test ends.
+func (s *Server) cleanup(t testing.TB) {
+	t.Cleanup(func() {
+		if s.port != 0 {
+			_, _ = s.control("stop", "--mode", "immediate") // the test may have stopped it
+		}
+		if err := os.RemoveAll(s.folder); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func findPrograms() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil { // the others are beside the original
+			return "", err
+		}
 		return filepath.Dir(path), nil
 	}
 	folders, err := filepath.Glob(debianPrograms)

@@ -92,7 +92,7 @@ type ClientInterface interface {
 
 	// Login Check a token
 	//
-	// Answers 200 for a valid token. Any valid token will do; no permission is needed.
+	// Returns 200 for a valid token. Any valid token will do; no permission is needed.
 	//
 	// Corresponds with GET /v1/login (the `Login` operationId).
 	Login(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -115,7 +115,7 @@ type ClientInterface interface {
 
 // Login Check a token
 //
-// Answers 200 for a valid token. Any valid token will do; no permission is needed.
+// Returns 200 for a valid token. Any valid token will do; no permission is needed.
 //
 // Corresponds with GET /v1/login (the `Login` operationId).
 func (c *Client) Login(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -371,7 +371,7 @@ type ClientWithResponsesInterface interface {
 
 	// LoginWithResponse Check a token
 	//
-	// Answers 200 for a valid token. Any valid token will do; no permission is needed.
+	// Returns 200 for a valid token. Any valid token will do; no permission is needed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -946,7 +946,7 @@ func (r GetTeamJobRunResponse) ContentType() string {
 
 // LoginWithResponse Check a token
 //
-// Answers 200 for a valid token. Any valid token will do; no permission is needed.
+// Returns 200 for a valid token. Any valid token will do; no permission is needed.
 //
 // Returns a wrapper object for the known response body format(s).
 //

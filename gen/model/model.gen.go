@@ -48,7 +48,7 @@ func (e JobRunStatus) Valid() bool {
 
 // Error What went wrong.
 type Error struct {
-	// Status The HTTP status of the answer.
+	// Status The HTTP status of the response.
 	Status int `json:"status"`
 
 	// Message A sentence for a person.
@@ -76,7 +76,7 @@ type ErrorDetails struct {
 	Pointer string `json:"pointer,omitempty"`
 }
 
-// ErrorResult What every request is answered with that goes wrong.
+// ErrorResult The response to every request that fails.
 type ErrorResult struct {
 	// Error What went wrong.
 	Error Error `json:"error"`
@@ -126,7 +126,7 @@ type JobRun struct {
 	ConcludedAt *time.Time `json:"concludedAt"`
 }
 
-// JobRunResult What a request for a run is answered with.
+// JobRunResult The response to a request for a run.
 type JobRunResult struct {
 	// Data One run of a job.
 	//
@@ -137,7 +137,7 @@ type JobRunResult struct {
 // JobRunStatus How the run is doing.
 type JobRunStatus string
 
-// LoginResult What a check of a valid token is answered with.
+// LoginResult The response to a check of a valid token.
 type LoginResult struct {
 	// Data Empty.
 	Data map[string]interface{} `json:"data"`
@@ -161,52 +161,52 @@ type RunID = ID
 // TeamID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type TeamID = ID
 
-// BadRequest What every request is answered with that goes wrong.
+// BadRequest The response to every request that fails.
 type BadRequest = ErrorResult
 
-// Default What every request is answered with that goes wrong.
+// Default The response to every request that fails.
 type Default = ErrorResult
 
 // Document An OpenAPI 3.0 document.
 type Document = map[string]interface{}
 
-// Forbidden What every request is answered with that goes wrong.
+// Forbidden The response to every request that fails.
 type Forbidden = ErrorResult
 
-// InternalServerError What every request is answered with that goes wrong.
+// InternalServerError The response to every request that fails.
 type InternalServerError = ErrorResult
 
-// JobRunDetails What a request for a run is answered with.
+// JobRunDetails The response to a request for a run.
 type JobRunDetails = JobRunResult
 
-// Login What a check of a valid token is answered with.
+// Login The response to a check of a valid token.
 type Login = LoginResult
 
-// MethodNotAllowed What every request is answered with that goes wrong.
+// MethodNotAllowed The response to every request that fails.
 type MethodNotAllowed = ErrorResult
 
-// NotFound What every request is answered with that goes wrong.
+// NotFound The response to every request that fails.
 type NotFound = ErrorResult
 
-// ServiceUnavailable What every request is answered with that goes wrong.
+// ServiceUnavailable The response to every request that fails.
 type ServiceUnavailable = ErrorResult
 
-// TooManyRequests What every request is answered with that goes wrong.
+// TooManyRequests The response to every request that fails.
 type TooManyRequests = ErrorResult
 
-// Unauthorized What every request is answered with that goes wrong.
+// Unauthorized The response to every request that fails.
 type Unauthorized = ErrorResult
 
 // GetJobRunParams defines parameters for GetJobRun.
 type GetJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) holds the answer until the run has concluded or the time is up, 60 seconds at
-	// the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
+	// seconds at the most. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // GetTeamJobRunParams defines parameters for GetTeamJobRun.
 type GetTeamJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) holds the answer until the run has concluded or the time is up, 60 seconds at
-	// the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
+	// seconds at the most. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }

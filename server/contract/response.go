@@ -60,14 +60,14 @@ func (r *responses) find(status int) *response {
 // encoded as the body, or nil if it is not known; then the body is interpreted, which takes longer.
 //
 // Elements of arrays that break the contract are left out if they are objects, and dropped says
-// why: kept is the body without them, so that one bad row of a list does not make its page
+// why: rest is the body without them, so that one bad row of a list does not make its page
 // unreachable. Returns a [*Violation] if anything else breaks the contract.
 func (o *Operation) CheckResponse(
 	status int,
 	header http.Header,
 	body []byte,
 	value any,
-) (kept []byte, dropped []error, err error) {
+) (rest []byte, dropped []error, err error) {
 	media, err := o.responses.media(status, header)
 	if err != nil {
 		return nil, nil, err

@@ -48,16 +48,16 @@ func TestAdmin(t *testing.T) {
 				body = "" // net/http leaves it out
 			}
 			if answer.Code != test.status || body != test.body {
-				t.Errorf("the answer is %d %q, want %d %q", answer.Code, body, test.status, test.body)
+				t.Errorf("the response is %d %q, want %d %q", answer.Code, body, test.status, test.body)
 			}
 			if strings.Contains(answer.Body.String(), "hunter2") {
-				t.Error("the answer tells a password")
+				t.Error("the response tells a password")
 			}
 		})
 	}
 }
 
-// A store that does not answer must not keep whoever asks waiting.
+// A store that does not answer must not make a probe wait.
 func TestAdminIsNotReadyInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := listen.NewAdmin(func(ctx context.Context) error {
@@ -68,7 +68,7 @@ func TestAdminIsNotReadyInTime(t *testing.T) {
 		begin := time.Now()
 		handler.ServeHTTP(answer, httptest.NewRequest("GET", "/readyz", nil))
 		if took := time.Since(begin); answer.Code != 503 || took != 2*time.Second {
-			t.Errorf("the answer is %d after %s, want 503 after 2s", answer.Code, took)
+			t.Errorf("the response is %d after %s, want 503 after 2s", answer.Code, took)
 		}
 	})
 }

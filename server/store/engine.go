@@ -14,11 +14,19 @@ type Engine struct {
 	Form string
 	// Takes reports whether a URL is one of its own.
 	Takes func(url string) bool
-	// Connect connects to the database that the URL names, and brings its schema up to date. Its
-	// error says what to do, and contains no password.
-	Connect func(ctx context.Context, url string) (*sql.DB, error)
+	// Connect connects to the database that the URL names, and brings its schema up to date. If there
+	// is none, it creates one where create says so and the engine can, or else returns an error that
+	// wraps ErrUnusable and fs.ErrNotExist. Its error says what to do, and contains no password.
+	Connect func(ctx context.Context, url string, create bool) (*sql.DB, error)
+	// Tables returns what the names of the tables begin with in the database of that URL: a schema
+	// and a point, or nothing. It may be nil: then it is nothing.
+	Tables func(url string) string
+	tables string // what Tables returned
 	// Lease says until when a recorder vouches for a run.
 	Lease Lease
+	// Revision is the column number of the table revision, or an expression that also changes when
+	// another database takes the place of the one that was opened.
+	Revision string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
 	// Parameter is what numbered parameters begin with in statements that have many. Both engines
@@ -31,8 +39,8 @@ type Engine struct {
 	// process waits until the last row has been read.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) error
 	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes and
-	// Lapsed at least once a second, until the context ends or something fails. It returns that
-	// error.
+	// Lapsed or LookAgain at least once a second, until the context ends or something fails. It
+	// returns that error, or nil to be called again.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:
@@ -41,8 +49,12 @@ type Engine struct {
 	Classify func(error) error
 }
 
+// table returns the full name of a table.
+func (e Engine) table(name string) string { return e.tables + name }
+
 // Rows are to be inserted into the table runs. If several have the same key, the last one counts.
 type Rows struct {
+	Table   string // the full name of the table runs
 	Columns []string
 	// Values yields the values of each row, or the error that ends them. Values are valid until the
 	// next row is asked for.

@@ -15,9 +15,26 @@ import (
 // database hangs.
 const readTimeout = 5 * time.Second
 
+// writeTimeout bounds a statement that writes or reads many rows. It is as long as a writer of
+// SQLite waits for others.
+const writeTimeout = 10 * time.Second
+
 // limit bounds a query by readTimeout. classify tells this limit from the caller's own.
 func limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, readTimeout, jobrun.ErrTimeout)
+}
+
+// limitWrite bounds a statement by writeTimeout, as limit does.
+func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
+}
+
+// exec executes one statement within writeTimeout.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
+	result, err := s.db.ExecContext(ctx, statement, args...)
+	return result, s.classify(ctx, err)
 }
 
 // classify turns an error of the database into what it is to the caller; ctx is the context of the
@@ -36,6 +53,10 @@ func (s *Store) classify(ctx context.Context, err error) error {
 		return ctx.Err()
 	case s.closed.Load(), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
 		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
+	}
+	if errors.Is(err, ErrUnusable) {
+		// It could be used when it was opened, and may be again: somebody has moved it, say.
+		return fmt.Errorf("%w: %s", jobrun.ErrUnavailable, err.Error())
 	}
 	if kind := s.engine.Classify(err); kind != nil {
 		return fmt.Errorf("%w: %w", kind, err)

@@ -50,8 +50,9 @@ func (s *Store) expired() string {
 // expired.
 func (s *Store) pageAfter() string {
 	// The limit is not a parameter: PostgreSQL has to know when it plans that these are few.
-	return fmt.Sprintf(`WITH page AS MATERIALIZED (SELECT team, project, job, id, %s AS expired FROM runs
-		WHERE (team, project, job, id) > ($1, $2, $3, $4) ORDER BY team, project, job, id LIMIT %d)`, s.expired(), PageSize)
+	return fmt.Sprintf(`WITH page AS MATERIALIZED (SELECT team, project, job, id, %s AS expired FROM %s
+		WHERE (team, project, job, id) > ($1, $2, $3, $4) ORDER BY team, project, job, id LIMIT %d)`, s.expired(),
+		s.engine.table("runs"), PageSize)
 }
 
 // findExpired returns the key of the last run on the page after the key, and whether any on it have
@@ -74,12 +75,12 @@ func (s *Store) findExpired(
 // removeExpired deletes the expired runs on the page after the key, and then pauses for as long as
 // that took: SQLite does not queue writers, so that others might never have their turn.
 func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.Time) (int, error) {
-	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM runs WHERE (" + keyColumns + ") IN (SELECT " + keyColumns +
-		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM runs WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
+	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM " + s.engine.table("runs") + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns +
+		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM " + s.engine.table("runs") + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
 	begin := time.Now()
-	result, err := s.db.ExecContext(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
+	result, err := s.exec(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
 	if err != nil {
-		return 0, s.classify(ctx, err)
+		return 0, err
 	}
 	n, err := result.RowsAffected()
 	pause(ctx, time.Since(begin))

@@ -53,7 +53,7 @@ func (e Engine) runColumns() string { return fieldColumns + ", " + e.Lease.lapse
 
 // readRun is the query of a run by its key.
 func (e Engine) readRun() string {
-	return "SELECT " + e.runColumns() + " FROM runs WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+	return "SELECT " + e.runColumns() + " FROM " + e.table("runs") + " WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
 // ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others.
@@ -96,14 +96,16 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	err = s.queryRow(ctx, "SELECT number FROM revision").Scan(&number)
+	err = s.queryRow(ctx, "SELECT "+s.engine.Revision+" FROM "+s.engine.table("revision")).Scan(&number)
 	return number, s.classify(ctx, err)
 }
 
 // Unconcluded returns the runs that were last observed at the source and had not concluded.
 func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+
-		", team, project, job, version FROM runs WHERE concluded = 0 AND source = $1", source)
+		", team, project, job, version FROM "+s.engine.table("runs")+" WHERE concluded = 0 AND source = $1", source)
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}
@@ -141,7 +143,7 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 		var statement strings.Builder
 		var args []any
 		columns := slices.Concat(writtenColumns, s.engine.Lease.Columns)
-		statement.WriteString("INSERT INTO runs (" + strings.Join(columns, ", ") + ") VALUES ")
+		statement.WriteString("INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ")
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -156,8 +158,8 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 			args = append(args, values(r)...)
 		}
 		statement.WriteString(" " + s.engine.replaceRun())
-		if _, err := s.db.ExecContext(ctx, statement.String(), args...); err != nil {
-			return s.classify(ctx, err)
+		if _, err := s.exec(ctx, statement.String(), args...); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -171,7 +173,7 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 	err := s.engine.Import(
 		ctx,
 		s.db,
-		Rows{Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
+		Rows{Table: s.engine.table("runs"), Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
 			for record, err := range records {
 				if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
 					yield(nil, broken)

@@ -42,13 +42,23 @@ type Store struct {
 }
 
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
-// schema up to date.
+// schema up to date. If there is no store yet, it creates one.
 //
 // Returns an error that names the URL, without a password, and says what to do if no engine takes
 // it, or if the database cannot be opened, belongs to another program, or needs a newer version of
 // this one. It wraps ErrUnusable if opening the store again cannot help.
 // Returns an error that names the field if the contract requires one of a run that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
+	return open(ctx, text, true, engines)
+}
+
+// OpenExisting is Open, and creates no file. If there is none, its error wraps ErrUnusable and
+// fs.ErrNotExist.
+func OpenExisting(ctx context.Context, text string, engines ...Engine) (*Store, error) {
+	return open(ctx, text, false, engines)
+}
+
+func open(ctx context.Context, text string, create bool, engines []Engine) (*Store, error) {
 	unstored, err := checkFields(reflect.TypeFor[model.JobRun](), fields)
 	if err != nil {
 		return nil, err
@@ -57,7 +67,10 @@ func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := engine.Connect(ctx, text)
+	if engine.Tables != nil {
+		engine.tables = engine.Tables(text)
+	}
+	db, err := engine.Connect(ctx, text, create)
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
 	}
@@ -140,7 +153,9 @@ func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Ro
 // Ready checks that the database can be reached and has its tables.
 // Returns an error that wraps jobrun.ErrUnavailable, whatever is wrong.
 func (s *Store) Ready(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM runs LIMIT 1")
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	_, err := s.db.ExecContext(ctx, "SELECT 1 FROM "+s.engine.table("runs")+" LIMIT 1")
 	if err = s.classify(ctx, err); err == nil || errors.Is(err, jobrun.ErrUnavailable) {
 		return err
 	}

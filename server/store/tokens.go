@@ -23,21 +23,23 @@ func (s *Store) Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token,
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var t jobrun.Token
-	err := s.queryRow(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1", hash[:]).Scan(tokenFields(&t)...)
+	err := s.queryRow(ctx, "SELECT "+tokenColumns+" FROM "+s.engine.table("tokens")+" WHERE hash = $1", hash[:]).Scan(tokenFields(&t)...)
 	return t, s.classify(ctx, err)
 }
 
 // CreateToken stores a token under the hash of its secret.
 // Returns ErrExists if there is a token of that name.
 func (s *Store) CreateToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO tokens (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	_, err := s.exec(ctx, "INSERT INTO "+s.engine.table("tokens")+" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		append([]any{hash[:]}, tokenFields(&t)...)...)
-	return s.classify(ctx, err)
+	return err
 }
 
 // Tokens returns all tokens, by name.
 func (s *Store) Tokens(ctx context.Context) ([]jobrun.Token, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens ORDER BY name")
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
+	rows, err := s.db.QueryContext(ctx, "SELECT "+tokenColumns+" FROM "+s.engine.table("tokens")+" ORDER BY name")
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}
@@ -56,9 +58,9 @@ func (s *Store) Tokens(ctx context.Context) ([]jobrun.Token, error) {
 // RevokeToken deletes the token of that name.
 // Returns jobrun.ErrNotFound if there is none.
 func (s *Store) RevokeToken(ctx context.Context, name string) error {
-	result, err := s.db.ExecContext(ctx, "DELETE FROM tokens WHERE name = $1", name)
+	result, err := s.exec(ctx, "DELETE FROM "+s.engine.table("tokens")+" WHERE name = $1", name)
 	if err != nil {
-		return s.classify(ctx, err)
+		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return errors.Join(s.classify(ctx, err), jobrun.ErrNotFound)

@@ -25,10 +25,13 @@ type Watch struct {
 // run follows what is written. While the store cannot be read, waiting callers look for themselves,
 // and find out why.
 func (w *Watch) run(ctx context.Context) {
+	defer w.begin() // the store may be closed before the watch has begun
 	for ctx.Err() == nil {
-		_ = w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has ended
+		err := w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has failed
 		w.begin()
-		pause(ctx, leaseInterval)
+		if err != nil {
+			pause(ctx, leaseInterval)
+		}
 	}
 }
 
@@ -79,7 +82,7 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 	until := now - LeaseTime.Milliseconds()
 	rows, err := w.store.db.QueryContext(
 		ctx,
-		"SELECT "+keyColumns+" FROM runs WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
+		"SELECT "+keyColumns+" FROM "+w.store.engine.table("runs")+" WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
 			" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2",
 		w.until,
 		until,
@@ -102,6 +105,8 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 
 // now reads the engine's clock.
 func (w *Watch) now(ctx context.Context) (int64, error) {
+	ctx, cancel := limit(ctx)
+	defer cancel()
 	var now int64
 	err := w.store.db.QueryRowContext(ctx, "SELECT "+w.store.engine.Lease.Clock).Scan(&now)
 	return now, err

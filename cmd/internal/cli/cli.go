@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -166,15 +168,31 @@ const StoreUsage = "where runs and tokens are stored: sqlite:PATH or postgres://
 // DefaultStore is the store if nobody names one.
 const DefaultStore = "sqlite:jobruns.db"
 
-// OpenStore opens the store that the command's StoreFlag names. Both programs link both engines.
-// Returns errors as store.Open does.
-func OpenStore(cmd *cobra.Command) (*store.Store, error) {
-	return OpenStoreAt(cmd.Context(), cmd.Flag(StoreFlag).Value.String())
-}
-
-// OpenStoreAt is OpenStore for a URL.
-func OpenStoreAt(ctx context.Context, url string) (*store.Store, error) {
-	return store.Open(ctx, url, sqlite.Engine, postgres.Engine)
+// OpenStore opens the store that the command's StoreFlag names. Both programs link both engines. If
+// it is a file that does not exist, OpenStore creates it, and calls created with its path if nobody
+// named the store; where created is nil, it returns an error that says what creates one.
+// Returns other errors as store.Open does.
+func OpenStore(ctx context.Context, cmd *cobra.Command, created func(path string)) (*store.Store, error) {
+	url := cmd.Flag(StoreFlag).Value.String()
+	s, err := store.OpenExisting(ctx, url, sqlite.Engine, postgres.Engine)
+	if !sqlite.Engine.Takes(url) || !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	if created == nil {
+		return nil, fmt.Errorf(
+			"%w: name the store with --store; jobrun, jobrund import and jobrund token create create one", err)
+	}
+	if s, err = store.Open(ctx, url, sqlite.Engine, postgres.Engine); err != nil {
+		return nil, err
+	}
+	if !cmd.Flag(StoreFlag).Changed {
+		path := sqlite.Path(url)
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+		created(path)
+	}
+	return s, nil
 }
 
 // CheckID checks what a person typed for a flag against the contract.

@@ -29,10 +29,11 @@ func (r rephrased) Unwrap() error { return r.error }
 // classify returns what an error of pgx is to a caller of the store, as store.Engine's Classify.
 func classify(err error) error {
 	var connect *pgconn.ConnectError
+	var config *pgconn.ParseConfigError
 	var failure *pgconn.PgError
 	var network net.Error
 	switch {
-	case errors.As(err, &connect):
+	case errors.As(err, &connect), errors.As(err, &config): // a file that the URL names may be gone for now
 		return jobrun.ErrUnavailable
 	case errors.As(err, &failure):
 		return classifyCode(failure.Code)
@@ -46,6 +47,10 @@ func classify(err error) error {
 	return nil
 }
 
+// readOnly is the SQLSTATE read_only_sql_transaction: the server is a standby, or was the primary
+// until a failover.
+const readOnly = "25006"
+
 // classifyCode classifies an error by its SQLSTATE, whose first two characters are its class
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 func classifyCode(code string) error {
@@ -56,7 +61,7 @@ func classifyCode(code string) error {
 		return jobrun.ErrTimeout
 	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
 		return jobrun.ErrUnavailable
-	case "25006": // read_only_sql_transaction: a standby, which may become the primary
+	case readOnly:
 		return jobrun.ErrUnavailable
 	}
 	switch code[:min(2, len(code))] {
@@ -66,4 +71,23 @@ func classifyCode(code string) error {
 		return jobrun.ErrUnavailable
 	}
 	return nil
+}
+
+// neverWorks reports whether the server refused what only another URL or database can change.
+func neverWorks(err error) bool {
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) {
+		return false
+	}
+	var connect *pgconn.ConnectError
+	if !errors.As(err, &connect) {
+		return failure.Code == "42P07" // duplicate_table: another program's
+	}
+	switch failure.Code {
+	case "42704", "22023": // undefined_object, invalid_parameter_value: a parameter in the URL
+		return true
+	case "08P01": // protocol_violation, which is what PgBouncer says of a parameter that it does not know
+		return strings.Contains(failure.Message, "unsupported startup parameter")
+	}
+	return false
 }

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,32 +18,68 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-const (
-	listenInterval = time.Second     // how often a listening connection is checked
-	pingTimeout    = 5 * time.Second // how long the server may take to answer that check
-)
+// listenInterval is how often a listening connection is checked, and how often waiting callers look
+// where nobody can listen.
+const listenInterval = time.Second
 
-// follow listens, on one of the connections, to the notifications that a trigger sends.
+// errPooled means that notifications may not arrive.
+var errPooled = errors.New("a connection pooler is in between")
+
+// sayPooled says once in the log of a process why its callers learn of conclusions later.
+var sayPooled = sync.OnceFunc(func() {
+	slog.Warn("a connection pooler is between this process and PostgreSQL: " +
+		"looking for conclusions every second, and preparing no statements; a store URL that leads past it is faster")
+})
+
+// follow listens, on one of the connections, to the notifications that a trigger sends. Where they
+// may not arrive, it has all waiting callers look every second.
 func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return conn.Raw(func(raw any) error {
-		err := listen(ctx, raw.(*stdlib.Conn).Conn(), w)
-		return fmt.Errorf("%w: %w", driver.ErrBadConn, err) // a listening connection must not be reused
-	})
+	var end error
+	if err := conn.Raw(func(raw any) error {
+		end = listen(ctx, raw.(*stdlib.Conn).Conn(), w)
+		return driver.ErrBadConn // a listening connection must not be reused
+	}); !errors.Is(err, driver.ErrBadConn) {
+		return err
+	}
+	if !errors.Is(end, errPooled) {
+		return end
+	}
+	sayPooled()
+	return look(ctx, w)
 }
 
+// look has all waiting callers read their run every second.
+func look(ctx context.Context, w *store.Watch) error {
+	if err := w.Begin(ctx); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(listenInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		w.LookAgain() // which finds the leases that have run out too
+	}
+}
+
+// listen listens on the connection until it is too old or fails.
+// Returns errPooled if notifications may not arrive.
 func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
-	if _, err := conn.Exec(ctx, "LISTEN jobruns_concluded"); err != nil {
+	if err := begin(ctx, conn); err != nil {
 		return err
 	}
 	if err := w.Begin(ctx); err != nil {
 		return err
 	}
-	for {
+	for end := time.Now().Add(maxAge); time.Now().Before(end); {
 		limited, cancel := context.WithTimeout(ctx, listenInterval)
 		notification, err := conn.WaitForNotification(limited)
 		cancel()
@@ -63,12 +101,20 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 			return err
 		}
 	}
+	return nil
 }
 
-// ping finds out whether the server still answers: a lost connection may never return an error by
-// itself.
-func ping(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+// begin starts to listen.
+func begin(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return conn.Ping(ctx)
+	pooled, err := isPooled(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if pooled {
+		return errPooled
+	}
+	_, err = conn.Exec(ctx, "LISTEN jobruns_concluded")
+	return err
 }

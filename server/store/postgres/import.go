@@ -24,7 +24,7 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
 			if _, err := tx.Exec(
 				ctx,
-				"CREATE TEMPORARY TABLE imported (LIKE runs, line bigserial) ON COMMIT DROP",
+				"CREATE TEMPORARY TABLE imported (LIKE "+rows.Table+", line bigserial) ON COMMIT DROP",
 			); err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 				return err
 			}
 			columns := strings.Join(rows.Columns, ", ")
-			_, err := tx.Exec(ctx, "INSERT INTO runs ("+columns+") SELECT "+columns+
+			_, err := tx.Exec(ctx, "INSERT INTO "+rows.Table+" ("+columns+") SELECT "+columns+
 				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported ORDER BY team, project, job, id, line DESC) last "+
 				rows.OnConflict)
 			return err

@@ -5,10 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/url"
+	"fmt"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -18,8 +19,9 @@ import (
 // Engine takes URLs of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE, with everything that
 // PostgreSQL allows in them
 // (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). The tables
-// are in the schema "jobruns", unless the URL has a search_path. A process opens at most 10
-// connections, or pool_max_conns.
+// are in the schema "jobruns", which the queries name, because a pooler such as PgBouncer refuses a
+// search_path; a URL that has one goes by that instead. A process opens at most 10 connections, or
+// pool_max_conns.
 //
 // A lease counts on the database's clock, which is the same for all machines.
 var Engine = store.Engine{
@@ -28,6 +30,7 @@ var Engine = store.Engine{
 		return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 	},
 	Connect: connect,
+	Tables:  tables,
 	Lease: store.Lease{
 		Columns: []string{"lease_renewed"},
 		Values:  []string{clock},
@@ -35,6 +38,7 @@ var Engine = store.Engine{
 		Counts:  "true",
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
+	Revision:   "number",
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Import:     importRows,
@@ -51,34 +55,72 @@ const schema = "jobruns"
 const maxConnections = 10
 
 const (
-	connectTimeout = 5 * time.Second // unless the URL has connect_timeout
+	connectTimeout = 5 * time.Second // for each host, unless the URL has connect_timeout
+	pingTimeout    = 2 * time.Second // for a connection to show that it still works
 	idleTime       = time.Minute     // after which an unused connection is closed
+	// maxAge bounds how long a connection stays with a server that is no longer the right one, and
+	// with a password that has been replaced.
+	maxAge = 5 * time.Minute
 )
 
-func connect(ctx context.Context, text string) (*sql.DB, error) {
+// tables is store.Engine's Tables.
+func tables(text string) string {
+	if config, _, err := parse(text); err != nil || config.RuntimeParams["search_path"] != "" {
+		return ""
+	}
+	return schema + "."
+}
+
+func connect(ctx context.Context, text string, _ bool) (*sql.DB, error) {
+	_, connections, err := parse(text)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("%w: %w", store.ErrUnusable, err))
+	}
+	d := &dialer{url: text, connections: connections}
+	db := stdlib.OpenDB(pgx.ConnConfig{}, stdlib.OptionBeforeConnect(d.configure), stdlib.OptionShouldPing(shouldPing))
+	d.db = db
+	if err := prepare(ctx, db, d, tables(text)); err != nil {
+		if neverWorks(err) {
+			err = fmt.Errorf("%w: %w", store.ErrUnusable, err)
+		}
+		return nil, errors.Join(oneLine(err), db.Close())
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(idleTime)
+	db.SetConnMaxLifetime(maxAge)
+	return db, nil
+}
+
+// parse returns how to connect, and how many connections to open at most.
+func parse(text string) (config *pgx.ConnConfig, connections int, err error) {
 	pool, err := pgxpool.ParseConfig(text)
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, 0, err
 	}
-	if parsed, err := url.Parse(text); err == nil && !parsed.Query().Has("pool_max_conns") {
-		pool.MaxConns = maxConnections
+	config, connections = pool.ConnConfig, int(pool.MaxConns)
+	if !strings.Contains(text, "pool_max_conns=") { // url.Parse takes no URL with several hosts
+		connections = maxConnections
 	}
-	config := pool.ConnConfig
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
-	}
-	if config.RuntimeParams["search_path"] == "" {
-		config.RuntimeParams["search_path"] = schema
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "jobruns"
 	}
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(int(pool.MaxConns))
-	db.SetMaxIdleConns(int(pool.MaxConns))
-	db.SetConnMaxIdleTime(idleTime)
-	if err := migrate(ctx, db); err != nil {
-		return nil, errors.Join(oneLine(err), db.Close())
-	}
-	return db, nil
+	return config, connections, nil
+}
+
+// shouldPing has the driver check a connection that was idle. A check of our own comes first, which
+// ends soon: if it fails, it closes the connection, and the driver opens another.
+func shouldPing(ctx context.Context, of stdlib.ShouldPingParams) bool {
+	return of.IdleDuration > time.Second && ping(ctx, of.Conn) != nil
+}
+
+// ping finds out whether the server still answers: a lost connection may never return an error by
+// itself.
+func ping(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	return conn.Ping(ctx)
 }

@@ -47,25 +47,32 @@ func migrations(t *testing.T) int {
 
 func testOpenUpgradesEveryEarlierSchema(t *testing.T, pg *servers.Server) {
 	storetest.ExerciseUpgrades(t, postgres.Engine, migrations(t), func(t *testing.T, version int) string {
-		url := pg.NewDatabase(t)
-		pg.Exec(t, url, "CREATE SCHEMA jobruns")
-		db, err := sql.Open("pgx", url+"&search_path=jobruns")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := provider.UpTo(t.Context(), int64(version)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Exec(storetest.StoreRun); err != nil {
-			t.Fatal(err)
-		}
-		return url
+		return earlier(t, pg, version)
 	})
+}
+
+// earlier makes a database that has the migrations up to that version and a run, and returns its
+// URL.
+func earlier(t *testing.T, pg *servers.Server, version int) string {
+	t.Helper()
+	url := pg.NewDatabase(t)
+	pg.Exec(t, url, "CREATE SCHEMA jobruns")
+	db, err := sql.Open("pgx", url+"&search_path=jobruns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), int64(version)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(storetest.StoreRun); err != nil {
+		t.Fatal(err)
+	}
+	return url
 }
 
 // as returns the URL with another user and password.
@@ -97,25 +104,35 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	foreign, _, _ = strings.Cut(foreign, "?")
 	pg.Exec(t, foreign, "CREATE SCHEMA jobruns CREATE TABLE runs (theirs int)")
 	pg.Exec(t, here, "CREATE ROLE nobody_much LOGIN PASSWORD 'secret'")
-	for url, want := range map[string]string{
-		elsewhere:                       "connection refused",
-		as(t, here, "postgres", "hush"): "password authentication failed",
-		here + "x":                      `sslmode is invalid`,
-		here + "&password=hush":         "password authentication failed",
-		here + "&pool_max_conns=many":   "pool_max_conns",
-		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     "does not exist",
-		strings.Replace(foreign, "foreign_tables", "latin", 1): "encoding LATIN1: create one with UTF8",
-		foreign:                              "already exists",
-		newer:                                fmt.Sprintf("has schema 1000, this program knows %d: use a newer version", migrations(t)),
-		"postgres://u:hush@host:port/d":      "invalid port",
-		as(t, here, "nobody_much", "secret"): "permission denied for database",
+	for url, test := range map[string]struct {
+		says     string
+		unusable bool // whether opening it again can never help
+	}{
+		elsewhere:                       {"connection refused", false},
+		as(t, here, "postgres", "hush"): {"password authentication failed", false},
+		here + "x":                      {"sslmode is invalid", true},
+		here + "&password=hush":         {"password authentication failed", false},
+		here + "&pool_max_conns=many":   {"pool_max_conns", true},
+		here + "&nonsense=1":            {`unrecognized configuration parameter "nonsense"`, true},
+		here + "&lock_timeout=soon":     {`invalid value for parameter "lock_timeout"`, true},
+		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     {"does not exist", false},
+		strings.Replace(foreign, "foreign_tables", "latin", 1): {"encoding LATIN1: create one with UTF8", true},
+		foreign: {"already exists", true},
+		newer: {
+			fmt.Sprintf("has schema 1000, this program knows %d: use a newer version", migrations(t)), true,
+		},
+		"postgres://u:hush@host:port/d":      {"invalid port", true},
+		as(t, here, "nobody_much", "secret"): {"permission denied for database", false},
 	} {
 		s, err := store.Open(t.Context(), url, postgres.Engine)
 		if err == nil {
 			s.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\n\t") {
-			t.Errorf("%s: got %v, want %q, in one line", url, err, want)
+		if err == nil || !strings.Contains(err.Error(), test.says) || strings.ContainsAny(err.Error(), "\n\t") {
+			t.Errorf("%s: got %v, want %q, in one line", url, err, test.says)
+		}
+		if errors.Is(err, store.ErrUnusable) != test.unusable {
+			t.Errorf("%s: %v, want ErrUnusable: %t", url, err, test.unusable)
 		}
 		for _, secret := range []string{"hush", "secret", "p%40ss", "p@ss"} {
 			if err != nil && strings.Contains(err.Error(), secret) {

@@ -1,8 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -15,26 +18,46 @@ import (
 // (https://sqlite.org/rescode.html#extrc).
 const primaryCode = 0xff
 
-// explain replaces SQLite's error by one that says what to do about it, if it can.
-func explain(err error) error {
+// isBusy reports whether another process has a lock, so that trying again helps.
+func isBusy(err error) bool {
 	var failure *sqlite.Error
-	if !errors.As(err, &failure) {
+	return errors.As(err, &failure) && failure.Code()&primaryCode == lib.SQLITE_BUSY
+}
+
+// explain returns an error of opening the file as one that names it and says what to do about it,
+// and wraps store.ErrUnusable if trying again does not help.
+func explain(path string, err error) error {
+	var failure *sqlite.Error
+	switch {
+	case errors.Is(err, store.ErrUnusable):
 		return err
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %w", store.ErrUnusable, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return cmp.Or(explainAccess(path), err)
+	case !errors.As(err, &failure):
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	switch failure.Code() & primaryCode {
 	case lib.SQLITE_NOTADB:
-		return errors.New("the file is not a SQLite database: give another path, or move the file away")
+		return fmt.Errorf("%w: %s is not a SQLite database: give another path, or move the file away",
+			store.ErrUnusable, path)
 	case lib.SQLITE_CORRUPT:
-		return fmt.Errorf("the database is damaged: restore a backup (%w)", err)
+		return fmt.Errorf("%w: %s is damaged: restore a backup (%w)", store.ErrUnusable, path, err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN:
-		return fmt.Errorf("the file or its directory cannot be written: check who owns them (%w)", err)
+		if denied := explainAccess(path); denied != nil {
+			return denied
+		}
 	}
-	return err
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // classify returns what an error of SQLite is to a caller of the store, as store.Engine's Classify
 // (https://sqlite.org/rescode.html).
 func classify(err error) error {
+	if errors.Is(err, jobrun.ErrTimeout) {
+		return jobrun.ErrTimeout // of opening a connection
+	}
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {
 		return nil

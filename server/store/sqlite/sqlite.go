@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,7 +15,9 @@ import (
 )
 
 // Engine takes URLs of the form sqlite:PATH, where PATH is used as it is, without percent-decoding.
-// Connect creates the file, readable for its owner only, if there is none.
+// Connect creates the file for the owner of its directory, and for the group if that may write the
+// directory. A file that takes the place of the one that was opened is used from then on; while
+// there is none, every call fails with jobrun.ErrUnavailable.
 //
 // A lease counts on the machine's clock that does not jump when somebody sets the time of day, and
 // that stands still while the machine is suspended. That clock starts anew with each boot, so the
@@ -34,6 +34,7 @@ var Engine = store.Engine{
 		Lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
 		THEN lease_renewed_at END`,
 	},
+	Revision:  "number | (generation() << 40)",
 	Prepares:  true,
 	Parameter: '?',
 	Import:    importRows,
@@ -43,8 +44,11 @@ var Engine = store.Engine{
 
 const prefix = "sqlite:"
 
-// init registers two SQL functions: boot, the machine's boot, and steady, its clock since then in
-// milliseconds.
+// Path returns the path of the file that a URL of the engine names.
+func Path(url string) string { return strings.TrimPrefix(url, prefix) }
+
+// init registers three SQL functions: boot, the machine's boot, steady, its clock since then in
+// milliseconds, and generation.
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction(
 		"boot",
@@ -57,6 +61,13 @@ func init() {
 		now, err := steadyClock()
 		return now.Milliseconds(), err
 	})
+	sqlite.MustRegisterScalarFunction(
+		"generation",
+		0,
+		func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+			return generation.Load(), nil
+		},
+	)
 }
 
 // applicationID marks a file as ours: "jobr" (https://sqlite.org/fileformat2.html#application_id).
@@ -66,43 +77,25 @@ const applicationID = 1785684594
 // writer at a time in any case.
 const maxConnections = 4
 
-// options configure each connection. WAL lets readers read while another process writes. FULL makes
-// a commit survive a power loss. A writer waits up to 10 seconds for the lock, and takes it when
-// its transaction begins, so that it cannot fail halfway because another was faster. The cache of
-// half a megabyte holds the upper pages of a table's tree; the operating system caches the others.
-var options = url.Values{
-	"_pragma": {
-		"busy_timeout(10000)",
-		"journal_mode(WAL)",
-		"synchronous(FULL)",
-		"temp_store(FILE)",
-		"cache_size(-512)",
-	},
-	"_txlock": {"immediate"},
-}
-
-func connect(ctx context.Context, text string) (*sql.DB, error) {
-	path := strings.TrimPrefix(text, prefix)
-	// SQLite's own errors name neither the file nor the reason.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func connect(ctx context.Context, text string, create bool) (*sql.DB, error) {
+	path, err := filepath.Abs(Path(text))
 	if err != nil {
 		return nil, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, err
+	if create {
+		if err := createFile(path); err != nil {
+			return nil, explain(path, err)
+		}
 	}
-	absolute, err := filepath.Abs(path)
+	to, err := newConnector(path)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: absolute, RawQuery: options.Encode()}).String())
-	if err != nil {
-		return nil, err
-	}
+	db := sql.OpenDB(to)
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
-	if err := migrate(ctx, db, filepath.Dir(absolute)); err != nil {
-		return nil, errors.Join(explain(err), db.Close())
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }

@@ -55,8 +55,8 @@ func testErrorOfTheCallersContext(t *testing.T, on subject) {
 func testASlowQueryTimesOut(t *testing.T, on subject) {
 	var only *sql.Conn
 	connect := on.engine.Connect
-	on.engine.Connect = func(ctx context.Context, url string) (*sql.DB, error) {
-		db, err := connect(ctx, url)
+	on.engine.Connect = func(ctx context.Context, url string, create bool) (*sql.DB, error) {
+		db, err := connect(ctx, url, create)
 		if err != nil {
 			return nil, err
 		}

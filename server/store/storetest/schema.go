@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +53,8 @@ func testOpenRefusesALaterSchemaThatItMustNotWrite(t *testing.T, on subject) {
 	if err == nil {
 		refused.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), "use a newer version") {
-		t.Errorf("%v, want a newer version to be asked for", err)
+	if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), "use a newer version") {
+		t.Errorf("%v, want ErrUnusable, and a newer version to be asked for", err)
 	}
 }
 

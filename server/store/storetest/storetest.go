@@ -101,7 +101,10 @@ func Open(t testing.TB, engine store.Engine, url string) *Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return &Store{Store: s, connect: sync.OnceValue(func() *sql.DB {
-		db, err := engine.Connect(context.WithoutCancel(t.Context()), url)
+		if engine.Tables != nil && engine.Tables(url) == "jobruns." {
+			url += "&search_path=jobruns" // statements of tests do not name the schema
+		}
+		db, err := engine.Connect(context.WithoutCancel(t.Context()), url, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,134 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/jobruns/jobruns/server/store"
+)
+
+// besideSuffixes end the names of SQLite's own files beside the database
+// (https://sqlite.org/tempfiles.html).
+var besideSuffixes = []string{"-wal", "-shm", "-journal"}
+
+// Permissions to write, of a directory.
+const groupWrites, othersWrite = 0o020, 0o002
+
+// createFile creates an empty file, unless there is one. Its owner can read and write it, and so
+// can the group if the directory says so: its group can write there, and not everybody. root makes
+// it the file of the directory's owner, who could not use it otherwise. SQLite gives its own files
+// the same owner and permissions.
+func createFile(path string) error {
+	leftovers := filesOf(path, nil) // if there is no database after this: others may create one, too
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	leftovers.removeLeftovers()
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: create the directory, or give another path", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return share(file, filepath.Dir(path))
+}
+
+// share gives the owner and the group of the directory their access to a new file.
+func share(file *os.File, directory string) error {
+	info, err := os.Stat(directory)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	if os.Geteuid() == 0 {
+		// A root without that right goes on; other users are told who owns the file.
+		_ = file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	if info.Mode()&groupWrites == 0 || info.Mode()&othersWrite != 0 {
+		return nil
+	}
+	if err := file.Chown(-1, int(owner.Gid)); err != nil {
+		return nil // not one of that group, so that the file is the user's alone
+	}
+	return file.Chmod(0o660) // whatever the umask: the directory says who may write
+}
+
+// statFile returns what identifies the file. Returns an error that wraps fs.ErrNotExist if there is
+// none.
+func statFile(path string) (os.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%w: %s is a directory: give the path of a file", store.ErrUnusable, path)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is not a regular file: give another path", store.ErrUnusable, path)
+	}
+	return info, nil
+}
+
+// files are a database and SQLite's own files beside it, by their paths, as they were at the time.
+type files struct {
+	database os.FileInfo // nil if there was none
+	beside   map[string]os.FileInfo
+}
+
+func filesOf(path string, database os.FileInfo) *files {
+	f := &files{database, map[string]os.FileInfo{}}
+	if real, err := filepath.EvalSymlinks(path); err == nil { // as SQLite does
+		path = real
+	}
+	for _, suffix := range besideSuffixes {
+		if info, err := os.Stat(path + suffix); err == nil {
+			f.beside[path+suffix] = info
+		}
+	}
+	return f
+}
+
+// removeLeftovers removes SQLite's own files if they are still those of a database that is gone:
+// they would damage another in its place (https://sqlite.org/howtocorrupt.html, section 4.4).
+func (f *files) removeLeftovers() {
+	for path, was := range f.beside {
+		if is, err := os.Stat(path); err == nil && os.SameFile(is, was) {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// explainAccess returns an error that says who may use the file, if this process may not. SQLite's
+// own error does not. It returns nil otherwise.
+func explainAccess(path string) error {
+	directory := filepath.Dir(path)
+	for _, name := range []string{directory, path} {
+		err := unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK|unix.W_OK, unix.AT_EACCESS)
+		if errors.Is(err, unix.EROFS) {
+			return fmt.Errorf("%w: %s is on a file system that cannot be written: give another path",
+				store.ErrUnusable, name)
+		}
+		if !errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		owner := "another user"
+		if info, err := os.Stat(name); err == nil {
+			owner = fmt.Sprintf("uid %d", info.Sys().(*syscall.Stat_t).Uid)
+		}
+		return fmt.Errorf("%w: %w: %s belongs to %s, and this is uid %d: give both the file and its directory %s"+
+			" to one user, or to a group that may write them", store.ErrUnusable, fs.ErrPermission, name, owner,
+			os.Geteuid(), directory)
+	}
+	return nil
+}
