@@ -30,10 +30,7 @@ func (c *Command) attempt(signals *signals, record jobrun.Record) int {
 	process, err := c.start(record)
 	if err != nil {
 		c.Warn(err)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-			return statusNotFound
-		}
-		return statusNotExecutable
+		return statusOf(err)
 	}
 	var state syscall.WaitStatus
 	signals.passTo(process, func() {
@@ -47,19 +44,39 @@ func (c *Command) attempt(signals *signals, record jobrun.Record) int {
 	return state.ExitStatus()
 }
 
+// statusOf returns the status of a command that did not run because of the error.
+func statusOf(err error) int {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return statusNotFound
+	}
+	return statusNotExecutable
+}
+
 // start starts the command as execvp(3) does.
-func (c *Command) start(record jobrun.Record) (*os.Process, error) {
+func (c *Command) start(record jobrun.Record) (process *os.Process, err error) {
 	path, err := lookPath(c.Args[0])
 	if err != nil {
 		return nil, err
 	}
-	attributes := &os.ProcAttr{Env: environment(os.Environ(), record), Files: streams()}
-	process, err := os.StartProcess(path, c.Args, attributes)
-	if errors.Is(err, syscall.ENOEXEC) {
-		script := append([]string{shell, path}, c.Args[1:]...)
-		return os.StartProcess(shell, script, attributes)
+	args := c.Args
+	if ignored(syscall.SIGCHLD) {
+		path, args = ignoringChildren(path, args)
 	}
+	attributes := &os.ProcAttr{Env: environment(os.Environ(), record), Files: streams()}
+	err = executed(path, args, func(path string, args []string) (err error) {
+		process, err = os.StartProcess(path, args, attributes)
+		return err
+	})
 	return process, err
+}
+
+// executed executes a file, or the shell if the file does not say what runs it.
+func executed(path string, args []string, execute func(path string, args []string) error) error {
+	err := execute(path, args)
+	if errors.Is(err, syscall.ENOEXEC) {
+		return execute(shell, append([]string{shell, path}, args[1:]...))
+	}
+	return err
 }
 
 // defaultPath is where execvp looks if the environment has no PATH (confstr(3), _CS_PATH).

@@ -84,6 +84,9 @@ func (c *Command) Run() (status int, err error) {
 			break
 		}
 	}
+	if signals.witness != nil {
+		signals.witness.stop()
+	}
 	record.Conclude(now(), status == 0)
 	c.Record(record)
 	ctx, cancel := signals.remaining()
