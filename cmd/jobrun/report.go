@@ -16,8 +16,9 @@ type report struct {
 	mu        sync.Mutex
 	id        string
 	announced bool
+	warned    bool
 	recorded  bool  // whether the store has the run
-	gaveUp    error // the reason, once told, why the run will not be recorded
+	gaveUp    error // the reason, once told, why nothing is tried before the end
 }
 
 // start says which run it is.
@@ -40,7 +41,9 @@ func (r *report) stored() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.recorded = true
-	if !r.quiet {
+	if r.warned {
+		r.printf("the run is recorded now")
+	} else if !r.quiet {
 		r.announce()
 	}
 }
@@ -49,16 +52,16 @@ func (r *report) stored() {
 func (r *report) failed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case errors.Is(err, store.ErrExists): // this is told before the command starts, or in the end
-	case hopeless(err):
-		r.announce()
-		r.gaveUp = err
-		r.printf("the run will not be recorded, it runs all the same: %v", err)
-	default:
-		r.announce()
-		r.printf("the run cannot be recorded yet, it runs all the same: %v", err)
+	if errors.Is(err, store.ErrExists) {
+		return // this is told before the command starts, or in the end
 	}
+	r.announce()
+	r.warned = true
+	yet := " yet"
+	if hopeless(err) {
+		r.gaveUp, yet = err, ""
+	}
+	r.printf("the run cannot be recorded%s, it runs all the same: %v", yet, err)
 }
 
 // lost tells that the run could not be recorded, and gives a line to record it later. chosen says
@@ -68,7 +71,8 @@ func (r *report) lost(record jobrun.Record, chosen bool, err error) {
 	defer r.mu.Unlock()
 	r.announce()
 	line, lineErr := record.MarshalLine()
-	if err = errors.Join(err, lineErr); r.gaveUp == nil || lineErr != nil {
+	told := r.gaveUp != nil && r.gaveUp.Error() == err.Error()
+	if err = errors.Join(err, lineErr); !told || lineErr != nil {
 		r.printf("the run could not be recorded: %v", err)
 	}
 	warning := ""

@@ -45,7 +45,8 @@ type Options struct {
 	// Claim says that somebody chose the run's id, so that another run may have it. The recorder
 	// then leaves that run as it is.
 	Claim bool
-	// Hopeless reports whether an error stays, so that the recorder does not try again.
+	// Hopeless reports whether an error most likely stays, so that the recorder tries again only
+	// once, with the last state.
 	Hopeless func(error) bool
 	// Stored is called when a state is stored for the first time. It must not block.
 	Stored func()
@@ -224,11 +225,8 @@ func (r *Recorder) write(ctx context.Context, put func(jobrun.Record) error) err
 		case <-ctx.Done():
 			return failure
 		}
-		if failure != nil && r.options.Hopeless(failure) {
-			if latest == nil {
-				return failure
-			}
-			continue
+		if failure != nil && latest != nil && r.options.Hopeless(failure) {
+			continue // until the last state, because the command may have mended it
 		}
 		failure = put(record)
 		if failure != nil && ctx.Err() != nil {
@@ -239,9 +237,10 @@ func (r *Recorder) write(ctx context.Context, put func(jobrun.Record) error) err
 		switch {
 		case failure != nil:
 			once.failed.Do(func() { r.options.Failed(failure) })
-			again, retry = time.After(retry), min(2*retry, maxRetry)
-			if failure != nil && r.options.Hopeless(failure) {
-				again = nil
+			if again = nil; !r.options.Hopeless(failure) {
+				again, retry = time.After(retry), min(2*retry, maxRetry)
+			} else if latest == nil {
+				return failure
 			}
 		case latest == nil:
 			once.stored.Do(r.options.Stored)

@@ -153,6 +153,13 @@ func TestRecorder(t *testing.T) {
 			synctest.Wait()
 			r.Record(state(1))
 		}, nil, 1, errHopeless, 0},
+		"a store that never works, mended by the command": {&fakeStore{broken: errHopeless}, func(r *Recorder, f *fakeStore) {
+			r.Record(state(0))
+			time.Sleep(time.Hour)
+			f.fix()
+			r.Record(state(1))
+			synctest.Wait()
+		}, []int{1}, 1, nil, 0},
 		"an id that is taken": {&fakeStore{taken: true}, func(r *Recorder, _ *fakeStore) {
 			r.Record(state(0))
 			if err := r.First(context.Background()); !errors.Is(err, errHopeless) {

@@ -159,7 +159,7 @@ func (s *signals) reached(process *os.Process, sig caughtSignal) bool {
 	switch {
 	case err != nil || group != unix.Getpgrp(): // it has a group of its own
 		return false
-	case s.witness == nil:
+	case s.witness == nil || sig.at.Before(s.witness.started):
 		return slices.Contains(typed, sig.Signal) && inForeground()
 	}
 	return s.witness.gotSince(sig.Signal, sig.at.Add(-settle))
