@@ -6,15 +6,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-
-	"github.com/creack/pty"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
@@ -203,136 +199,6 @@ func TestJobrunLeavesStreamsAlone(t *testing.T) {
 	}
 	if !strings.Contains(stderr.String(), "to stderr\x00") {
 		t.Errorf("standard error: %q", stderr.String())
-	}
-}
-
-func TestJobrunPassesSignalsOn(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
-		t.Run(sig.String(), func(t *testing.T) {
-			// Where whoever runs the tests ignores the signal, as under nohup, what is started from
-			// here does not.
-			caught := make(chan os.Signal, 1)
-			signal.Notify(caught, sig)
-			defer signal.Stop(caught)
-			a := newAPI(t, newStore(t))
-			script := `trap 'echo caught; exit 7' TERM INT HUP QUIT USR1 USR2; echo ready; while :; do sleep 0.01; done`
-			cmd := recorded(t, a.store, script)
-			_, stdout, stderr := pipes(t, cmd)
-			// As a shell does with a job, so that the signal does not come to this process.
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			id := runID(t, readLine(t, stderr))
-			readLine(t, stdout)
-			if err := cmd.Process.Signal(sig); err != nil {
-				t.Fatal(err)
-			}
-			if line := readLine(t, stdout); line != "caught" {
-				t.Errorf("the command says %q", line)
-			}
-			if got := exitStatus(t, cmd.Wait()); got != 7 {
-				t.Errorf("exit status %d, want the command's, 7", got)
-			}
-			if run := a.run(t, id); run.Status != model.JobRunStatusFailed {
-				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-func TestJobrunDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
-	for name, script := range map[string]string{
-		"during an attempt": `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
-		"during a delay":    `echo ready; exit 7`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAPI(t, newStore(t))
-			cmd := recorded(t, a.store, script, "--backoff-limit", "5", "--backoff", "1h")
-			_, stdout, stderr := pipes(t, cmd)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			id := runID(t, readLine(t, stderr))
-			readLine(t, stdout)
-			if name == "during a delay" {
-				a.eventually(t, id, func(r *model.JobRun) bool { return r.Completions == 1 })
-			}
-			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			if got := exitStatus(t, cmd.Wait()); got != 7 {
-				t.Errorf("exit status %d, want that of the last attempt, 7", got)
-			}
-			if run := a.run(t, id); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
-				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-// TestJobrunOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
-// not get it twice.
-func TestJobrunOnATerminal(t *testing.T) {
-	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
-	cmd := recorded(t, newStore(t), script)
-	terminal, err := pty.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	for !strings.Contains(readLine(t, terminal), "ready") {
-	}
-	if _, err := io.WriteString(terminal, "\x03"); err != nil {
-		t.Fatal(err)
-	}
-	for !strings.Contains(readLine(t, terminal), "caught") {
-	}
-	// Signals are passed on in order: what comes before this one has come when it ends the command.
-	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(terminal) // ends with an error when nobody has the other side open any more
-	if strings.Contains(string(rest), "caught") {
-		t.Error("the command got the signal twice")
-	}
-	if got := exitStatus(t, cmd.Wait()); got != 7 {
-		t.Errorf("exit status %d, want 7", got)
-	}
-}
-
-// TestJobrunIgnoresWhatItWasStartedToIgnore runs as nohup does.
-func TestJobrunIgnoresWhatItWasStartedToIgnore(t *testing.T) {
-	inner := recorded(t, newStore(t), `kill -HUP $$; echo alive`)
-	cmd := exec.Command("sh", append([]string{"-c", `trap '' HUP; exec "$@"`, "sh"}, inner.Args...)...)
-	cmd.Dir, cmd.Env = inner.Dir, inner.Env
-	out, err := cmd.Output()
-	if exitStatus(t, err) != 0 || string(out) != "alive\n" {
-		t.Errorf("%v, %q", err, out)
-	}
-}
-
-func TestJobrunRunsWithoutAStore(t *testing.T) {
-	a := newAPI(t, newStore(t))
-	cmd := recorded(t, "sqlite:"+filepath.Join(t.TempDir(), "not", "there.db"), "echo ran; exit 3")
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if got := exitStatus(t, cmd.Run()); got != 3 || stdout.String() != "ran\n" {
-		t.Errorf("exit status %d, %q", got, stdout.String())
-	}
-	text := stderr.String()
-	if strings.Count(text, "cannot be recorded, it runs all the same") != 1 ||
-		strings.Count(text, "no such file or directory") != 1 {
-		t.Errorf("standard error:\n%s", text)
-	}
-	// What it leaves behind can be imported as it is.
-	importer := program(t, "jobrund", "import", "--store", a.store)
-	importer.Stdin = strings.NewReader(text[strings.Index(text, "{"):])
-	if out, err := importer.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if run := a.run(t, runID(t, text)); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
-		t.Errorf("imported %+v", *run)
 	}
 }
 
