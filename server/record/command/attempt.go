@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -52,50 +51,61 @@ func statusOf(err error) int {
 	return statusNotExecutable
 }
 
-// start starts the command as execvp(3) does.
+// start starts the command.
 func (c *Command) start(record jobrun.Record) (process *os.Process, err error) {
-	path, err := lookPath(c.Args[0])
-	if err != nil {
-		return nil, err
-	}
-	args := c.Args
-	if ignored(syscall.SIGCHLD) {
-		path, args = ignoringChildren(path, args)
-	}
 	attributes := &os.ProcAttr{Env: environment(os.Environ(), record), Files: streams()}
-	err = executed(path, args, func(path string, args []string) (err error) {
+	execute := func(path string, args []string) (err error) {
 		process, err = os.StartProcess(path, args, attributes)
 		return err
-	})
+	}
+	if ignored(syscall.SIGCHLD) {
+		err = startIgnoringChildren(c.Args, execute)
+	} else {
+		err = executed(c.Args, execute)
+	}
 	return process, err
 }
 
-// executed executes a file, or the shell if the file does not say what runs it.
-func executed(path string, args []string, execute func(path string, args []string) error) error {
-	err := execute(path, args)
-	if errors.Is(err, syscall.ENOEXEC) {
-		return execute(shell, append([]string{shell, path}, args[1:]...))
-	}
-	return err
-}
-
 // defaultPath is where execvp looks if the environment has no PATH (confstr(3), _CS_PATH).
-var defaultPath = []string{"/bin", "/usr/bin"}
+const defaultPath = "/bin:/usr/bin"
 
-// lookPath finds a command as execvp does, which includes the current directory if PATH names it.
-func lookPath(command string) (string, error) {
-	path, err := exec.LookPath(command)
-	if errors.Is(err, exec.ErrDot) {
-		return path, nil
-	}
-	if _, set := os.LookupEnv("PATH"); err != nil && !set && filepath.Base(command) == command {
-		for _, folder := range defaultPath {
-			if path, err := exec.LookPath(filepath.Join(folder, command)); err == nil {
-				return path, nil
+// executed has the command executed as execvp(3) does: it tries each directory in PATH, and has a
+// shell run a file that does not say what runs it.
+func executed(args []string, execute func(path string, args []string) error) error {
+	command := args[0]
+	paths := []string{command}
+	if !strings.Contains(command, "/") {
+		path, set := os.LookupEnv("PATH")
+		if !set {
+			path = defaultPath
+		}
+		paths = nil
+		for _, directory := range strings.Split(path, ":") {
+			if directory != "" { // which is the current one
+				directory += "/"
 			}
+			paths = append(paths, directory+command)
 		}
 	}
-	return path, err
+	var failure error = &exec.Error{Name: command, Err: exec.ErrNotFound}
+	for _, path := range paths {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue // without a process that finds it out
+		}
+		err := execute(path, args)
+		if errors.Is(err, syscall.ENOEXEC) {
+			err = execute(shell, append([]string{shell, path}, args[1:]...))
+		}
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			failure = err
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return err
+		case len(paths) == 1:
+			failure = err
+		}
+	}
+	return failure
 }
 
 // environment returns the environment in which the command finds its run.

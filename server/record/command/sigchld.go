@@ -10,11 +10,11 @@ import (
 // becomeName names this program when it is started to become the command.
 const becomeName = "ignore-sigchld"
 
-// ignoringChildren returns the path and arguments of this program that have it ignore SIGCHLD and
-// become the command. This process cannot ignore that signal for the command, because the kernel
-// then tells nobody how the command ends (sigaction(2), SA_NOCLDWAIT).
-func ignoringChildren(path string, args []string) (string, []string) {
-	return "/proc/self/exe", append([]string{becomeName, path}, args...)
+// startIgnoringChildren starts this program, to ignore SIGCHLD and become the command. This process
+// cannot ignore that signal for the command, because the kernel then tells nobody how the command
+// ends (sigaction(2), SA_NOCLDWAIT).
+func startIgnoringChildren(args []string, execute func(path string, args []string) error) error {
+	return execute("/proc/self/exe", append([]string{becomeName}, args...))
 }
 
 // init makes this process the command if it was started for that, before it does anything else.
@@ -29,9 +29,12 @@ func init() {
 			syscall.CloseOnExec(fd)
 		}
 	}
-	err := executed(os.Args[1], os.Args[2:], func(path string, args []string) error {
-		return syscall.Exec(path, args, os.Environ())
+	err := executed(os.Args[1:], func(path string, args []string) error {
+		if err := syscall.Exec(path, args, os.Environ()); err != nil {
+			return &os.PathError{Op: "exec", Path: path, Err: err}
+		}
+		return nil
 	})
-	fmt.Fprintf(os.Stderr, "jobrun: %s: %v\n", os.Args[1], err)
+	fmt.Fprintf(os.Stderr, "jobrun: %v\n", err)
 	os.Exit(statusOf(err))
 }

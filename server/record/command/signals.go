@@ -68,7 +68,7 @@ func catchSignals() *signals {
 func ignored(sig syscall.Signal) bool { return ignoredAtStart&(1<<(sig-1)) != 0 }
 
 // ignoreAgain has this process ignore what was ignored when it was started, and so what it starts.
-// The exception is SIGCHLD, see ignoringChildren.
+// The exception is SIGCHLD, see startIgnoringChildren.
 func ignoreAgain() {
 	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
 		if ignored(sig) && sig != syscall.SIGCHLD {
