@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -54,7 +55,7 @@ type Command struct {
 // Returns the error of Claim.
 func (c *Command) Run() (status int, err error) {
 	signals := catchSignals()
-	now := steadyClock()
+	now := steadyClock(sinceBoot)
 	record := jobrun.Record{Team: c.Team, Project: c.Project, Job: c.Job, Leased: true, Run: model.JobRun{
 		ID:           c.ID,
 		Active:       model.FlagYes,
@@ -103,10 +104,18 @@ func delays(first time.Duration) iter.Seq[time.Duration] {
 	}
 }
 
-// steadyClock returns a clock that does not jump when the machine's clock is set.
-func steadyClock() func() time.Time {
-	start := time.Now()
-	return func() time.Time { return start.Add(time.Since(start)).UTC().Truncate(time.Second) }
+// steadyClock returns the time of day in whole seconds, from now on as elapsed counts, which says how
+// much time has passed since any moment.
+func steadyClock(elapsed func() time.Duration) func() time.Time {
+	start, before := time.Now(), elapsed()
+	return func() time.Time { return start.Add(elapsed() - before).UTC().Truncate(time.Second) }
+}
+
+// sinceBoot returns how long the machine has run, and was suspended, since its boot.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(clock, &t) // fails only where the system has no such clock
+	return time.Duration(t.Nano())
 }
 
 // nameSuffix tells the names of a job's runs apart; the reference's example has one of this form.
