@@ -26,11 +26,15 @@ func newRoot() *cobra.Command {
 and when it ends. The id of the run is printed on standard error once the run is stored,
 or once that has failed.
 
-The command has the standard streams to itself and gets the signals. The exit status
-is that of its last attempt: 127 if the command does not exist, 128+n if signal n
-ended it. The command runs even if the store cannot be written; a warning on standard
-error says so, and recording is tried again until 9 seconds after the command, or after
-the signal that asked it to end. Then a line for "jobrund import" is printed.
+The command has the standard streams to itself. It gets each signal once, also one that
+is sent to the whole process group: a process called signal-witness, which jobrun starts
+for a command that takes more than a moment, tells the two apart. What was ignored or
+closed at the start stays so (only SIGHUP and SIGINT, except on Linux with amd64).
+
+The exit status is that of the last attempt: 127 if the command does not exist, 128+n if
+signal n ended it. The command runs even if the store cannot be written; a warning on
+standard error says so, and recording is tried again until 9 seconds after the command,
+or after the signal that asked it to end. Then a line for "jobrund import" is printed.
 
 A failed attempt is followed by another up to --backoff-limit times, unless a signal
 asked to end.
