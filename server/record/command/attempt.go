@@ -58,11 +58,10 @@ func (c *Command) start(record jobrun.Record) (process *os.Process, err error) {
 		process, err = os.StartProcess(path, args, attributes)
 		return err
 	}
-	if ignored(syscall.SIGCHLD) {
-		err = startIgnoringChildren(c.Args, execute)
-	} else {
-		err = executed(c.Args, execute)
+	if ignored(syscall.SIGCHLD) && startIgnoringChildren(c.Args, execute) == nil {
+		return process, nil
 	}
+	err = executed(c.Args, execute)
 	return process, err
 }
 

@@ -12,7 +12,7 @@ const becomeName = "ignore-sigchld"
 
 // startIgnoringChildren starts this program, to ignore SIGCHLD and become the command. This process
 // cannot ignore that signal for the command, because the kernel then tells nobody how the command
-// ends (sigaction(2), SA_NOCLDWAIT).
+// ends (sigaction(2), SA_NOCLDWAIT). Returns an error where there is no /proc.
 func startIgnoringChildren(args []string, execute func(path string, args []string) error) error {
 	return execute("/proc/self/exe", append([]string{becomeName}, args...))
 }
