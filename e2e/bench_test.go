@@ -48,8 +48,8 @@ func inTurn(b *testing.B, one, other func() *exec.Cmd) (first, second float64) {
 	return milliseconds(median(a)), milliseconds(median(z))
 }
 
-// BenchmarkExec measures recording a command that does nothing, in turn with the command alone.
-func BenchmarkExec(b *testing.B) {
+// BenchmarkJobrun measures recording a command that does nothing, in turn with the command alone.
+func BenchmarkJobrun(b *testing.B) {
 	store := newStore(b)
 	c := comparison{what: "jobrun -- true", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {

@@ -6,15 +6,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-
-	"github.com/creack/pty"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
@@ -80,7 +76,7 @@ func exitStatus(t testing.TB, err error) int {
 	return exit.ExitCode()
 }
 
-func TestExec(t *testing.T) {
+func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	for name, test := range map[string]struct {
 		script string
@@ -120,7 +116,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-func TestExecTellsOfTheRunWhileItRuns(t *testing.T) {
+func TestJobrunTellsOfTheRunWhileItRuns(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	// The program's end of standard input keeps the command running.
 	cmd := recorded(t, a.store, "echo started; read line")
@@ -189,7 +185,7 @@ func readLine(t testing.TB, r io.Reader) string {
 	}
 }
 
-func TestExecLeavesStreamsAlone(t *testing.T) {
+func TestJobrunLeavesStreamsAlone(t *testing.T) {
 	cmd := recorded(t, newStore(t), `cat; printf 'to stderr\0' >&2`)
 	input := bytes.Repeat([]byte("\x00\xff\r\n"), 100_000)
 	cmd.Stdin = bytes.NewReader(input)
@@ -206,138 +202,8 @@ func TestExecLeavesStreamsAlone(t *testing.T) {
 	}
 }
 
-func TestExecPassesSignalsOn(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
-		t.Run(sig.String(), func(t *testing.T) {
-			// Where whoever runs the tests ignores the signal, as under nohup, what is started from
-			// here does not.
-			caught := make(chan os.Signal, 1)
-			signal.Notify(caught, sig)
-			defer signal.Stop(caught)
-			a := newAPI(t, newStore(t))
-			script := `trap 'echo caught; exit 7' TERM INT HUP QUIT USR1 USR2; echo ready; while :; do sleep 0.01; done`
-			cmd := recorded(t, a.store, script)
-			_, stdout, stderr := pipes(t, cmd)
-			// As a shell does with a job, so that the signal does not come to this process.
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			id := runID(t, readLine(t, stderr))
-			readLine(t, stdout)
-			if err := cmd.Process.Signal(sig); err != nil {
-				t.Fatal(err)
-			}
-			if line := readLine(t, stdout); line != "caught" {
-				t.Errorf("the command says %q", line)
-			}
-			if got := exitStatus(t, cmd.Wait()); got != 7 {
-				t.Errorf("exit status %d, want the command's, 7", got)
-			}
-			if run := a.run(t, id); run.Status != model.JobRunStatusFailed {
-				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-func TestExecDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
-	for name, script := range map[string]string{
-		"during an attempt": `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
-		"during a delay":    `echo ready; exit 7`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAPI(t, newStore(t))
-			cmd := recorded(t, a.store, script, "--backoff-limit", "5", "--backoff", "1h")
-			_, stdout, stderr := pipes(t, cmd)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			id := runID(t, readLine(t, stderr))
-			readLine(t, stdout)
-			if name == "during a delay" {
-				a.eventually(t, id, func(r *model.JobRun) bool { return r.Completions == 1 })
-			}
-			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			if got := exitStatus(t, cmd.Wait()); got != 7 {
-				t.Errorf("exit status %d, want that of the last attempt, 7", got)
-			}
-			if run := a.run(t, id); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
-				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-// TestExecOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
-// not get it twice.
-func TestExecOnATerminal(t *testing.T) {
-	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
-	cmd := recorded(t, newStore(t), script)
-	terminal, err := pty.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	for !strings.Contains(readLine(t, terminal), "ready") {
-	}
-	if _, err := io.WriteString(terminal, "\x03"); err != nil {
-		t.Fatal(err)
-	}
-	for !strings.Contains(readLine(t, terminal), "caught") {
-	}
-	// Signals are passed on in order: what comes before this one has come when it ends the command.
-	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(terminal) // ends with an error when nobody has the other side open any more
-	if strings.Contains(string(rest), "caught") {
-		t.Error("the command got the signal twice")
-	}
-	if got := exitStatus(t, cmd.Wait()); got != 7 {
-		t.Errorf("exit status %d, want 7", got)
-	}
-}
-
-// TestExecIgnoresWhatItWasStartedToIgnore runs as nohup does.
-func TestExecIgnoresWhatItWasStartedToIgnore(t *testing.T) {
-	inner := recorded(t, newStore(t), `kill -HUP $$; echo alive`)
-	cmd := exec.Command("sh", append([]string{"-c", `trap '' HUP; exec "$@"`, "sh"}, inner.Args...)...)
-	cmd.Dir, cmd.Env = inner.Dir, inner.Env
-	out, err := cmd.Output()
-	if exitStatus(t, err) != 0 || string(out) != "alive\n" {
-		t.Errorf("%v, %q", err, out)
-	}
-}
-
-func TestExecRunsWithoutAStore(t *testing.T) {
-	t.Parallel() // it mostly waits
-	a := newAPI(t, newStore(t))
-	cmd := recorded(t, "sqlite:"+filepath.Join(t.TempDir(), "not", "there.db"), "echo ran; exit 3")
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if got := exitStatus(t, cmd.Run()); got != 3 || stdout.String() != "ran\n" {
-		t.Errorf("exit status %d, %q", got, stdout.String())
-	}
-	text := stderr.String()
-	if strings.Count(text, "cannot be recorded yet") != 1 || strings.Count(text, "no such file or directory") != 2 {
-		t.Errorf("standard error:\n%s", text)
-	}
-	// What it leaves behind can be imported as it is.
-	importer := program(t, "jobrund", "import", "--store", a.store)
-	importer.Stdin = strings.NewReader(text[strings.Index(text, "{"):])
-	if out, err := importer.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if run := a.run(t, runID(t, text)); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
-		t.Errorf("imported %+v", *run)
-	}
-}
-
-// TestExecRecordsWhenTheStoreComesBack lets the command itself make the store possible.
-func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
+// TestJobrunRecordsWhenTheStoreComesBack lets the command itself make the store possible.
+func TestJobrunRecordsWhenTheStoreComesBack(t *testing.T) {
 	store := newStore(t)
 	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
 	if err := os.Remove(folder); err != nil {
@@ -349,14 +215,14 @@ func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := runID(t, readLine(t, stderr))
-	if warning := readLine(t, stderr); !strings.Contains(warning, "cannot be recorded yet") {
+	if warning := readLine(t, stderr); !strings.Contains(warning, "cannot be recorded") {
 		t.Errorf("the warning is %q", warning)
 	}
 	if _, err := io.WriteString(stdin, "\n"); err != nil {
 		t.Fatal(err)
 	}
-	if rest, err := io.ReadAll(stderr); err != nil || len(rest) != 0 {
-		t.Errorf("more on standard error: %q, %v", rest, err)
+	if rest, err := io.ReadAll(stderr); err != nil || string(rest) != "jobrun: the run is recorded now\n" {
+		t.Errorf("then on standard error: %q, %v", rest, err)
 	}
 	if got := exitStatus(t, cmd.Wait()); got != 0 {
 		t.Errorf("exit status %d", got)
@@ -366,8 +232,8 @@ func TestExecRecordsWhenTheStoreComesBack(t *testing.T) {
 	}
 }
 
-// TestExecWithoutAReaderOfStandardError must not be ended by its own warning.
-func TestExecWithoutAReaderOfStandardError(t *testing.T) {
+// TestJobrunWithoutAReaderOfStandardError must not be ended by its own warning.
+func TestJobrunWithoutAReaderOfStandardError(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +247,7 @@ func TestExecWithoutAReaderOfStandardError(t *testing.T) {
 	}
 }
 
-func TestManyRecordAtOnce(t *testing.T) {
+func TestManyJobrunsRecordAtOnce(t *testing.T) {
 	store := newStore(t)
 	stderrs := make([]strings.Builder, 10)
 	var all sync.WaitGroup

@@ -52,6 +52,7 @@ var internal = map[string][]string{
 		"cmd/internal/version",
 		"server/jobrun",
 		"server/record/command",
+		"server/store",
 	},
 	"cmd/jobrund": {
 		"cmd/internal/cli",

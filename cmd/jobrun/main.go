@@ -2,11 +2,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,23 +18,33 @@ func main() { cli.Main(newRoot()) }
 // command to run, whatever it is called.
 func newRoot() *cobra.Command {
 	var c command.Command
+	var quiet bool
 	root := &cobra.Command{
 		Use:   "jobrun --project P --job J [flags] [--] COMMAND [ARG...]",
 		Short: "Run a command as a run of a job, and record it",
 		Long: `Run a command and record it as a run of a job: when it starts, after each attempt,
-and when it ends. The id of the run is printed on standard error.
+and when it ends. The id of the run is printed on standard error once the run is stored,
+or once that has failed.
 
-The command has the standard streams to itself and gets the signals. The exit status
-is that of its last attempt: 127 if the command does not exist, 128+n if signal n
-ended it. The command runs even if the store cannot be written; a warning on standard
-error says so, and recording is tried again until 10 seconds after the command.
+The command has the standard streams to itself. It gets each signal once, also one that
+is sent to the whole process group: a process called signal-witness, which jobrun starts
+for a command that takes more than a moment, tells the two apart. What was ignored or
+closed at the start stays so (only SIGHUP and SIGINT, except on Linux with amd64).
+
+The exit status is that of the last attempt: 127 if the command does not exist, 128+n if
+signal n ended it. The command runs even if the store cannot be written; a warning on
+standard error says so, and recording is tried again until 9 seconds after the command,
+or after the signal that asked it to end. Then a line for "jobrund import" is printed.
 
 A failed attempt is followed by another up to --backoff-limit times, unless a signal
 asked to end.
 
-Every flag can also be given as an environment variable, which its help names.`,
+The command finds its run in the environment variables JOBRUN_ID, JOBRUN_TEAM,
+JOBRUN_PROJECT and JOBRUN_JOB. A jobrun that it starts takes the last three as it takes
+every flag but --run: from the environment variable that the flag's help names.`,
 		Example: `  jobrun --project default-project --job nightly-backup -- ./backup.sh --full
-  jobrun --project p --job sync --backoff-limit 3 --backoff 30s -- rsync -a a/ b/`,
+  jobrun --project p --job sync --backoff-limit 3 --backoff 30s -- rsync -a a/ b/
+  jobrun --project p --job report --run report-2026-11-25 --quiet -- ./report.sh`,
 		Args: cli.Arguments(1, "COMMAND", "ARG..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Args = args
@@ -51,7 +56,12 @@ Every flag can also be given as an environment variable, which its help names.`,
 			if c.BackoffLimit < 0 || c.Backoff < 0 {
 				return cli.Usagef("--backoff-limit and --backoff must not be negative")
 			}
-			return record(cmd, &c)
+			if cmd.Flag(runFlag).Changed {
+				if err := cli.CheckID(runFlag, c.ID); err != nil {
+					return err
+				}
+			}
+			return record(cmd, &c, quiet)
 		},
 	}
 	flags := root.Flags()
@@ -66,6 +76,8 @@ Every flag can also be given as an environment variable, which its help names.`,
 		10*time.Second,
 		"delay before the second attempt; doubles each time, up to 6m",
 	)
+	flags.StringVar(&c.ID, runFlag, "", "id of the run, which no run of the job may have yet (a new UUID unless given)")
+	flags.BoolVar(&quiet, "quiet", false, "print nothing unless something is wrong")
 	flags.String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
 	cli.Require(root, "project", "job")
 	version.Add(root)
@@ -73,47 +85,19 @@ Every flag can also be given as an environment variable, which its help names.`,
 	return root
 }
 
+// runFlag is the flag for a chosen id.
+const runFlag = "run"
+
 // variables returns the environment variables of a flag. The store of jobrund counts if jobrun's
-// own is not set, so that one file of settings serves both.
+// own is not set, so that one file of settings serves both. The id of a run has none, because a
+// jobrun that the command starts would find it too.
 func variables(flag string) []string {
+	if flag == runFlag {
+		return nil
+	}
 	names := []string{cli.Variable("jobrun", flag)}
 	if flag == cli.StoreFlag {
 		names = append(names, cli.Variable("jobrund", flag))
 	}
 	return names
-}
-
-// record runs and records the command, and returns its exit status as an error.
-func record(cmd *cobra.Command, c *command.Command) error {
-	var recorded jobrun.Record // the latest state
-	var announce sync.Once
-	c.Warn = func(err error) { fmt.Fprintf(os.Stderr, "jobrun: %v\n", err) }
-	recorder := command.NewRecorder(
-		func(ctx context.Context) (command.Runs, error) {
-			return cli.OpenStore(ctx, cmd, func(path string) {
-				fmt.Fprintf(os.Stderr, "jobrun: recording in new store %s\n", path)
-			})
-		},
-		func(err error) {
-			fmt.Fprintf(os.Stderr, "jobrun: the run cannot be recorded yet, it runs all the same: %v\n", err)
-		})
-	c.Record = func(r jobrun.Record) {
-		announce.Do(func() { fmt.Fprintf(os.Stderr, "jobrun: run %s\n", r.Run.ID) })
-		recorded = r
-		recorder.Record(r)
-	}
-	status := c.Run()
-	if err := recorder.Close(); err != nil {
-		line, lineErr := recorded.MarshalLine()
-		fmt.Fprintf(
-			os.Stderr,
-			"jobrun: the run could not be recorded: %v\njobrun: keep this line for \"jobrund import\":\n%s\n",
-			errors.Join(err, lineErr),
-			line,
-		)
-	}
-	if status != 0 {
-		return cli.ExitStatus(status)
-	}
-	return nil
 }

@@ -59,7 +59,8 @@ func run(root *cobra.Command, args []string) int {
 	return exitError
 }
 
-// Variables returns the environment variables of a flag, by its name. The first that is set counts.
+// Variables returns the environment variables of a flag, by its name, if it has any. The first that
+// is set counts.
 type Variables func(flag string) []string
 
 // Variable returns the environment variable of a program's flag: JOBRUND_STORE for the flag store
@@ -74,8 +75,8 @@ func Variable(program, flag string) string {
 func Prepare(cmd *cobra.Command, variables Variables) {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	fromEnvironment := func(f *pflag.Flag) {
-		if isSetting(f) {
-			f.Usage += fmt.Sprintf(" [$%s]", strings.Join(variables(f.Name), ", $"))
+		if names := variables(f.Name); isSetting(f) && len(names) > 0 {
+			f.Usage += fmt.Sprintf(" [$%s]", strings.Join(names, ", $"))
 		}
 	}
 	cmd.PersistentFlags().VisitAll(fromEnvironment)

@@ -4,17 +4,14 @@
 package command
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"io/fs"
 	"iter"
-	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -23,14 +20,6 @@ import (
 // maxBackoff bounds the delay between two attempts, as Kubernetes does
 // (https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-backoff-failure-policy).
 const maxBackoff = 6 * time.Minute
-
-// The statuses that a shell gives a command that did not run, and one that a signal ended
-// (POSIX.1-2024, Shell Command Language, section 2.8.2).
-const (
-	statusNotExecutable = 126
-	statusNotFound      = 127
-	statusSignal        = 128
-)
 
 // Command is a command, which job its run is one of, and how often it is tried.
 type Command struct {
@@ -43,9 +32,16 @@ type Command struct {
 	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6
 	// minutes.
 	Backoff time.Duration
+	// ID is the run's id, in the form of the contract's ID, or "" for a new one.
+	ID string
+	// Claim is called with the run before the first attempt, and may take a moment. If it returns an
+	// error, the command does not run. It may be nil.
+	Claim func(jobrun.Record) error
 	// Record receives the state of the run: when it starts, after each attempt, and when it ends.
 	// It must not block.
 	Record func(jobrun.Record)
+	// Finish is called after the last state, with the time that is left until this process ends.
+	Finish func(context.Context)
 	// Warn receives the reason why an attempt could not start. It must not block.
 	Warn func(error)
 }
@@ -55,12 +51,13 @@ type Command struct {
 // cannot be executed, 128+n if signal n ended it.
 //
 // A signal that asks this process to end is passed on to the command, and no attempt follows.
-func (c *Command) Run() int {
+// Signals stay caught after Run, so that none changes how this process ends.
+// Returns the error of Claim.
+func (c *Command) Run() (status int, err error) {
 	signals := catchSignals()
-	defer signals.release()
-	now := steadyClock()
+	now := steadyClock(sinceBoot)
 	record := jobrun.Record{Team: c.Team, Project: c.Project, Job: c.Job, Leased: true, Run: model.JobRun{
-		ID:           uuid.NewString(),
+		ID:           c.ID,
 		Active:       model.FlagYes,
 		BackoffLimit: c.BackoffLimit,
 		RunName:      c.Job + "-" + nameSuffix(),
@@ -68,12 +65,19 @@ func (c *Command) Run() int {
 		StartedAt:    now(),
 	}}
 	run := &record.Run
+	if run.ID == "" {
+		run.ID = uuid.NewString()
+	}
 	c.Record(record)
-	status := 0
+	if c.Claim != nil {
+		if err := c.Claim(record); err != nil {
+			return 0, err
+		}
+	}
 	for delay := range delays(c.Backoff) {
-		status = c.attempt(signals)
+		status = c.attempt(signals, record)
 		run.Completions++
-		if status == 0 || run.Completions > c.BackoffLimit || signals.ending {
+		if status == 0 || run.Completions > c.BackoffLimit || signals.asked() {
 			break
 		}
 		c.Record(record)
@@ -81,9 +85,15 @@ func (c *Command) Run() int {
 			break
 		}
 	}
+	if signals.witness != nil {
+		signals.witness.stop()
+	}
 	record.Conclude(now(), status == 0)
 	c.Record(record)
-	return status
+	ctx, cancel := signals.remaining()
+	defer cancel()
+	c.Finish(ctx)
+	return status, nil
 }
 
 // delays yields the delay after each attempt, without end.
@@ -94,30 +104,18 @@ func delays(first time.Duration) iter.Seq[time.Duration] {
 	}
 }
 
-// attempt runs the command once and returns its exit status.
-func (c *Command) attempt(signals *signals) int {
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	// Being files, they are the command's own: nothing stands between.
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := cmd.Start(); err != nil {
-		c.Warn(err)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-			return statusNotFound
-		}
-		return statusNotExecutable
-	}
-	signals.passTo(cmd.Process, func() { _ = cmd.Wait() }) // the state says more than the error
-	state := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if state.Signaled() {
-		return statusSignal + int(state.Signal())
-	}
-	return state.ExitStatus()
+// steadyClock returns the time of day in whole seconds, from now on as elapsed counts, which says how
+// much time has passed since any moment.
+func steadyClock(elapsed func() time.Duration) func() time.Time {
+	start, before := time.Now(), elapsed()
+	return func() time.Time { return start.Add(elapsed() - before).UTC().Truncate(time.Second) }
 }
 
-// steadyClock returns a clock that does not jump when the machine's clock is set.
-func steadyClock() func() time.Time {
-	start := time.Now()
-	return func() time.Time { return start.Add(time.Since(start)).UTC().Truncate(time.Second) }
+// sinceBoot returns how long the machine has run, and was suspended, since its boot.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(clock, &t) // fails only where the system has no such clock
+	return time.Duration(t.Nano())
 }
 
 // nameSuffix tells the names of a job's runs apart; the reference's example has one of this form.

@@ -1,6 +1,10 @@
 package command
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,8 +27,12 @@ func runShell(t *testing.T, backoffLimit int, args ...string) (status int, recor
 		Args: args, Team: "t", Project: "p", Job: "j", BackoffLimit: backoffLimit,
 		Record: func(r jobrun.Record) { recorded = append(recorded, r) },
 		Warn:   func(err error) { warnings = append(warnings, err) },
+		Finish: func(context.Context) {},
 	}
-	status = c.Run()
+	status, err := c.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return status, recorded, warnings
 }
 
@@ -138,6 +146,34 @@ func TestDelays(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", first, diff)
 		}
+	}
+}
+
+func TestSteadyClockCountsTimeAsleep(t *testing.T) {
+	awake := time.Hour
+	now := steadyClock(func() time.Duration { return awake })
+	before := now()
+	awake += 8*time.Hour + 8*time.Second // as after eight hours asleep
+	if took := now().Sub(before); took != 8*time.Hour+8*time.Second {
+		t.Errorf("it counts %s", took)
+	}
+}
+
+// TestSinceBootCountsTimeAsleep compares with the kernel, which counts it too (proc_uptime(5)).
+func TestSinceBootCountsTimeAsleep(t *testing.T) {
+	text, err := os.ReadFile("/proc/uptime")
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("needs Linux")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var uptime float64
+	if _, err := fmt.Sscan(string(text), &uptime); err != nil {
+		t.Fatal(err)
+	}
+	if got := sinceBoot().Seconds(); got < uptime-0.01 || got > uptime+60 {
+		t.Errorf("%f s since boot, the kernel says %f s", got, uptime)
 	}
 }
 

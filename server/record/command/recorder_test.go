@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,8 @@ type fakeStore struct {
 	closed int
 	puts   []int // the completions of the runs put
 	hangs  bool
+	deaf   bool          // hangs, and does not heed contexts
+	taken  bool          // another run has the id
 	hold   chan struct{} // made in the bubble
 }
 
@@ -39,8 +42,11 @@ func (f *fakeStore) fix() {
 }
 
 func (f *fakeStore) open(context.Context) (Runs, error) {
+	if f.deaf {
+		<-f.hold
+	}
 	if err := f.failure(); err != nil {
-		return nil, err
+		return (*fakeStore)(nil), err // as a function does that returns a pointer
 	}
 	f.opened++
 	return f, nil
@@ -51,7 +57,7 @@ func (f *fakeStore) PutRun(ctx context.Context, r jobrun.Record) error {
 		select {
 		case <-f.hold:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 	if err := f.failure(); err != nil {
@@ -61,10 +67,19 @@ func (f *fakeStore) PutRun(ctx context.Context, r jobrun.Record) error {
 	return nil
 }
 
+func (f *fakeStore) CreateRun(ctx context.Context, r jobrun.Record) error {
+	if f.taken {
+		return errHopeless
+	}
+	return f.PutRun(ctx, r)
+}
+
 func (f *fakeStore) Close() error {
 	f.closed++
 	return nil
 }
+
+var errHopeless = errors.New("this store cannot be used")
 
 func state(completions int) jobrun.Record {
 	return jobrun.Record{Run: model.JobRun{Completions: completions}}
@@ -118,16 +133,65 @@ func TestRecorder(t *testing.T) {
 		}, nil, 1, broken, lastChance},
 		"a store that hangs": {&fakeStore{hangs: true}, func(r *Recorder, _ *fakeStore) {
 			r.Record(state(0))
-		}, nil, 1, context.Canceled, lastChance},
+		}, nil, 0, jobrun.ErrTimeout, lastChance},
+		"a store that hangs is warned of": {&fakeStore{hangs: true}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+			time.Sleep(writeLimit)
+		}, nil, 1, jobrun.ErrTimeout, lastChance},
+		"a store that hangs while it is opened, whatever its context": {&fakeStore{deaf: true}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+		}, nil, 0, jobrun.ErrTimeout, lastChance + closeGrace},
+		"a store that opens late": {&fakeStore{deaf: true}, func(r *Recorder, f *fakeStore) {
+			r.Record(state(0))
+			time.Sleep(3 * openLimit)
+			close(f.hold)
+			time.Sleep(maxRetry)
+			r.Record(state(1))
+		}, []int{0, 0, 0, 1}, 1, nil, 0},
+		"a store that never works": {&fakeStore{broken: errHopeless}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+			synctest.Wait()
+			r.Record(state(1))
+		}, nil, 1, errHopeless, 0},
+		"a store that never works, mended by the command": {&fakeStore{broken: errHopeless}, func(r *Recorder, f *fakeStore) {
+			r.Record(state(0))
+			time.Sleep(time.Hour)
+			f.fix()
+			r.Record(state(1))
+			synctest.Wait()
+		}, []int{1}, 1, nil, 0},
+		"an id that is taken": {&fakeStore{taken: true}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+			if err := r.First(context.Background()); !errors.Is(err, errHopeless) {
+				t.Errorf("first: %v", err)
+			}
+			r.Record(state(1))
+		}, nil, 1, errHopeless, 0},
+		"an id that is free": {&fakeStore{}, func(r *Recorder, _ *fakeStore) {
+			r.Record(state(0))
+			if err := r.First(context.Background()); err != nil {
+				t.Errorf("first: %v", err)
+			}
+			r.Record(state(1))
+		}, []int{0, 1}, 0, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test.store.hold = make(chan struct{})
 				var warnings []error
-				r := NewRecorder(test.store.open, func(err error) { warnings = append(warnings, err) })
+				stored := 0
+				r := NewRecorder(Options{
+					Open:     test.store.open,
+					Claim:    strings.HasPrefix(name, "an id that"),
+					Hopeless: func(err error) bool { return errors.Is(err, errHopeless) },
+					Stored:   func() { stored++ },
+					Failed:   func(err error) { warnings = append(warnings, err) },
+				})
 				test.do(r, test.store)
 				begin := time.Now()
-				err := r.Close()
+				ctx, cancel := context.WithTimeout(t.Context(), lastChance)
+				defer cancel()
+				err := r.Close(ctx)
 				if took := time.Since(begin); took > test.within {
 					t.Errorf("closing took %s, more than %s", took, test.within)
 				}
@@ -137,8 +201,16 @@ func TestRecorder(t *testing.T) {
 				if diff := cmp.Diff(test.puts, test.store.puts); diff != "" {
 					t.Errorf("put (-want +got):\n%s", diff)
 				}
+				if want := min(len(test.puts), 1); stored != want {
+					t.Errorf("told %d times that the run is stored, want %d", stored, want)
+				}
 				if len(warnings) != test.warnings {
 					t.Errorf("warned of %v, want %d warnings", warnings, test.warnings)
+				}
+				if test.store.deaf && test.err != nil {
+					close(test.store.hold) // only now, so that the test ends
+					synctest.Wait()
+					return
 				}
 				if test.store.opened != test.store.closed {
 					t.Errorf("opened %d times, closed %d times", test.store.opened, test.store.closed)

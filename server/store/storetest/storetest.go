@@ -27,6 +27,8 @@ func Exercise(t *testing.T, engine store.Engine, newURL func(*testing.T) string)
 var behaviour = map[string]func(*testing.T, subject){
 	"RunComesBackAsStored":                      testRunComesBackAsStored,
 	"PutRunReplaces":                            testPutRunReplaces,
+	"CreateRunReplacesNoOtherRun":               testCreateRunReplacesNoOtherRun,
+	"CreateRunLetsOneOfManyHaveAnID":            testCreateRunLetsOneOfManyHaveAnID,
 	"FractionsOfSecondsAreDropped":              testFractionsOfSecondsAreDropped,
 	"RunIsFoundByItsWholeKeyOnly":               testRunIsFoundByItsWholeKeyOnly,
 	"SchemaRefusesWhatTheContractDoesNotAllow":  testSchemaRefusesWhatTheContractDoesNotAllow,
