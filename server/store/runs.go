@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -166,8 +168,10 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 }
 
 // ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which
-// it returns. If several records have the same key, the last one counts. Memory does not grow with
-// their number, and other processes can write until the last run has been read.
+// it returns, or if a run breaks the contract. If several records have the same key, the last one
+// counts. Memory does not grow with their number, and other processes can write meanwhile.
+// Returns an error that wraps ErrPartly if it could not store the runs after some of them. A process
+// that is killed may leave such a part too. To import all again is what helps.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
 	err := s.engine.Import(
@@ -185,6 +189,9 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			}
 		}},
 	)
+	if errors.Is(err, ErrPartly) {
+		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
+	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
