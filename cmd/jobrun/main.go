@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"sync"
 	"time"
@@ -17,7 +18,12 @@ import (
 	"github.com/jobruns/jobruns/server/record/command"
 )
 
-func main() { cli.Main(newRoot()) }
+func main() {
+	// The store's warnings look like the program's own.
+	log.SetFlags(0)
+	log.SetPrefix("jobrun: ")
+	cli.Main(newRoot())
+}
 
 // newRoot returns the program's command. It has no commands below it: a word after the flags is the
 // command to run, whatever it is called.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,10 +126,25 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record
 
 // PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
 // says otherwise. Times lose their fractions of seconds.
+// If the run's lease had run out, so that readers may have been told that the run has failed, it says
+// so in the log.
 // Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
 // the contract.
 func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
-	return s.PutRuns(ctx, []jobrun.Record{record})
+	lapsed := record.Leased && s.hasLapsed(ctx, record.Key())
+	err := s.PutRuns(ctx, []jobrun.Record{record})
+	if err == nil && lapsed {
+		slog.Warn("the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
+			"team", record.Team, "project", record.Project, "job", record.Job, "run", record.Run.ID)
+	}
+	return err
+}
+
+// hasLapsed reports whether the lease of a run that has not concluded has run out, as far as the
+// store can tell.
+func (s *Store) hasLapsed(ctx context.Context, key jobrun.Key) bool {
+	run, final, err := s.Run(ctx, key)
+	return err == nil && run.Concluded && !final
 }
 
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
