@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,10 +126,25 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record
 
 // PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
 // says otherwise. Times lose their fractions of seconds.
+// If the run's lease had run out, so that readers may have been told that the run has failed, it says
+// so in the log.
 // Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
 // the contract.
 func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
-	return s.PutRuns(ctx, []jobrun.Record{record})
+	lapsed := record.Leased && s.hasLapsed(ctx, record.Key())
+	err := s.PutRuns(ctx, []jobrun.Record{record})
+	if err == nil && lapsed {
+		slog.Warn("the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
+			"team", record.Team, "project", record.Project, "job", record.Job, "run", record.Run.ID)
+	}
+	return err
+}
+
+// hasLapsed reports whether the lease of a run that has not concluded has run out, as far as the
+// store can tell.
+func (s *Store) hasLapsed(ctx context.Context, key jobrun.Key) bool {
+	run, final, err := s.Run(ctx, key)
+	return err == nil && run.Concluded && !final
 }
 
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
@@ -166,8 +184,10 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 }
 
 // ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which
-// it returns. If several records have the same key, the last one counts. Memory does not grow with
-// their number, and other processes can write until the last run has been read.
+// it returns, or if a run breaks the contract. If several records have the same key, the last one
+// counts. Memory does not grow with their number, and other processes can write meanwhile.
+// Returns an error that wraps ErrPartly if it could not store the runs after some of them. A process
+// that is killed may leave such a part too. To import all again is what helps.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
 	err := s.engine.Import(
@@ -185,6 +205,9 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			}
 		}},
 	)
+	if errors.Is(err, ErrPartly) {
+		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
+	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

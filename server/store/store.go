@@ -24,6 +24,10 @@ var ErrExists = errors.New("exists already")
 // wrong, or the database belongs to another program or to a newer version of this one.
 var ErrUnusable = errors.New("this store cannot be used")
 
+// ErrPartly means that some runs of an import are stored, and others are not. Importing all again
+// helps.
+var ErrPartly = errors.New("only some runs were imported")
+
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
 // Every method returns an error that wraps jobrun.ErrUnavailable if the database cannot be reached,

@@ -14,7 +14,6 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
 )
 
 // all returns all items of a list, which it reads in parts of that size.
@@ -196,7 +195,7 @@ func testListOfDeadRecorders(t *testing.T, on subject) {
 	if err := s.PutRuns(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	age(t, s, 2*store.LeaseTime)
+	age(t, s, 2*on.engine.Lease.Time)
 	for status, want := range map[model.JobRunStatus]int{model.JobRunStatusRunning: 100, model.JobRunStatusFailed: 2400} {
 		parts := 0
 		got := all(t, 100, func(p jobrun.Page) (jobrun.List[model.JobRun], error) {

@@ -75,7 +75,7 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 	for _, r := range records {
 		WantRun(t, s, r)
 	}
-	age(t, s, 2*store.LeaseTime)
+	age(t, s, 2*on.engine.Lease.Time)
 	if run, _, err := s.Run(t.Context(), records[0].Key()); err != nil || run.Status != model.JobRunStatusFailed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
