@@ -40,6 +40,7 @@ type fakeAPI struct {
 	forgotten int64           // events up to this version cannot be watched any more
 	away      bool            // answers nothing
 	forbidden map[string]bool // the verbs that are not permitted
+	token     string          // that requests need; "" for none
 	noStream  bool            // lists are not streamed
 	cut       int             // how often all streams were cut
 	requests  map[string]int  // by verb
@@ -128,6 +129,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.away:
 		panic(http.ErrAbortHandler)
+	case f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token:
+		refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized")
 	case f.forbidden[verb]:
 		refuse(
 			w,

@@ -69,14 +69,16 @@ func New(
 	writer := newWriter(store, log)
 	writer.metrics = newMetrics(registry, func() float64 { return float64(writer.unwritten()) })
 	w := &Watcher{
-		options:    options,
-		mapping:    mapping{team: options.Team, jobLabel: options.JobLabel, source: source},
-		connection: &connection{client: client, log: log, metrics: writer.metrics, states: map[string]state{}},
-		writer:     writer,
-		store:      store,
-		log:        log,
-		metrics:    writer.metrics,
-		informers:  map[string]cache.SharedIndexInformer{},
+		options: options,
+		mapping: mapping{team: options.Team, jobLabel: options.JobLabel, source: source},
+		connection: &connection{
+			client: client, log: log, metrics: writer.metrics, advice: credentialsAdvice(config), states: map[string]state{},
+		},
+		writer:    writer,
+		store:     store,
+		log:       log,
+		metrics:   writer.metrics,
+		informers: map[string]cache.SharedIndexInformer{},
 	}
 	w.doubts = &doubts{
 		mapping:    w.mapping,

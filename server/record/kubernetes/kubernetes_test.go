@@ -31,11 +31,17 @@ type watching struct {
 // start runs a watcher. The test stops it in the end, if it still runs.
 func start(t *testing.T, api *fakeAPI, store *fakeStore, options Options) *watching {
 	t.Helper()
+	return startWith(t, &rest.Config{Host: api.server.URL}, api, store, options)
+}
+
+// startWith is start for a watcher that reaches the server as the configuration says.
+func startWith(t *testing.T, config *rest.Config, api *fakeAPI, store *fakeStore, options Options) *watching {
+	t.Helper()
 	if options.Team == "" {
 		options.Team = jobrun.DefaultTeam
 	}
 	journal, log := newJournal()
-	watcher, err := New(&rest.Config{Host: api.server.URL}, store, options, log, prometheus.NewRegistry())
+	watcher, err := New(config, store, options, log, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
