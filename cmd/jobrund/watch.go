@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os/signal"
@@ -116,8 +115,8 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
 	ready := func(ctx context.Context) error {
-		if !watcher.Synced() {
-			return errors.New("the Jobs of the cluster have not been stored yet")
+		if err := watcher.Ready(); err != nil {
+			return err
 		}
 		return store.Ready(ctx)
 	}

@@ -1,13 +1,10 @@
 package kubernetes
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -120,22 +117,4 @@ func userAgent() string {
 		version = strings.Trim(info.Main.Version, "()")
 	}
 	return fmt.Sprintf("jobruns/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
-}
-
-// source names the cluster as a source of runs. A store may have runs of several clusters, and none
-// may conclude another's because it does not know the Job. What would name a cluster for certain,
-// the uid of its namespace kube-system, takes a permission that recording does not. So it is the
-// API server's address and the authority that vouches for it; the address alone will not do, for in
-// most clusters it is the same private one.
-func source(config *rest.Config) (string, error) {
-	authority := config.CAData
-	if len(authority) == 0 && config.CAFile != "" {
-		var err error
-		if authority, err = os.ReadFile(config.CAFile); err != nil {
-			return "", fmt.Errorf("certificate authority: %w", err)
-		}
-	}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s", strings.TrimSuffix(config.Host, "/"), authority)
-	return "kubernetes:" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }

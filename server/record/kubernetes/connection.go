@@ -160,6 +160,13 @@ func (c *connection) succeeded(namespace string) {
 	}
 }
 
+// isForbidden reports whether a permission was missing at the last attempt.
+func (c *connection) isForbidden(namespace string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.states[namespace] == forbidden
+}
+
 // change returns the state before.
 func (c *connection) change(namespace string, next state) state {
 	c.mu.Lock()

@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // event is a change of a Job; before is nil for a new one, and after for one that is gone.
@@ -39,7 +40,8 @@ type fakeAPI struct {
 	events    []event
 	forgotten int64           // events up to this version cannot be watched any more
 	away      bool            // answers nothing
-	forbidden map[string]bool // the verbs that are not permitted
+	forbidden map[string]bool // the verbs that are not permitted, or those in a namespace: "list a"
+	uid       string          // of the namespace kube-system, which must not be read if this is ""
 	token     string          // that requests need; "" for none
 	noStream  bool            // lists are not streamed
 	cut       int             // how often all streams were cut
@@ -131,7 +133,11 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token:
 		refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized")
-	case f.forbidden[verb]:
+	case r.URL.Path == "/api/v1/namespaces/kube-system" && f.uid != "":
+		write(w, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: types.UID(f.uid)}})
+	case r.URL.Path == "/api/v1/namespaces/kube-system":
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "namespaces \"kube-system\" is forbidden")
+	case f.forbidden[verb], f.forbidden[verb+" "+namespace]:
 		refuse(
 			w,
 			http.StatusForbidden,
@@ -297,12 +303,12 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []jobrun.Record) error 
 	return nil
 }
 
-func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]jobrun.Record, error) {
+func (f *fakeStore) Unconcluded(_ context.Context, sourcePrefix string) ([]jobrun.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var records []jobrun.Record
 	for _, r := range f.runs {
-		if r.Source == source && !r.Run.Concluded {
+		if strings.HasPrefix(r.Source, sourcePrefix) && !r.Run.Concluded {
 			records = append(records, r)
 		}
 	}

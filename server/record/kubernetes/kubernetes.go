@@ -10,10 +10,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,7 +35,8 @@ type Options struct {
 // Watcher records the Jobs of a cluster.
 type Watcher struct {
 	options    Options
-	mapping    mapping
+	mapping    *mapping
+	address    string // names the cluster where nothing better does
 	connection *connection
 	writer     *writer
 	doubts     *doubts
@@ -45,7 +44,10 @@ type Watcher struct {
 	log        *slog.Logger
 	metrics    *metrics
 	informers  map[string]cache.SharedIndexInformer // by namespace; "" for all
-	synced     atomic.Bool
+	earlier    []jobrun.Record                      // that went on before this watcher wrote any; see catchUp
+
+	mu     sync.Mutex
+	synced map[string]bool // by namespace
 }
 
 // New returns a watcher of the cluster that writes to the store. The metrics go to the registry.
@@ -58,7 +60,7 @@ func New(
 	log *slog.Logger,
 	registry prometheus.Registerer,
 ) (*Watcher, error) {
-	source, err := source(config)
+	address, err := addressSource(config)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +72,8 @@ func New(
 	writer.metrics = newMetrics(registry, func() float64 { return float64(writer.unwritten()) })
 	w := &Watcher{
 		options: options,
-		mapping: mapping{team: options.Team, jobLabel: options.JobLabel, source: source},
+		mapping: &mapping{team: options.Team, jobLabel: options.JobLabel},
+		address: address,
 		connection: &connection{
 			client: client, log: log, metrics: writer.metrics, advice: credentialsAdvice(config), states: map[string]state{},
 		},
@@ -79,6 +82,7 @@ func New(
 		log:       log,
 		metrics:   writer.metrics,
 		informers: map[string]cache.SharedIndexInformer{},
+		synced:    map[string]bool{},
 	}
 	w.doubts = &doubts{
 		mapping:    w.mapping,
@@ -86,6 +90,8 @@ func New(
 		put:        writer.put,
 		followed:   w.followed,
 		log:        log,
+		ours:       map[string]bool{address: true},
+		unsettled:  map[string][]doubt{},
 		more:       make(chan struct{}, 1),
 	}
 	namespaces := options.Namespaces
@@ -116,12 +122,6 @@ func (w *Watcher) informer(namespace string) (cache.SharedIndexInformer, error) 
 	return informer, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {})
 }
 
-// Source names the cluster in the store.
-func (w *Watcher) Source() string { return w.mapping.source }
-
-// Synced reports whether all Jobs that were there at the start are stored.
-func (w *Watcher) Synced() bool { return w.synced.Load() }
-
 // Run records until the context ends, and then takes a few seconds at the most to write what is
 // left. While the API server or the store is away, it keeps trying. It must be called once.
 func (w *Watcher) Run(ctx context.Context) {
@@ -131,33 +131,33 @@ func (w *Watcher) Run(ctx context.Context) {
 		cmp.Or(strings.Join(w.options.Namespaces, ","), "all"),
 		"selector",
 		w.options.Selector,
-		"source",
-		w.Source(),
 	)
+	if !w.identify(ctx) {
+		return
+	}
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
+		w.readEarlier(writing)
 		w.writer.run(writing)
 	}()
 	var running sync.WaitGroup
-	var synced []cache.DoneChecker
-	for _, informer := range w.informers {
+	for namespace, informer := range w.informers {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: w.added, UpdateFunc: w.updated, DeleteFunc: w.deleted,
 		})
 		if err != nil {
 			panic(err) // it runs already: Run was called twice
 		}
-		synced = append(synced, handler.HasSyncedChecker())
 		running.Go(func() { informer.RunWithContext(ctx) })
+		running.Go(func() {
+			if cache.WaitFor(ctx, "", handler.HasSyncedChecker()) {
+				w.catchUp(ctx, namespace)
+			}
+		})
 	}
 	running.Go(func() { w.doubts.run(ctx) })
-	running.Go(func() {
-		if cache.WaitFor(ctx, "", synced...) {
-			w.catchUp(ctx)
-		}
-	})
 	running.Wait() // nothing more is put after this
 	stop()
 	<-written
@@ -208,69 +208,6 @@ func (w *Watcher) lost(last *observation) {
 	if last.record.Run.Concluded {
 		w.writer.put(last.record)
 	} else {
-		w.doubts.add(doubt{last.record, last.deletedAt})
+		w.doubts.add(doubt{record: last.record, at: last.deletedAt})
 	}
-}
-
-// catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted
-// while nobody watched.
-func (w *Watcher) catchUp(ctx context.Context) {
-	known, listed := map[jobrun.Key]bool{}, map[string]int64{}
-	for namespace, informer := range w.informers {
-		again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
-			listed[namespace] = version(informer.LastSyncResourceVersion())
-			return informer.LastSyncResourceVersion() != ""
-		})
-		for _, job := range informer.GetStore().List() {
-			known[job.(*observation).record.Key()] = true
-		}
-	}
-	select {
-	case <-w.writer.flushed():
-	case <-ctx.Done():
-		return
-	}
-	w.synced.Store(true)
-	w.log.Info("synced", "jobs", len(known))
-	var records []jobrun.Record
-	failed := false
-	again(ctx, func(ctx context.Context) bool {
-		limited, cancel := context.WithTimeout(ctx, writeTimeout)
-		defer cancel()
-		var err error
-		if records, err = w.store.Unconcluded(limited, w.Source()); err != nil && !failed && ctx.Err() == nil {
-			failed = true
-			w.log.Error("runs that go on cannot be read from the store, trying again", "error", err)
-		}
-		return err == nil
-	})
-	records = slices.DeleteFunc(records, func(r jobrun.Record) bool {
-		namespace, watched := w.watched(r.Project)
-		// The informer tells what becomes of a Job that was listed, and of one that is newer than
-		// the list, whose run another watcher has stored.
-		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[r.Key()] || w.followed(r)
-	})
-	for _, record := range records {
-		w.doubts.add(doubt{record: record})
-	}
-}
-
-// watched returns which informer follows the Jobs of the namespace, if there is one.
-func (w *Watcher) watched(namespace string) (informer string, ok bool) {
-	for _, candidate := range []string{"", namespace} {
-		if _, ok := w.informers[candidate]; ok {
-			return candidate, true
-		}
-	}
-	return "", false
-}
-
-// followed reports whether an informer has the run's Job.
-func (w *Watcher) followed(record jobrun.Record) bool {
-	namespace, watched := w.watched(record.Project)
-	if !watched {
-		return false
-	}
-	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
-	return err == nil && exists && object.(*observation).record.Key() == record.Key()
 }
