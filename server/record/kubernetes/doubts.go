@@ -37,6 +37,7 @@ type doubts struct {
 	mapping    *mapping
 	connection *connection
 	put        func(jobrun.Record)
+	starts     *starts
 	followed   func(jobrun.Record) bool // whether an informer has the run's Job
 	log        *slog.Logger
 
@@ -138,15 +139,21 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 			d.believe(one.record.Source)
 		case exists:
 			d.believe(one.record.Source)
-			record := present.record
-			record.Job = one.record.Job // another if the Job's label has changed, or the option that names the label
+			// It is another if the Job's label has changed, or the option that names the label.
+			present.record.Job = one.record.Job
+			record, ok := d.starts.keep(ctx, nil, present)
+			if !ok {
+				return ctx.Err()
+			}
 			if !one.stray {
 				d.log.Info("Job not followed any more, looking for it until it ends", name(record)...)
 			}
 			if !one.stray || !same(one.record, record) {
 				d.put(record)
 			}
-			if !record.Run.Concluded {
+			if record.Run.Concluded {
+				d.starts.forget(record)
+			} else {
 				strays = append(strays, doubt{record, present.deletedAt, true})
 			}
 		case d.isOurs(one):
@@ -154,6 +161,7 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 			// watcher, is believed more, whichever is stored first.
 			failed := gone(one.record, one.at)
 			d.put(failed)
+			d.starts.forget(failed)
 			d.log.Warn(
 				"Job gone without a conclusion, its run has failed",
 				append(name(failed), "concludedAt", failed.Run.ConcludedAt)...)

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -313,6 +314,16 @@ func (f *fakeStore) Unconcluded(_ context.Context, sourcePrefix string) ([]jobru
 		}
 	}
 	return records, f.failure
+}
+
+func (f *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.runs[key]
+	if !ok && f.failure == nil {
+		return nil, false, jobrun.ErrNotFound
+	}
+	return &r.Run, r.Run.Concluded, f.failure
 }
 
 // await waits until the run is as it should be, and returns it.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Watcher struct {
 	connection *connection
 	writer     *writer
 	doubts     *doubts
+	starts     *starts
 	store      Store
 	log        *slog.Logger
 	metrics    *metrics
@@ -78,6 +80,7 @@ func New(
 			client: client, log: log, metrics: writer.metrics, advice: credentialsAdvice(config), states: map[string]state{},
 		},
 		writer:    writer,
+		starts:    &starts{store: store, log: log, first: map[string]time.Time{}},
 		store:     store,
 		log:       log,
 		metrics:   writer.metrics,
@@ -88,6 +91,7 @@ func New(
 		mapping:    w.mapping,
 		connection: w.connection,
 		put:        writer.put,
+		starts:     w.starts,
 		followed:   w.followed,
 		log:        log,
 		ours:       map[string]bool{address: true},
@@ -145,7 +149,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for namespace, informer := range w.informers {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: w.added, UpdateFunc: w.updated, DeleteFunc: w.deleted,
+			AddFunc:    func(job any) { w.added(ctx, job.(*observation)) },
+			UpdateFunc: func(before, job any) { w.updated(ctx, before.(*observation), job.(*observation)) },
+			DeleteFunc: func(job any) { w.deleted(ctx, job) },
 		})
 		if err != nil {
 			panic(err) // it runs already: Run was called twice
@@ -163,21 +169,26 @@ func (w *Watcher) Run(ctx context.Context) {
 	<-written
 }
 
-func (w *Watcher) added(object any) {
+func (w *Watcher) added(ctx context.Context, job *observation) {
 	w.metrics.jobs.Inc()
-	w.writer.put(object.(*observation).record)
+	if record, ok := w.starts.keep(ctx, nil, job); ok {
+		w.writer.put(record)
+	}
 }
 
-func (w *Watcher) updated(before, after any) {
-	old, record := before.(*observation), after.(*observation).record
-	if old.record.Key() != record.Key() {
+func (w *Watcher) updated(ctx context.Context, before, after *observation) {
+	if before.record.Key() != after.record.Key() {
 		// A Job that took the name of another, which is gone unseen, or one whose label has
 		// changed.
-		w.lost(old)
-	} else if same(old.record, record) {
-		return
+		w.lost(ctx, before)
 	}
-	w.writer.put(record)
+	if before.record.Run.ID != after.record.Run.ID {
+		before = nil
+	}
+	record, ok := w.starts.keep(ctx, before, after)
+	if ok && (before == nil || !same(before.record, after.record)) {
+		w.writer.put(record)
+	}
 }
 
 // same reports whether two states of a run differ in nothing but their version.
@@ -187,27 +198,35 @@ func same(a, b jobrun.Record) bool {
 	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
 }
 
-func (w *Watcher) deleted(object any) {
+func (w *Watcher) deleted(ctx context.Context, object any) {
 	w.metrics.jobs.Dec()
 	if unseen, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		w.lost(unseen.Obj.(*observation))
+		w.lost(ctx, unseen.Obj.(*observation))
 		return
 	}
 	last := object.(*observation)
-	if last.record.Run.Concluded {
-		w.writer.put(last.record)
-	} else if w.options.Selector != "" {
-		w.lost(last) // or it does not match any more, which looks the same
-	} else {
-		w.writer.put(gone(last.record, last.deletedAt))
+	if w.options.Selector != "" {
+		w.lost(ctx, last) // or it does not match any more, which looks the same
+		return
+	}
+	if record, ok := w.starts.keep(ctx, nil, last); ok {
+		if !record.Run.Concluded {
+			record = gone(record, last.deletedAt)
+		}
+		w.writer.put(record)
+		w.starts.forget(record)
 	}
 }
 
 // lost takes note of a Job that is not followed any more, and may be gone.
-func (w *Watcher) lost(last *observation) {
-	if last.record.Run.Concluded {
-		w.writer.put(last.record)
-	} else {
-		w.doubts.add(doubt{record: last.record, at: last.deletedAt})
+func (w *Watcher) lost(ctx context.Context, last *observation) {
+	record, ok := w.starts.keep(ctx, nil, last)
+	switch {
+	case !ok:
+	case record.Run.Concluded:
+		w.writer.put(record)
+		w.starts.forget(record)
+	default:
+		w.doubts.add(doubt{record: record, at: last.deletedAt})
 	}
 }

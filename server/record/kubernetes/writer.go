@@ -25,6 +25,7 @@ const (
 
 // Store is where a watcher writes runs.
 type Store interface {
+	reader
 	// PutRuns stores all the runs, of which no two have the same key, or none. Returns an error
 	// that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error, trying
 	// again may help.
