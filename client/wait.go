@@ -123,8 +123,8 @@ type wait struct {
 	fresh bool          // the next request should not wait: it is the first, or the one before failed
 
 	waitForStart time.Duration // how long there may be no run
-	absences    int           // how often there was none
-	absentSince time.Time
+	absences     int           // how often there was none
+	absentSince  time.Time
 
 	// Of the last request:
 	held      time.Duration // what the server was asked for

@@ -29,10 +29,11 @@ func (w *Watcher) identify(ctx context.Context) bool {
 		switch {
 		case err == nil:
 			w.mapping.source = sourcePrefix + uid
+			w.log.Info("cluster identified", "source", w.mapping.source)
 		case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
 			w.mapping.source = w.address
-			w.log.Info("cluster known by its address and authority only, which may change",
-				"permission", "get on namespace kube-system")
+			w.log.Info("cluster identified by its address and authority, without the permission to read its uid",
+				"source", w.mapping.source, "permission", "get on namespace kube-system")
 		case ctx.Err() != nil:
 		default:
 			for namespace := range w.informers {

@@ -81,13 +81,14 @@ func (s *starts) stored(ctx context.Context, now *observation) (time.Time, error
 	case err != nil:
 		return time.Time{}, err
 	}
-	// The run of a Job that has not begun yet is stored with the time of its creation. One that
-	// began within the same second was seen active, or was suspended some time later.
-	if run.StartedAt.After(now.suspension.created) || run.Active == model.FlagYes || run.Completions > 0 ||
-		run.Concluded || now.suspension.since.After(now.suspension.created.Add(time.Second)) {
-		return run.StartedAt, nil
+	// The run of a Job that has not begun is stored with the time of its creation. It may have begun
+	// within that second and have been suspended later: not if it has been since its creation.
+	suspended := now.suspension.since
+	if run.StartedAt.Equal(now.suspension.created) && run.Active == model.FlagNo && run.Completions == 0 &&
+		!run.Concluded && !suspended.IsZero() && !suspended.After(now.suspension.created.Add(time.Second)) {
+		return time.Time{}, nil
 	}
-	return time.Time{}, nil
+	return run.StartedAt, nil
 }
 
 // forget is for a Job that is gone.

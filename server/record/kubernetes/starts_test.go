@@ -64,33 +64,43 @@ func TestWatcherKeepsTheFirstStart(t *testing.T) {
 		},
 		"seen late": {[]*batchv1.Job{resumed(20), suspended(30), resumed(40)}, []int{20, 20, 20}},
 	} {
-		for _, restarts := range []bool{false, true} {
-			if name == "began in the second of its creation" && restarts {
-				// The store then cannot tell, once it is resumed, whether it had begun before.
-				test.states[2], test.states[3] = suspended(11), ended(suspended(11), batchv1.JobFailed)
+		for mode, change := range map[string]func(w *watching, job *batchv1.Job) *watching{
+			"": func(w *watching, job *batchv1.Job) *watching { w.api.set(job); return w },
+			", watcher restarts before": func(w *watching, job *batchv1.Job) *watching {
+				w.stop()
+				w = start(t, w.api, w.store, Options{})
+				w.journal.await("msg=synced")
+				w.api.set(job)
+				return w
+			},
+			", unseen": func(w *watching, job *batchv1.Job) *watching {
+				w.stop()
+				w.api.set(job)
+				return start(t, w.api, w.store, Options{})
+			},
+		} {
+			want := test.want
+			if name == "suspended from the beginning" && mode == ", unseen" {
+				// From what is stored it cannot be told whether it began in the second of its
+				// creation, and what was stored stays.
+				want = []int{0, 0, 0, 0}
 			}
-			t.Run(name+map[bool]string{true: ", watcher restarts"}[restarts], func(t *testing.T) {
+			t.Run(name+mode, func(t *testing.T) {
 				api, store := newFakeAPI(t), newFakeStore()
 				w := start(t, api, store, Options{})
 				for i, job := range test.states {
-					if restarts {
-						w.stop()
-						api.set(job)
-						w = start(t, api, store, Options{})
-					} else {
-						api.set(job)
-					}
+					w = change(w, job)
 					version := api.version
 					r := store.await(runKey("a", "backup"), func(r jobrun.Record) bool { return r.Version == version })
-					if got := r.Run.StartedAt.Sub(created); got != time.Duration(test.want[i])*time.Second {
-						t.Errorf("state %d: it began after %v, want %ds", i, got, test.want[i])
+					if got := r.Run.StartedAt.Sub(created); got != time.Duration(want[i])*time.Second {
+						t.Errorf("state %d: it began after %v, want %ds", i, got, want[i])
 					}
 				}
 				api.delete("a", "backup")
 				api.set(named(t, "success", "a", "last")) // comes after the deletion
 				store.await(runKey("a", "last"), succeeded)
 				r := store.await(runKey("a", "backup"), func(r jobrun.Record) bool { return r.Run.Concluded })
-				if got := int(r.Run.StartedAt.Sub(created).Seconds()); got != test.want[len(test.want)-1] {
+				if got := int(r.Run.StartedAt.Sub(created).Seconds()); got != want[len(want)-1] {
 					t.Errorf("in the end it began after %ds", got)
 				}
 				w.stop()
