@@ -27,6 +27,7 @@ type getJobRun struct {
 	verbose, quiet bool
 	wait           bool
 	timeout        time.Duration // of the wait
+	waitForStart   time.Duration // how long of it there may be no such run
 }
 
 func newGetJobRun() *cobra.Command {
@@ -45,7 +46,8 @@ Requests that the server is too busy for are made again, for a minute at most.
 
 With --wait the result is printed when the run has concluded. Until then standard error tells how it is doing: on a
 terminal in a line that changes, elsewhere with a line for each change. Network trouble and restarts of the server do
-not end the wait. After --timeout the result is the last state seen. The exit status, with any output, is
+not end the wait. After --timeout the result is the last state seen. A run that is not there yet, because its recorder
+comes a moment later, is waited for as long as --wait-for-start says. The exit status, with any output, is
 
     0    if the run has succeeded
     3    if it has failed
@@ -64,6 +66,10 @@ not end the wait. After --timeout the result is the last state seen. The exit st
 				return usagef("--timeout goes with --wait")
 			case get.timeout <= 0:
 				return usagef("--timeout %v: it has to be longer than nothing", get.timeout)
+			case cmd.Flags().Changed("wait-for-start") && !get.wait:
+				return usagef("--wait-for-start goes with --wait")
+			case get.waitForStart < 0:
+				return usagef("--wait-for-start %v: it must not be negative", get.waitForStart)
 			}
 			return get.run(cmd.Context())
 		},
@@ -78,6 +84,12 @@ not end the wait. After --timeout the result is the last state seen. The exit st
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
 	flags.DurationVar(&get.timeout, "timeout", 30*time.Minute, "`duration` of the wait at most, such as 90s or 2h")
+	flags.DurationVar(
+		&get.waitForStart,
+		"wait-for-start",
+		30*time.Second,
+		"with --wait, `duration` to wait at most for a run that is not there yet; 0 for not at all",
+	)
 	get.server.add(cmd, "API `token`")
 	flags.SortFlags = false
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -160,7 +172,8 @@ func (get *getJobRun) await(
 	progress := newProgress(get.quiet)
 	defer progress.stop()
 	var trouble string
-	run, resp, err := c.WaitForJobRun(ctx, ref, client.OnState(progress.state),
+	var absent time.Time // when it was first told that there is no such run; zero if it was not
+	run, resp, err := c.WaitForJobRun(ctx, ref, client.WaitForStart(get.waitForStart), client.OnState(progress.state),
 		client.OnPause(func(resp *client.Response, err error, _ time.Duration) {
 			if get.verbose && resp != nil {
 				progress.print(trace(resp))
@@ -168,6 +181,12 @@ func (get *getJobRun) await(
 			trouble = ""
 			if err != nil {
 				trouble = printable(explainRun(err, resp, conn, ref).Error())
+			}
+			if errors.Is(err, client.ErrNotFound) {
+				trouble = printable(fmt.Sprintf("%s has no %s yet", conn.host, describe(ref)))
+				if absent.IsZero() {
+					absent = time.Now()
+				}
 			}
 			progress.request(trouble)
 		}))
@@ -185,6 +204,9 @@ func (get *getJobRun) await(
 			message += "; the last request failed: " + trouble
 		}
 		return run, &outcome{exitTimeout, message}
+	case errors.Is(err, client.ErrNotFound) && !absent.IsZero():
+		waited := time.Since(absent).Round(100 * time.Millisecond)
+		return nil, explained(err, "%s has no %s after %v", conn.host, describe(ref), waited)
 	case err != nil:
 		return nil, explainRun(err, resp, conn, ref)
 	case run.Status == client.JobRunStatusSuccess:

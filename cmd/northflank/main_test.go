@@ -122,6 +122,8 @@ var sequences = map[string][]string{
 	"fails":    {"running", "failed"},
 	"restarts": {"running", "", "", "retried", "documented"}, // twice: net/http itself asks again on another connection
 	"vanishes": {"running", "missing"},
+	"starts":   {"missing", "missing", "running", "documented"},
+	"refuses":  {"missing", "forbidden"},
 }
 
 // api answers like the contract, though nothing is held, and writes down what it is asked and with

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -103,20 +104,22 @@ func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	return number, s.classify(ctx, err)
 }
 
-// Unconcluded returns the runs that were last observed at the source and had not concluded.
-func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
+// Unconcluded returns the runs that were last observed at a source whose name begins with the
+// prefix, and had not concluded.
+func (s *Store) Unconcluded(ctx context.Context, sourcePrefix string) ([]jobrun.Record, error) {
 	ctx, cancel := limitWrite(ctx)
 	defer cancel()
-	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+
-		", team, project, job, version FROM "+s.engine.table("runs")+" WHERE concluded = 0 AND source = $1", source)
+	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+", team, project, job, source, version FROM "+
+		s.engine.table("runs")+" WHERE concluded = 0 AND source IS NOT NULL AND substr(source, 1, $1) = $2",
+		utf8.RuneCountInString(sourcePrefix), sourcePrefix)
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}
 	defer rows.Close()
 	var records []jobrun.Record
 	for rows.Next() {
-		r := jobrun.Record{Source: source}
-		if _, err := ScanRun(rows, &r, &r.Team, &r.Project, &r.Job, &r.Version); err != nil {
+		var r jobrun.Record
+		if _, err := ScanRun(rows, &r, &r.Team, &r.Project, &r.Job, &r.Source, &r.Version); err != nil {
 			return nil, s.classify(ctx, err)
 		}
 		records = append(records, r)

@@ -1,11 +1,10 @@
 package kubernetes
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"net/http"
+	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // what "auth-provider" in a kubeconfig may name, as for kubectl
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -66,7 +66,49 @@ func newClient(config *rest.Config) (rest.Interface, error) {
 	config.AcceptContentTypes = k8sruntime.ContentTypeProtobuf + "," + k8sruntime.ContentTypeJSON
 	config.UserAgent = userAgent()
 	config.QPS, config.Burst = requestRate, requestBurst
+	config.Wrap(markErrors)
 	return rest.RESTClientFor(config)
+}
+
+// sendError is what a request failed at that had its credentials: the network, or TLS.
+type sendError struct{ error }
+
+func (e sendError) Unwrap() error { return e.error }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
+
+// markErrors makes the transport's errors a [sendError]. What adds credentials to a request lies
+// around it, so that the errors of that are none.
+func markErrors(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(req)
+		if err != nil {
+			err = sendError{err}
+		}
+		return response, err
+	})
+}
+
+// lacksCredentials reports whether a request was not sent because there were no credentials for it.
+func lacksCredentials(err error) bool {
+	var failed *url.Error
+	var sent sendError
+	return errors.As(err, &failed) && !errors.As(err, &sent)
+}
+
+// credentialsAdvice says what to do where there are no credentials, or the API server refuses them.
+func credentialsAdvice(config *rest.Config) string {
+	switch {
+	case config.ExecProvider != nil:
+		return fmt.Sprintf("the kubeconfig has the program %q print credentials: run it as this user, "+
+			"and see that it is found, asks nothing and succeeds", config.ExecProvider.Command)
+	case config.AuthProvider != nil:
+		return fmt.Sprintf("log in again, or replace auth-provider %q in the kubeconfig by a program that prints "+
+			"credentials (exec), such as kubelogin", config.AuthProvider.Name)
+	}
+	return "check the token or the certificate of the kubeconfig's user, or of the pod's service account"
 }
 
 func userAgent() string {
@@ -75,22 +117,4 @@ func userAgent() string {
 		version = strings.Trim(info.Main.Version, "()")
 	}
 	return fmt.Sprintf("jobruns/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
-}
-
-// source names the cluster as a source of runs. A store may have runs of several clusters, and none
-// may conclude another's because it does not know the Job. What would name a cluster for certain,
-// the uid of its namespace kube-system, takes a permission that recording does not. So it is the
-// API server's address and the authority that vouches for it; the address alone will not do, for in
-// most clusters it is the same private one.
-func source(config *rest.Config) (string, error) {
-	authority := config.CAData
-	if len(authority) == 0 && config.CAFile != "" {
-		var err error
-		if authority, err = os.ReadFile(config.CAFile); err != nil {
-			return "", fmt.Errorf("certificate authority: %w", err)
-		}
-	}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s", strings.TrimSuffix(config.Host, "/"), authority)
-	return "kubernetes:" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }

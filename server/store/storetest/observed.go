@@ -128,6 +128,7 @@ func testUnconcluded(t *testing.T, on subject) {
 	elsewhere := observed(3, Running(id("elsewhere")))
 	elsewhere.Source = "another cluster"
 	want := []jobrun.Record{observed(1, Running(id("a"))), observed(2, Running(id("b")))}
+	want[1].Source = "cluster 2"
 	for _, r := range append(want, elsewhere, Running(id("not observed")), observed(4, Record(id("concluded")))) {
 		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
 		Put(t, s, r)
