@@ -93,26 +93,33 @@ type Options struct {
 	Traces trace.TracerProvider
 }
 
-// New returns a handler that answers the contract from the store. It logs each request, never a
+// New returns a server that answers the contract from the store. It logs each request, never a
 // token.
 //
 // It returns an error if the contract and the routes generated from it do not belong together: an
 // operation without a route, a route without an operation, or an operation whose requests nothing
 // would check. And if contract.Prepare refuses the document, or auth.RateLimit.Check the rate
 // limit.
-func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
+func New(store Store, log *slog.Logger, options Options) (*Server, error) {
 	document, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEcho(document, store, log, options)
-	if err != nil || options.Traces == nil {
-		return e, err
+	metrics := newMetrics(options.Metrics)
+	e, err := newEcho(document, store, log, options, metrics)
+	if err != nil {
+		return nil, err
 	}
-	return traceRequests(e, options.Traces), nil
+	s := &Server{Handler: e, refused: metrics.observer(log, noOperation)}
+	if options.Traces != nil {
+		s.Handler = traceRequests(e, options.Traces)
+	}
+	return s, nil
 }
 
-func newEcho(document *contract.Document, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
+func newEcho(
+	document *contract.Document, store Store, log *slog.Logger, options Options, metrics *metrics,
+) (*echo.Echo, error) {
 	if err := options.RateLimit.Check(); err != nil {
 		return nil, err
 	}
@@ -120,7 +127,6 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 	if err != nil {
 		return nil, err
 	}
-	metrics := newMetrics(options.Metrics)
 	observed := &observedStore{store: store, metrics: metrics}
 	if options.Traces != nil {
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")

@@ -70,7 +70,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			listener, url, err := l.listen(log) // an address that is taken must not make a store
+			listener, tlsConfig, url, err := l.listen(log) // an address that is taken must not make a store
 			if err != nil {
 				return err
 			}
@@ -108,7 +108,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return listen.Serve(later(ctx, delay), listener, handler, log)
+			return listen.Serve(later(ctx, delay), listener, tlsConfig, handler, log)
 		},
 	}
 	flags := cmd.Flags()

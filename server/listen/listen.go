@@ -4,6 +4,7 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	stdlog "log"
 	"log/slog"
@@ -25,11 +26,15 @@ const (
 // shutdownTimeout is how long running requests may take to finish.
 const shutdownTimeout = 10 * time.Second
 
-// Serve answers connections from the listener, which it closes, until the context ends. Then it
+// Serve answers connections from the listener, which it closes, until the context ends; with TLS,
+// unless config is nil. If the handler is a Refuser, what net/http refuses is told in its words,
+// except over TLS. Then it
 // accepts no more, ends the waiting of requests (see UntilShutdown), and lets running requests
 // finish, up to 10 seconds. Returns nil after a shutdown in which every request finished, or else
 // what went wrong.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+func Serve(
+	ctx context.Context, listener net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger,
+) error {
 	s := &http.Server{
 		Handler:        handler,
 		ReadTimeout:    readTimeout,
@@ -48,6 +53,12 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		defer cancel()
 		done <- s.Shutdown(limited)
 	})
+	if refuser, ok := handler.(Refuser); ok {
+		listener = refusingListener{listener, refuser}
+	}
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
 	listener = lazyListener{listener} // without this line, deadlines are set as net/http sets them
 	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		stop()
