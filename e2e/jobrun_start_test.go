@@ -52,14 +52,13 @@ func TestJobrunLeavesClosedStreamsClosed(t *testing.T) {
 		for _, before := range []string{"", "trap '' CHLD; "} {
 			var open [2]string
 			for i, prefix := range []string{"env", "'" + filepath.Join(programs, "jobrun") + "' --project p --job j --quiet --"} {
-				cmd := program(t, "jobrun")
-				script := before + prefix + ` sh -c 'for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >> open; done' ` + closed
-				cmd = exec.Command("sh", "-c", script)
-				cmd.Dir = t.TempDir()
+				script := before + prefix + ` sh -c 'for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >> open; done; true' ` + closed
+				cmd := program(t, "sh")
+				cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", script}
 				if err := cmd.Run(); err != nil {
-					t.Logf("%s: %v", script, err)
+					t.Errorf("%s: %v", script, err)
 				}
-				text, _ := os.ReadFile(filepath.Join(cmd.Dir, "open"))
+				text, _ := os.ReadFile(filepath.Join(cmd.Dir, "open")) // not there if nothing is open
 				open[i] = string(text)
 			}
 			if open[0] != open[1] {

@@ -159,10 +159,12 @@ func (s *signals) reached(process *os.Process, sig caughtSignal) bool {
 	switch {
 	case err != nil || group != unix.Getpgrp(): // it has a group of its own
 		return false
+	case s.witness != nil && s.witness.gotSince(sig.Signal, sig.at.Add(-settle)):
+		return true
 	case s.witness == nil || sig.at.Before(s.witness.started):
 		return slices.Contains(typed, sig.Signal) && inForeground()
 	}
-	return s.witness.gotSince(sig.Signal, sig.at.Add(-settle))
+	return false
 }
 
 // sleep returns false if a signal asked to end before the delay was over.

@@ -28,7 +28,7 @@ const firstReply = 128
 // sent to all of them, and nothing else tells that from a signal that was sent to this process.
 type witness struct {
 	process *os.Process
-	started time.Time
+	started time.Time // what was caught before may have been sent before
 	stdin   io.Writer
 	asked   byte
 	replies chan byte
@@ -45,12 +45,11 @@ func startWitness() *witness {
 	cmd.Args, cmd.Env = []string{witnessName}, []string{}
 	stdin, inErr := cmd.StdinPipe()
 	stdout, outErr := cmd.StdoutPipe()
-	started := time.Now()
 	if inErr != nil || outErr != nil || cmd.Start() != nil {
 		return nil
 	}
 	w := &witness{
-		process: cmd.Process, started: started, stdin: stdin,
+		process: cmd.Process, started: time.Now().Add(settle), stdin: stdin,
 		replies: make(chan byte, firstReply),
 		ended:   make(chan struct{}),
 		got:     map[os.Signal]time.Time{},
