@@ -35,20 +35,19 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	if err := collect(ctx, conn, rows); err != nil {
 		return err
 	}
-	// The temporary table has checked all rows.
+	// All rows are checked already.
 	if _, err := conn.ExecContext(ctx, "PRAGMA ignore_check_constraints = ON"); err != nil {
 		return err
 	}
 	columns := strings.Join(rows.Columns, ", ")
 	insert, err := conn.PrepareContext(ctx, "INSERT INTO runs ("+columns+") SELECT "+columns+
-		" FROM sorted CROSS JOIN imported ON imported.rowid = line WHERE sorted.rowid > $1 AND sorted.rowid <= $2 "+
-		rows.OnConflict)
+		" FROM checked WHERE rowid > $1 AND rowid <= $2 "+rows.OnConflict)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	var count int
-	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sorted").Scan(&count); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM checked").Scan(&count); err != nil {
 		return err
 	}
 	for stored := 0; stored < count; {
@@ -62,23 +61,23 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	return nil
 }
 
-// collect reads all rows into the temporary table imported, which refuses what the table runs would
-// refuse, and their order into the table sorted.
+// collect reads all rows, and then moves them, in the order of their keys, into the temporary table
+// checked, which refuses what the table runs would refuse. To check each row when it is read would
+// take twice as long: one statement prepares its patterns once.
 func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
-	var definition string
-	// A key would make it slower by half.
-	if err := conn.QueryRowContext(ctx, `SELECT replace(replace(replace(sql, 'CREATE TABLE', 'CREATE TEMPORARY TABLE'),
+	columns := strings.Join(rows.Columns, ", ")
+	var definition string // without a key, which would make it slower by half
+	if err := conn.QueryRowContext(ctx, `SELECT replace(replace(replace(sql, 'CREATE TABLE runs', 'CREATE TEMPORARY TABLE checked'),
 		'PRIMARY KEY (team, project, job, id),', ''), ', WITHOUT ROWID', '')
 		FROM sqlite_schema WHERE name = 'runs'`).Scan(&definition); err != nil {
 		return err
 	}
-	definition = strings.Replace(definition, "TABLE runs", "TABLE imported", 1)
 	// BeginTx would lock out other writers from here on: it begins an immediate transaction.
-	if _, err := conn.ExecContext(ctx, definition+"; BEGIN"); err != nil {
+	if _, err := conn.ExecContext(ctx, definition+"; CREATE TEMPORARY TABLE imported AS SELECT "+columns+
+		" FROM runs WHERE false; BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported ("+strings.Join(rows.Columns, ", ")+
-		") VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")")
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")")
 	if err != nil {
 		return err
 	}
@@ -91,8 +90,8 @@ func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
 			return err
 		}
 	}
-	_, err = conn.ExecContext(ctx, `CREATE TEMPORARY TABLE sorted AS
-		SELECT rowid AS line FROM imported ORDER BY team, project, job, id, line; COMMIT`)
+	_, err = conn.ExecContext(ctx, "INSERT INTO checked ("+columns+
+		") SELECT * FROM imported ORDER BY team, project, job, id, rowid; COMMIT; DROP TABLE imported")
 	return err
 }
 
