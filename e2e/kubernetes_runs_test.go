@@ -151,8 +151,14 @@ func TestKubernetesSuspended(t *testing.T) {
 			t.Run(name+map[bool]string{true: ", watcher restarts"}[restart], func(t *testing.T) {
 				t.Parallel()
 				r := newRecording(t)
+				// The cluster has then done it: pods are released below, and none that are about to go.
 				suspend := func(job *batchv1.Job, suspend bool) {
 					r.must(t, "PATCH", pathOf(job), map[string]any{"spec": map[string]any{"suspend": suspend}}, nil)
+					until(t, func() bool {
+						now := new(batchv1.Job)
+						r.must(t, "GET", pathOf(job), nil, now)
+						return suspend == (now.Status.StartTime == nil) && suspend == (now.Status.Active == 0)
+					})
 				}
 				job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Suspend: new(begin)})
 				if begin {

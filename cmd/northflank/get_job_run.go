@@ -172,7 +172,7 @@ func (get *getJobRun) await(
 	progress := newProgress(get.quiet)
 	defer progress.stop()
 	var trouble string
-	var absent time.Time // when it was first told that there is no such run; zero if it was not
+	var absent time.Time // when the first response said that there is no such run; zero if there is one
 	run, resp, err := c.WaitForJobRun(ctx, ref, client.WaitForStart(get.waitForStart), client.OnState(progress.state),
 		client.OnPause(func(resp *client.Response, err error, _ time.Duration) {
 			if get.verbose && resp != nil {
@@ -182,7 +182,10 @@ func (get *getJobRun) await(
 			if err != nil {
 				trouble = printable(explainRun(err, resp, conn, ref).Error())
 			}
-			if errors.Is(err, client.ErrNotFound) {
+			switch {
+			case err == nil:
+				absent = time.Time{}
+			case errors.Is(err, client.ErrNotFound):
 				trouble = printable(fmt.Sprintf("%s has no %s yet", conn.host, describe(ref)))
 				if absent.IsZero() {
 					absent = time.Now()

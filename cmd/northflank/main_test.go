@@ -124,6 +124,7 @@ var sequences = map[string][]string{
 	"vanishes": {"running", "missing"},
 	"starts":   {"missing", "missing", "running", "documented"},
 	"refuses":  {"missing", "forbidden"},
+	"departs":  {"missing", "running", "missing"},
 }
 
 // api answers like the contract, though nothing is held, and writes down what it is asked and with

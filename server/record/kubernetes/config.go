@@ -3,8 +3,7 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -52,7 +51,7 @@ func LoadConfig(kubeconfig string) (*rest.Config, error) {
 
 // newClient returns a client that knows nothing but Jobs. The typed clients of client-go would
 // register every kind that Kubernetes has when the program starts, whichever command it is to run.
-func newClient(config *rest.Config) (rest.Interface, error) {
+func newClient(config *rest.Config, log *slog.Logger) (rest.Interface, error) {
 	scheme := k8sruntime.NewScheme()
 	if err := batchv1.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -67,48 +66,12 @@ func newClient(config *rest.Config) (rest.Interface, error) {
 	config.UserAgent = userAgent()
 	config.QPS, config.Burst = requestRate, requestBurst
 	config.Wrap(markErrors)
-	return rest.RESTClientFor(config)
-}
-
-// sendError is what a request failed at that had its credentials: the network, or TLS.
-type sendError struct{ error }
-
-func (e sendError) Unwrap() error { return e.error }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
-
-// markErrors makes the transport's errors a [sendError]. What adds credentials to a request lies
-// around it, so that the errors of that are none.
-func markErrors(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(req *http.Request) (*http.Response, error) {
-		response, err := next.RoundTrip(req)
-		if err != nil {
-			err = sendError{err}
-		}
-		return response, err
-	})
-}
-
-// lacksCredentials reports whether a request was not sent because there were no credentials for it.
-func lacksCredentials(err error) bool {
-	var failed *url.Error
-	var sent sendError
-	return errors.As(err, &failed) && !errors.As(err, &sent)
-}
-
-// credentialsAdvice says what to do where there are no credentials, or the API server refuses them.
-func credentialsAdvice(config *rest.Config) string {
-	switch {
-	case config.ExecProvider != nil:
-		return fmt.Sprintf("the kubeconfig has the program %q print credentials: run it as this user, "+
-			"and see that it is found, asks nothing and succeeds", config.ExecProvider.Command)
-	case config.AuthProvider != nil:
-		return fmt.Sprintf("log in again, or replace auth-provider %q in the kubeconfig by a program that prints "+
-			"credentials (exec), such as kubelogin", config.AuthProvider.Name)
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
 	}
-	return "check the token or the certificate of the kubeconfig's user, or of the pod's service account"
+	client.Transport = giveUp(client.Transport, func() { sayThatItIsSlow(config, log) })
+	return rest.RESTClientForConfigAndClient(config, client)
 }
 
 func userAgent() string {

@@ -32,6 +32,12 @@ func kubeconfig(t *testing.T, api *fakeAPI, user string) *rest.Config {
 	return config
 }
 
+// execUser returns the credentials that a program prints.
+func execUser(program string) string {
+	return fmt.Sprintf(`{"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": %q,
+		"interactiveMode": "Never"}}`, program)
+}
+
 // idToken returns a token of OpenID Connect that is valid for as long, without a signature that
 // anyone checks.
 func idToken(valid time.Duration) string {
@@ -49,10 +55,6 @@ func TestWatcherSaysThatCredentialsAreMissing(t *testing.T) {
 	if err := os.Chmod(folder+"/plugin", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	exec := func(program string) string {
-		return fmt.Sprintf(`{"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": %q,
-			"interactiveMode": "Never"}}`, program)
-	}
 	const none, refused = `level=ERROR msg="no credentials for the API server, trying again"`,
 		`level=ERROR msg="credentials refused by the API server, trying again"`
 	for name, test := range map[string]struct {
@@ -61,12 +63,12 @@ func TestWatcherSaysThatCredentialsAreMissing(t *testing.T) {
 		mend func(*fakeAPI) // nil if nothing can
 	}{
 		"plugin not installed": {
-			exec("no-such-plugin"),
+			execUser("no-such-plugin"),
 			[]string{none, "executable no-such-plugin not found", `the program \"no-such-plugin\" print credentials`},
 			nil,
 		},
 		"plugin fails": {
-			exec(folder + "/plugin"),
+			execUser(folder + "/plugin"),
 			[]string{none, "failed with exit code 1", "run it as this user"},
 			func(*fakeAPI) {
 				writeFile(t, credential, `{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
@@ -103,6 +105,20 @@ func TestWatcherSaysThatCredentialsAreMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWatcherEndsWhileTheCredentialsPluginHangs takes as long as the log waits until it says so.
+func TestWatcherEndsWhileTheCredentialsPluginHangs(t *testing.T) {
+	t.Parallel()
+	plugin := t.TempDir() + "/plugin" // ends when the test takes it away
+	writeFile(t, plugin, "#!/bin/sh\nwhile test -e "+plugin+"; do sleep 0.1; done\n")
+	if err := os.Chmod(plugin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	api := newFakeAPI(t)
+	w := startWith(t, kubeconfig(t, api, execUser(plugin)), api, newFakeStore(), Options{})
+	w.journal.await("or no credentials for it, yet\" advice=\"the kubeconfig has the program")
+	w.stop()
 }
 
 func TestWatcherUsesAnIDToken(t *testing.T) {

@@ -66,7 +66,7 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(config)
+	client, err := newClient(config, log)
 	if err != nil {
 		return nil, err
 	}
