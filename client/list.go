@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -30,14 +31,15 @@ type ListOptions struct {
 	Cursor  string // of the page before; Page does not count then
 }
 
-// ListJobsOptions says which jobs are wanted. The zero value is all of them.
+// ListJobsOptions says which jobs are wanted. The zero value is all of them. The Northflank API does
+// not know Statuses, and sends all.
 type ListJobsOptions struct {
 	ListOptions
-	Statuses []JobRunStatus // of the latest run; empty for any. The Northflank API ignores it
+	Statuses []JobRunStatus // of the latest run; empty for any
 }
 
 // ListJobRunsOptions says which runs are wanted. The zero value is all of them. The Northflank API
-// ignores the fields other than ListOptions.
+// sends the others too, and the client leaves them out.
 type ListJobRunsOptions struct {
 	ListOptions
 	Statuses []JobRunStatus // empty for any
@@ -123,7 +125,17 @@ func (c *Client) ListJobRuns(ctx context.Context, ref JobRef, opts ListJobRunsOp
 	} else {
 		answer, err = c.api.ListTeamJobRuns(ctx, ref.Team, ref.Project, ref.Job, new(model.ListTeamJobRunsParams(params)))
 	}
-	return result(c, answer, err, decodeRuns)
+	page, resp, err := result(c, answer, err, decodeRuns)
+	if err == nil {
+		page.Items = slices.DeleteFunc(page.Items, func(run JobRun) bool { return !opts.match(run) })
+	}
+	return page, resp, err
+}
+
+// match reports whether a run is wanted.
+func (o *ListJobRunsOptions) match(run JobRun) bool {
+	return (len(o.Statuses) == 0 || slices.Contains(o.Statuses, run.Status)) && !run.StartedAt.Before(o.Since) &&
+		(o.Until.IsZero() || run.StartedAt.Before(o.Until))
 }
 
 // LatestJobRun returns the run of a job that started last.

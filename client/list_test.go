@@ -67,6 +67,36 @@ func TestListsReadNorthflank(t *testing.T) {
 	}
 }
 
+// TestListJobRunsFiltersWhatServerDoesNot has a server that knows no filters, as the Northflank API.
+func TestListJobRunsFiltersWhatServerDoesNot(t *testing.T) {
+	c := newClient(t, serve(t, answers(200, northflankRuns)))
+	start := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC) // of b; a starts 123 ms later
+	for name, test := range map[string]struct {
+		opts ListJobRunsOptions
+		want string
+	}{
+		"nothing":        {ListJobRunsOptions{}, "a b "},
+		"a status":       {ListJobRunsOptions{Statuses: []JobRunStatus{JobRunStatusSuccess}}, "b "},
+		"two statuses":   {ListJobRunsOptions{Statuses: []JobRunStatus{JobRunStatusRunning, JobRunStatusSuccess}}, "a b "},
+		"since, at once": {ListJobRunsOptions{Since: start}, "a b "},
+		"since":          {ListJobRunsOptions{Since: start.Add(time.Millisecond)}, "a "},
+		"until, at once": {ListJobRunsOptions{Until: start}, ""},
+		"until":          {ListJobRunsOptions{Until: start.Add(time.Millisecond)}, "b "},
+	} {
+		page, _, err := c.ListJobRuns(t.Context(), job, test.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, run := range page.Items {
+			got += run.ID + " "
+		}
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestJobsHaveLatestRun(t *testing.T) {
 	run := strings.TrimSuffix(strings.TrimPrefix(documented, `{"data": `), "}")
 	c := newClient(t, serve(t, answers(200, `{"data": {"jobs": [{"id": "a", "latestRun": null}, {"id": "b", "latestRun": `+run+`}]}}`)))

@@ -84,6 +84,7 @@ var foreign = map[string][]string{
 	"go.opentelemetry.io/contrib/":          {"server"},
 	"github.com/oapi-codegen/runtime":       {"gen/client", "gen/server"},
 	"github.com/hashicorp/golang-lru":       {"server/auth"},
+	"charm.land/":                           {"cmd/northflank"},
 	"github.com/spf13/cobra": {
 		"cmd/internal/cli",
 		"cmd/internal/man",
@@ -101,6 +102,7 @@ const (
 	kubernetesLibrary, metricsLibrary   = "k8s.io/", "github.com/prometheus/"
 	sqlPackage                          = "database/sql"
 	tracingLibrary, documentationAssets = "go.opentelemetry.io/", "github.com/swaggest/"
+	terminalLibrary                     = "charm.land/"
 )
 
 // neverLinked says which libraries must not be mustLink, by whatever way they come.
@@ -111,7 +113,7 @@ var neverLinked = map[string][]string{
 	"server/listen":   {echoLibrary, openAPILibrary},
 	"server/store":    {echoLibrary, openAPILibrary, sqliteLibrary, postgresLibrary},
 	"server/record":   {echoLibrary, openAPILibrary, sqlPackage},
-	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
+	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets, terminalLibrary},
 	"cmd/northflank":  {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
 	"cmd/jobrun": {
 		echoLibrary,
@@ -120,6 +122,7 @@ var neverLinked = map[string][]string{
 		tracingLibrary,
 		documentationAssets,
 		kubernetesLibrary,
+		terminalLibrary,
 	},
 }
 
