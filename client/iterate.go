@@ -13,11 +13,11 @@ import (
 // name. The team is like that of [Client.ListProjects].
 //
 // This and the other iterators ask for a page when the loop comes to it. When the token has used up
-// its rate limit, they wait until it may ask again, however long that takes, unless the context's
-// deadline comes first. The first error ends the loop; it is like that of [Client.GetJobRun], and
-// comes with the zero value. A loop that a deadline ends ends at once if the limit comes back too
-// late, with [ErrRateLimited]. What is added or removed meanwhile may be missing or not; everything
-// else comes once.
+// its rate limit, they wait until it may ask again, however long that takes. If the context's
+// deadline comes first, they do not wait: the error is [ErrRateLimited] then. The first error ends
+// the loop, and comes with the zero value; it is like that of [Client.GetJobRun], and the context's
+// when that has ended. What is added or removed meanwhile may come or not; everything else comes
+// once.
 func (c *Client) Projects(ctx context.Context, team string, opts ListOptions) iter.Seq2[Project, error] {
 	return all(ctx, opts, func(at ListOptions) (*Page[Project], *Response, error) {
 		return c.ListProjects(ctx, team, at)

@@ -110,7 +110,11 @@ func (c *Client) ListJobs(ctx context.Context, ref ProjectRef, opts ListJobsOpti
 //
 // Operation listJobRuns: GET /v1/projects/{projectId}/jobs/{jobId}/runs, or, with a team,
 // listTeamJobRuns: GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs
-func (c *Client) ListJobRuns(ctx context.Context, ref JobRef, opts ListJobRunsOptions) (*Page[JobRun], *Response, error) {
+func (c *Client) ListJobRuns(
+	ctx context.Context,
+	ref JobRef,
+	opts ListJobRunsOptions,
+) (*Page[JobRun], *Response, error) {
 	if err := checkIDs("JobRef.", id{"Project", ref.Project}, id{"Job", ref.Job}, id{"Team", ref.Team}); err != nil {
 		return nil, nil, err
 	}

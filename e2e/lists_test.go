@@ -49,7 +49,12 @@ type listResult struct {
 
 // listOfficially calls a list of the official JavaScript client, which is installed in the folder,
 // and returns the IDs.
-func listOfficially(t *testing.T, folder, host, token, method string, all bool, parameters, options map[string]any) ([]string, listResult) {
+func listOfficially(
+	t *testing.T,
+	folder, host, token, method string,
+	all bool,
+	parameters, options map[string]any,
+) ([]string, listResult) {
 	t.Helper()
 	script, err := filepath.Abs("testdata/js-lists.mjs")
 	if err != nil {

@@ -113,8 +113,16 @@ var neverLinked = map[string][]string{
 	"server/listen":   {echoLibrary, openAPILibrary},
 	"server/store":    {echoLibrary, openAPILibrary, sqliteLibrary, postgresLibrary},
 	"server/record":   {echoLibrary, openAPILibrary, sqlPackage},
-	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets, terminalLibrary},
-	"cmd/northflank":  {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
+	"client": {
+		echoLibrary,
+		openAPILibrary,
+		sqlPackage,
+		metricsLibrary,
+		tracingLibrary,
+		documentationAssets,
+		terminalLibrary,
+	},
+	"cmd/northflank": {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
 	"cmd/jobrun": {
 		echoLibrary,
 		openAPILibrary,

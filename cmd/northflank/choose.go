@@ -16,8 +16,11 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// mostChoices is how many projects, jobs or runs a person chooses from. Of runs, they are the newest.
-const mostChoices = 1000
+// What a person chooses from, or a shell completes, at the most: all of it takes some requests.
+const (
+	mostChoices = 1000 // projects or jobs
+	mostRuns    = 100
+)
 
 // choose has the person at the terminal choose what is missing down to a level. Where there is no
 // terminal, it returns a usage error that says what is missing.
@@ -66,11 +69,11 @@ func (r *request) choices(ctx context.Context, c *client.Client, level int) ([]h
 	now := time.Now()
 	switch level {
 	case 0:
-		return options(c.Projects(ctx, r.ref.Team, client.ListOptions{}), func(p client.Project) huh.Option[string] {
+		return options(r.projects(ctx, c), func(p client.Project) huh.Option[string] {
 			return option(p.ID, named(p.ID, p.Name))
 		})
 	case 1:
-		return options(c.Jobs(ctx, r.project(), client.ListJobsOptions{}), func(job client.Job) huh.Option[string] {
+		return options(r.jobs(ctx, c), func(job client.Job) huh.Option[string] {
 			label := named(job.ID, job.Name)
 			if job.LatestRun != nil {
 				label += ", " + state(job.LatestRun, now)
@@ -78,21 +81,46 @@ func (r *request) choices(ctx context.Context, c *client.Client, level int) ([]h
 			return option(job.ID, label)
 		})
 	}
-	return options(c.JobRuns(ctx, r.job(), client.ListJobRunsOptions{}), func(run client.JobRun) huh.Option[string] {
+	return options(r.runs(ctx, c), func(run client.JobRun) huh.Option[string] {
 		return option(run.ID, state(&run, now)+", "+run.ID)
 	})
 }
 
-// options are the first mostChoices of the items.
+// projects are the first mostChoices of the team.
+func (r *request) projects(ctx context.Context, c *client.Client) iter.Seq2[client.Project, error] {
+	return first(mostChoices, c.Projects(ctx, r.ref.Team, client.ListOptions{}))
+}
+
+// jobs are the first mostChoices of the project.
+func (r *request) jobs(ctx context.Context, c *client.Client) iter.Seq2[client.Job, error] {
+	return first(mostChoices, c.Jobs(ctx, r.project(), client.ListJobsOptions{}))
+}
+
+// runs are the newest of the job, as many as come in one page.
+func (r *request) runs(ctx context.Context, c *client.Client) iter.Seq2[client.JobRun, error] {
+	return first(mostRuns, c.JobRuns(ctx, r.job(), client.ListJobRunsOptions{}))
+}
+
+// first returns the first n items.
+func first[T any](n int, items iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		left := n
+		for item, err := range items {
+			if left--; !yield(item, err) || left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// options makes an option of each item.
 func options[T any](items iter.Seq2[T, error], option func(T) huh.Option[string]) ([]huh.Option[string], error) {
 	var all []huh.Option[string]
 	for item, err := range items {
 		if err != nil {
 			return nil, err
 		}
-		if all = append(all, option(item)); len(all) == mostChoices {
-			break
-		}
+		all = append(all, option(item))
 	}
 	return all, nil
 }
@@ -115,10 +143,11 @@ func state(run *client.JobRun, now time.Time) string {
 // ask returns the value of the option that the person chooses.
 func ask(ctx context.Context, question string, choices []huh.Option[string]) (chosen string, err error) {
 	const mostLines = 12 // with that of the filter
-	err = huh.NewForm(huh.NewGroup(
+	form := huh.NewForm(huh.NewGroup(
 		huh.NewSelect[string]().Options(choices...).Filtering(true).Height(min(mostLines, len(choices)+1)).Value(&chosen),
-	).Title(question)).WithInput(os.Stdin).WithOutput(os.Stderr).RunWithContext(ctx)
-	if errors.Is(err, huh.ErrUserAborted) {
+	).Title(question)).WithInput(os.Stdin).WithOutput(os.Stderr)
+	err = form.RunWithContext(ctx)
+	if errors.Is(err, huh.ErrUserAborted) || err == nil && form.State != huh.StateCompleted { // by a signal
 		return "", &outcome{status: exitInterrupted}
 	}
 	return chosen, err

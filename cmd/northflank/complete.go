@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"iter"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,12 +12,8 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-const (
-	// completionTimeout bounds how long a shell waits for completions.
-	completionTimeout = 3 * time.Second
-	// mostCompletions bounds how many IDs are looked at. Of runs, they are the newest.
-	mostCompletions = 1000
-)
+// completionTimeout bounds how long a shell waits for completions.
+const completionTimeout = 3 * time.Second
 
 // complete registers the completions of a flag.
 func complete(cmd *cobra.Command, flag string, completions cobra.CompletionFunc) {
@@ -29,29 +26,33 @@ func complete(cmd *cobra.Command, flag string, completions cobra.CompletionFunc)
 func (r *request) addCompletions(cmd *cobra.Command, level int) {
 	complete(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	if level >= needsProject {
-		complete(cmd, "projectId", r.completions(needsNothing, func(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
-			return candidates(c.Projects(ctx, r.ref.Team, client.ListOptions{}), func(p client.Project) (string, string) {
-				return p.ID, p.Name
-			})
-		}))
+		complete(cmd, "projectId", r.completions(needsNothing, r.projectCandidates))
 	}
 	if level >= needsJob {
-		complete(cmd, "jobId", r.completions(needsProject, func(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
-			return candidates(c.Jobs(ctx, r.project(), client.ListJobsOptions{}), func(job client.Job) (string, string) {
-				if job.LatestRun == nil {
-					return job.ID, job.Name
-				}
-				return job.ID, state(job.LatestRun, time.Now())
-			})
-		}))
+		complete(cmd, "jobId", r.completions(needsProject, r.jobCandidates))
 	}
 	if level >= needsRun {
-		complete(cmd, "runId", r.completions(needsJob, func(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
-			return candidates(c.JobRuns(ctx, r.job(), client.ListJobRunsOptions{}), func(run client.JobRun) (string, string) {
-				return run.ID, state(&run, time.Now())
-			})
-		}))
+		complete(cmd, "runId", r.completions(needsJob, r.runCandidates))
 	}
+}
+
+func (r *request) projectCandidates(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
+	return candidates(r.projects(ctx, c), func(p client.Project) (string, string) { return p.ID, p.Name })
+}
+
+func (r *request) jobCandidates(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
+	return candidates(r.jobs(ctx, c), func(job client.Job) (string, string) {
+		if job.LatestRun == nil {
+			return job.ID, job.Name
+		}
+		return job.ID, state(job.LatestRun, time.Now())
+	})
+}
+
+func (r *request) runCandidates(ctx context.Context, c *client.Client) iter.Seq2[string, error] {
+	return candidates(r.runs(ctx, c), func(run client.JobRun) (string, string) {
+		return run.ID, state(&run, time.Now())
+	})
 }
 
 // candidates are the IDs of items, each with a description. IDs that a shell or a terminal could
@@ -60,7 +61,7 @@ func candidates[T any](items iter.Seq2[T, error], describe func(T) (id, descript
 	return func(yield func(string, error) bool) {
 		for item, err := range items {
 			id, description := describe(item)
-			if err == nil && strings.IndexFunc(id, isUnsafe) >= 0 {
+			if err == nil && !safeID.MatchString(id) {
 				continue
 			}
 			if !yield(cobra.CompletionWithDesc(id, printable(description)), err) {
@@ -70,10 +71,8 @@ func candidates[T any](items iter.Seq2[T, error], describe func(T) (id, descript
 	}
 }
 
-// isUnsafe reports whether a character is none of those that the contract allows in an ID.
-func isUnsafe(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
-}
+// safeID matches what the contract allows as an ID.
+var safeID = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // completions returns those that begin with what has been typed, unless what the list is about is
 // missing down to a level.
@@ -93,9 +92,8 @@ func (r *request) completions(
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		var found []cobra.Completion
-		seen := 0
 		for candidate, err := range list(ctx, c) {
-			if seen++; err != nil || seen > mostCompletions {
+			if err != nil {
 				break
 			}
 			if strings.HasPrefix(candidate, typed) {

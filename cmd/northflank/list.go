@@ -18,8 +18,14 @@ import (
 const allTimeout = 10 * time.Minute
 
 const listHelp = `
-The server and the token are looked for like those of "northflank get job run". -o json prints the list as the server
-sends it. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
+The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print
+the list for programs. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
+
+// A pageOf asks for a page of a list, and an allOf for all of them.
+type (
+	pageOf[T any] func(context.Context, *client.Client, client.ListOptions) (*client.Page[T], *client.Response, error)
+	allOf[T any]  func(context.Context, *client.Client, client.ListOptions) iter.Seq2[T, error]
+)
 
 // newListProjects makes the command "northflank list projects".
 func newListProjects() *cobra.Command {
@@ -38,7 +44,9 @@ func newListProjects() *cobra.Command {
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return show(cmd, &r, needsNothing, page, projectTable, "projects",
-			func(ctx context.Context, c *client.Client, at client.ListOptions) (*client.Page[client.Project], *client.Response, error) {
+			func(
+				ctx context.Context, c *client.Client, at client.ListOptions,
+			) (*client.Page[client.Project], *client.Response, error) {
 				return c.ListProjects(ctx, r.ref.Team, at)
 			},
 			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Project, error] {
@@ -56,7 +64,8 @@ func newListJobs() *cobra.Command {
 		Use:     "jobs",
 		Aliases: []string{"job"},
 		Short:   "List the jobs of a project, each with its latest run",
-		Long:    "List the jobs of a project, each with its latest run: how it is doing, since when, and for how long.\n" + listHelp,
+		Long: "List the jobs of a project, each with its latest run: how it is doing, since when, and for how long.\n" +
+			listHelp,
 		Example: `  northflank list jobs --projectId default-project
   northflank list jobs --project default-project -o json`,
 		Args: cobra.NoArgs,
@@ -65,7 +74,9 @@ func newListJobs() *cobra.Command {
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return show(cmd, &r, needsProject, page, jobTable, "jobs",
-			func(ctx context.Context, c *client.Client, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
+			func(
+				ctx context.Context, c *client.Client, at client.ListOptions,
+			) (*client.Page[client.Job], *client.Response, error) {
 				return c.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
 			},
 			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Job, error] {
@@ -98,7 +109,9 @@ func newGetJobRuns() *cobra.Command {
 			return err
 		}
 		return show(cmd, &r, needsJob, page, runTable, "runs",
-			func(ctx context.Context, c *client.Client, at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
+			func(
+				ctx context.Context, c *client.Client, at client.ListOptions,
+			) (*client.Page[client.JobRun], *client.Response, error) {
 				opts.ListOptions = at
 				return c.ListJobRuns(ctx, r.job(), opts)
 			},
@@ -126,8 +139,8 @@ func show[T any](
 	flags pageFlags,
 	asTable func([]T, time.Time, bool) table,
 	name string,
-	page func(context.Context, *client.Client, client.ListOptions) (*client.Page[T], *client.Response, error),
-	all func(context.Context, *client.Client, client.ListOptions) iter.Seq2[T, error],
+	page pageOf[T],
+	all allOf[T],
 ) error {
 	if err := flags.check(cmd); err != nil {
 		return err
@@ -161,7 +174,10 @@ func show[T any](
 		}
 		items = read.Items
 		if read.HasNext {
-			more = fmt.Sprintf("There may be more: --cursor %s shows the next page, --loadAll shows all.\n", printable(read.Cursor))
+			more = fmt.Sprintf(
+				"There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
+				printable(read.Cursor),
+			)
 		}
 	}
 	if err := r.printTable(map[string][]T{name: items}, func(now time.Time, color bool) table {

@@ -173,8 +173,17 @@ type filterFlags struct {
 }
 
 func (f *filterFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.statuses, "status", nil, "only runs with this `status`: FAILED, RUNNING or SUCCESS; can be repeated")
-	cmd.Flags().Var(&f.since, "since", "only runs that started then or later: a `time` (RFC 3339), or how long ago, such as 24h or 7d")
+	cmd.Flags().StringSliceVar(
+		&f.statuses,
+		"status",
+		nil,
+		"only runs with this `status`: FAILED, RUNNING or SUCCESS; can be repeated",
+	)
+	cmd.Flags().Var(
+		&f.since,
+		"since",
+		"only runs that started then or later: a `time` (RFC 3339), or how long ago, such as 24h or 7d",
+	)
 	cmd.Flags().Var(&f.until, "until", "only runs that started before that `time`")
 	complete(cmd, "status", cobra.FixedCompletions(statusNames, cobra.ShellCompDirectiveNoFileComp))
 }
