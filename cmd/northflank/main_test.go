@@ -140,7 +140,7 @@ func api(logFile string) http.HandlerFunc {
 		}
 		defer log.Close()
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		fmt.Fprintln(log, r.Method, r.URL.Path, token)
+		fmt.Fprintln(log, r.Method, r.URL.RequestURI(), token)
 
 		w.Header().Set("Content-Type", "application/json")
 		if token != "good-token" {
@@ -154,6 +154,9 @@ func api(logFile string) http.HandlerFunc {
 		w.Header().Set("X-RateLimit-Reset", "3599")
 		if r.URL.Path == "/v1/login" {
 			io.WriteString(w, `{"data": {}}`)
+			return
+		}
+		if serveList(w, r) {
 			return
 		}
 		if prefer := r.Header.Get("Prefer"); prefer != "" {
