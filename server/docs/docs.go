@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/jobruns/jobruns"
+	"github.com/jobruns/jobruns/server/asset"
 )
 
 // template is the contract as JSON, in two parts: the URL of the server goes between them, because
@@ -103,18 +104,9 @@ func WriteDocument(w http.ResponseWriter, document []byte) error {
 }
 
 func write(w http.ResponseWriter, contentType string, body []byte) error {
-	setHeaders(w.Header(), contentType)
+	asset.SetHeaders(w.Header(), contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(body)
 	return err
-}
-
-// setHeaders sets the headers that the document, the page and its assets have in common. A browser
-// caches them, but asks each time whether they have changed: all are of one version.
-func setHeaders(header http.Header, contentType string) {
-	header.Set("Content-Type", contentType)
-	header.Set("Cache-Control", "no-cache")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
 }
