@@ -3,170 +3,31 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-
-	"github.com/jobruns/jobruns/gen/model"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
 )
 
-// hostileName is a run name that the contract allows, with markup, a control character that is not
-// in ASCII, and one that has what follows it run from right to left.
-const hostileName = "<script>alert(1)</script><img src=x onerror=alert(2)> \u0085\u202e&lt;b&gt;"
-
-// screens are what people find runs with.
-var screens = []screen{
-	{"wide", 1280, 800, nil},
-	{"phone", 360, 740, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2)}},
-}
-
-// line is one of the lines that jobrund import takes.
-type line struct {
-	Team    string       `json:"teamId"`
-	Project string       `json:"projectId"`
-	Job     string       `json:"jobId"`
-	Run     model.JobRun `json:"run"`
-}
-
-// history returns n runs of a job, the last of which started at the time, and the others a day
-// before each other. One in failing has failed; 0 is none.
-func history(team, project, job string, last time.Time, n, failing int) []line {
-	lines := make([]line, n)
-	for i := range lines {
-		start := last.AddDate(0, 0, -i).UTC().Truncate(time.Second)
-		end := start.Add(time.Duration(187+i*37%1900) * time.Second)
-		run := model.JobRun{
-			ID:           fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", 0xd34582a4-i*7919),
-			BackoffLimit: 3,
-			Completions:  1,
-			Concluded:    true,
-			RunName:      fmt.Sprintf("%s-%08x56e1913e21d49504", job, 0x5fcf67bc-i*104729),
-			Status:       model.JobRunStatusSuccess,
-			Succeeded:    1,
-			StartedAt:    start,
-			ConcludedAt:  &end,
-		}
-		if failing > 0 && i%failing == failing/2 {
-			run.Status, run.Succeeded, run.Failed, run.Completions = model.JobRunStatusFailed, 0, 1, 4
-		}
-		lines[i] = line{team, project, job, run}
-	}
-	return lines
-}
-
-// importLines makes a store of the runs.
-func importLines(t *testing.T, lines ...[]line) (store string) {
-	t.Helper()
-	var text strings.Builder
-	for _, some := range lines {
-		for _, l := range some {
-			data, err := json.Marshal(l)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text.Write(append(data, '\n'))
-		}
-	}
-	store = newStore(t)
-	importer := program(t, "jobrund", "import", "--store", store)
-	importer.Stdin = strings.NewReader(text.String())
-	if out, err := importer.CombinedOutput(); err != nil {
-		t.Fatalf("import: %v\n%s", err, out)
-	}
-	return store
-}
-
-// shopStore is a store as a small company has it, with a token.
-func shopStore(t *testing.T) (store, token string) {
-	t.Helper()
-	last := time.Now().Add(-3 * time.Hour)
-	hostile := history("default", "shop", "hostile", last, 1, 0)
-	hostile[0].Run.RunName = hostileName
-	long := strings.Repeat("reconcile-the-ledgers-of-all-subsidiaries.", 4) + "v2"
-	store = importLines(t,
-		history("default", "shop", "nightly-backup", last, 137, 9),
-		history("default", "shop", "send-invoices", last.Add(-40*time.Minute), 3, 0),
-		history("default", "shop", "rebuild-search-index", last.AddDate(0, 0, -2), 60, 1),
-		history("default", "shop", long, last.AddDate(0, -1, 0), 12, 5),
-		hostile,
-		history("default", "website", "publish", last, 2, 0),
-		history("default", "data-warehouse-staging", "load", last, 2, 0),
-	)
-	return store, output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
-}
-
-// media has the browser tell the page that the person prefers something, such as dark colours.
-func (b *tab) media(name, value string) {
-	b.Helper()
-	b.do(name, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: name, Value: value}},
-		})
-		return err
-	}))
-}
-
-// until waits until the expression of JavaScript is true. chromedp's own way makes code of a text,
-// which the page's policy forbids.
-func (b *tab) until(what, expression string) {
-	b.Helper()
-	for b.ctx.Err() == nil {
-		if get(b, what, chromedp.Evaluate[bool]("Boolean("+expression+")")) {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	b.screenshot("failed")
-	b.Fatalf("%s: it does not come to that; the console says %q", what, b.problems)
-}
-
-// heading waits until the page has the heading.
-func (b *tab) heading(want string) {
-	b.Helper()
-	quoted, _ := json.Marshal(want)
-	b.until("the heading "+want, fmt.Sprintf("document.querySelector('h1')?.textContent === %s", quoted))
-	b.fits("at " + want)
-}
-
-// find opens the page, and pastes the token where it asks for it.
-func (b *tab) find(address, token string) {
-	b.Helper()
-	b.do("open the page", chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("form input")))
-	b.heading("Find a run")
-	b.do("paste the token",
-		chromedp.SendKeys(chromedp.CSS("form input"), token),
-		chromedp.Click(chromedp.CSS("form button")),
-	)
-}
-
-// follow clicks on the link with the text.
-func (b *tab) follow(text string) {
-	b.Helper()
-	b.do("follow "+text, chromedp.Click(chromedp.Search(`//main//a[normalize-space(.)="`+text+`"]`), chromedp.NodeVisible))
-}
-
-func TestFindPageLooks(t *testing.T) {
+// TestFindPage does what a person does to find a run: paste a token, choose the project, the job and
+// the run, and go back.
+func TestFindPage(t *testing.T) {
 	store, token := shopStore(t)
 	s := serve(t, store)
 	for _, on := range screens {
 		for _, scheme := range []string{"light", "dark"} {
-			t.Run(on.name+" "+scheme, func(t *testing.T) {
+			t.Run(on.name+", "+scheme, func(t *testing.T) {
 				b := newTab(t, on)
 				b.media("prefers-color-scheme", scheme)
-				b.find(s.url, "jobruns_invalid")
-				b.until("an error", "document.querySelector('.error')?.textContent")
-				b.screenshot("token")
 				b.find(s.url, token)
 				b.heading("Projects")
 				b.screenshot("projects")
@@ -176,8 +37,316 @@ func TestFindPageLooks(t *testing.T) {
 				b.follow("nightly-backup")
 				b.heading("nightly-backup")
 				b.screenshot("runs")
+				if text := b.mainText(); !strings.Contains(text, "The latest 50 runs: 44 succeeded") || !strings.Contains(text, "6 failed") {
+					t.Errorf("the page does not say how the latest runs went: %s", text)
+				}
+				for _, want := range []int{50, 100, 137} {
+					if got := b.rows(); got != want {
+						t.Errorf("there are %d runs, want %d", got, want)
+					}
+					if want < 137 {
+						b.do("more", chromedp.Click(chromedp.CSS(".more"), chromedp.NodeVisible))
+						b.until("more runs", "document.querySelectorAll('tbody tr').length > "+strconv.Itoa(want))
+					}
+				}
+				b.do("no more", chromedp.WaitNotVisible(chromedp.CSS(".more")))
+				b.follow("Failed")
+				b.until("those that failed", "document.querySelectorAll('tbody tr').length === 15")
+				b.fits("with those that failed")
+				b.screenshot("failed runs")
+				b.follow("nightly-backup-5fc9035856e1913e21d49504")
+				b.heading("nightly-backup-5fc9035856e1913e21d49504")
+				b.screenshot("run")
+				got := b.details()
+				delete(got, "Started")
+				delete(got, "Concluded")
+				if diff := cmp.Diff(map[string]string{
+					"Status": "✕ FAILED", "Duration": "5 minutes 35 seconds", "Attempts": "4 ended, 3 retries allowed",
+					"ID": "d34506e8-35bd-4c71-8e7c-e36999b88723",
+				}, got); diff != "" {
+					t.Errorf("the run (-want +got):\n%s", diff)
+				}
+				b.do("go back", chromedp.NavigateBack())
+				b.until("those that failed", "document.querySelectorAll('tbody tr').length === 15")
+				b.do("reload", chromedp.Reload())
+				b.until("those that failed", "document.querySelectorAll('tbody tr').length === 15")
+				b.quiet(s.url)
 			})
 		}
 	}
-	_, _, _, _, _ = http.StripPrefix, httptest.NewServer, httputil.NewSingleHostReverseProxy, url.Parse, context.Background
+}
+
+// TestFindPageFollowsRun looks at a run until it has concluded, with a pause while the person looks
+// at something else.
+func TestFindPageFollowsRun(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	id, finish := unfinished(t, a.store)
+	b := newTab(t, screens[1])
+	b.find(a.server.url+"/#/projects/p/jobs/j", token)
+	b.heading("j")
+	b.until("a run that is running", "document.querySelector('tbody').innerText.includes('so far')")
+	b.screenshot("running runs")
+	b.do("open the run", chromedp.Navigate(a.server.url+"/#/projects/p/jobs/j/runs/"+id))
+	b.until("the run", "document.querySelector('dl')")
+	if got := b.details(); got["Status"] != "▶ RUNNING" || got["Concluded"] != "not yet" {
+		t.Errorf("the page says of a run that is running: %q", got)
+	}
+	b.fits("with a run that is running")
+	b.screenshot("running run")
+	b.waits(1)
+
+	b.hide(true)
+	b.waits(0)
+	finish()
+	if got := b.details()["Status"]; got != "▶ RUNNING" {
+		t.Errorf("the page, which is hidden, says that the run is %q", got)
+	}
+	b.hide(false)
+	b.until("the end", "document.querySelector('dl').textContent.includes('SUCCESS')")
+	b.until("the news", "document.querySelector('#news').textContent.startsWith('The run has concluded: SUCCESS')")
+	b.waits(0)
+	b.quiet(a.server.url)
+}
+
+// TestFindPageWaitsWithOneRequest looks at a run that is running, and then at something else.
+func TestFindPageWaitsWithOneRequest(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	id, finish := unfinished(t, a.store)
+	b := newTab(t, screens[0])
+	b.find(a.server.url+"/#/projects/p/jobs/j/runs/"+id, token)
+	b.until("the run", "document.querySelector('dl')")
+	b.waits(1)
+	b.do("go to another page", chromedp.Navigate(a.server.url+"/#/projects"))
+	b.heading("Projects")
+	b.waits(0)
+	b.do("go back", chromedp.NavigateBack())
+	b.until("the run", "document.querySelector('dl')")
+	b.waits(1)
+	finish()
+	b.until("the end", "document.querySelector('dl').textContent.includes('SUCCESS')")
+	// Each time the page asks once at once, and once to wait.
+	asked := 0
+	for _, request := range b.requests {
+		if strings.HasSuffix(request, "/runs/"+id) {
+			asked++
+		}
+	}
+	if asked > 4 {
+		t.Errorf("the page asks for the run %d times, want 4 at most", asked)
+	}
+	b.quiet(a.server.url)
+}
+
+// TestFindPageShowsNamesAsText has a run whose name would do something as HTML.
+func TestFindPageShowsNamesAsText(t *testing.T) {
+	store, token := shopStore(t)
+	s := serve(t, store)
+	for _, on := range screens {
+		t.Run(on.name, func(t *testing.T) {
+			b := newTab(t, on)
+			b.find(s.url+"/#/projects/shop/jobs/hostile", token)
+			b.heading("hostile")
+			b.screenshot("runs")
+			name := get(b, "the name", chromedp.Evaluate[string]("document.querySelector('tbody a').textContent"))
+			if name != hostileName {
+				t.Errorf("the page shows %q, want %q", name, hostileName)
+			}
+			b.do("open the run", chromedp.Click(chromedp.CSS("tbody a")))
+			b.heading(hostileName)
+			b.screenshot("run")
+			if n := get(b, "the elements", chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length")); n != 0 {
+				t.Errorf("the name has become %d elements", n)
+			}
+			b.quiet(s.url)
+		})
+	}
+}
+
+func TestFindPageWithKeysOnly(t *testing.T) {
+	store, token := shopStore(t)
+	s := serve(t, store)
+	b := newTab(t, screens[0])
+	b.do("open the page", chromedp.Navigate(s.url), chromedp.WaitVisible(chromedp.CSS("form input")))
+	b.do("type the token", chromedp.KeyEvent(token), chromedp.KeyEvent(kb.Enter))
+	b.heading("Projects")
+	b.followWithKeys("shop")
+	b.heading("shop")
+	b.followWithKeys("nightly-backup")
+	b.heading("nightly-backup")
+	b.followWithKeys("Failed")
+	b.until("those that failed", "document.querySelectorAll('tbody tr').length === 15")
+	b.followWithKeys("nightly-backup-5fc9035856e1913e21d49504")
+	b.heading("nightly-backup-5fc9035856e1913e21d49504")
+	b.quiet(s.url)
+}
+
+// TestFindPageAsksForAnotherToken revokes the token that the page has.
+func TestFindPageAsksForAnotherToken(t *testing.T) {
+	store, token := shopStore(t)
+	s := serve(t, store)
+	b := newTab(t, screens[1])
+	b.find(s.url+"/#/projects/shop", "jobruns_invalid")
+	b.until("an error", "document.querySelector('.error').textContent.startsWith('The token is not valid')")
+	b.fits("with an error")
+	b.screenshot("wrong token")
+	for _, text := range []string{"jobruns\u00a0€", token} {
+		b.do("empty the field", chromedp.Clear(chromedp.CSS("form input")))
+		b.do("paste another",
+			chromedp.SendKeys(chromedp.CSS("form input"), text),
+			chromedp.Click(chromedp.CSS("form button")),
+		)
+	}
+	b.heading("shop")
+
+	output(t, "jobrund", "token", "revoke", "test", "--store", store)
+	b.until("it is refused", "document.querySelector('h1').textContent === 'Find a run' || "+
+		"document.querySelector('.loaded button')?.click()")
+	if text := b.mainText(); !strings.Contains(text, "The token is not valid") {
+		t.Errorf("the page does not say why it asks: %s", text)
+	}
+	b.screenshot("revoked token")
+	another := output(t, "jobrund", "token", "create", "--name", "another", "--store", store)
+	b.do("paste another",
+		chromedp.SendKeys(chromedp.CSS("form input"), another),
+		chromedp.Click(chromedp.CSS("form button")),
+	)
+	b.heading("shop")
+	b.do("forget it", chromedp.Click(chromedp.CSS("#forget")))
+	b.heading("Find a run")
+	if stored := get(b, "the storage", chromedp.Evaluate[int]("sessionStorage.length + localStorage.length")); stored != 0 {
+		t.Errorf("%d values are stored still", stored)
+	}
+	b.quiet(s.url)
+}
+
+func TestFindPageAsksForTeam(t *testing.T) {
+	last := time.Now().Add(-time.Hour)
+	store := importLines(t, history("red", "shop", "pay", last, 2, 0), history("blue", "web", "build", last, 7, 2))
+	token := output(t, "jobrund", "token", "create", "--name", "both", "--team", "red", "--team", "blue", "--store", store)
+	s := serve(t, store)
+	b := newTab(t, screens[1])
+	b.find(s.url, token)
+	b.heading("Which team?")
+	b.screenshot("team")
+	if text := b.mainText(); !strings.Contains(text, "(red, blue)") {
+		t.Errorf("the page does not name the teams: %s", text)
+	}
+	b.do("name one", chromedp.SendKeys(chromedp.CSS("form input"), "blue"+kb.Enter))
+	b.heading("Projects of blue")
+	b.follow("web")
+	b.heading("web")
+	b.do("open the latest run", chromedp.Click(chromedp.CSS("tbody td:nth-child(2) a"), chromedp.NodeVisible))
+	b.until("the run", "document.querySelector('dl')")
+	if got := get(b, "the address", chromedp.Location()); !strings.HasPrefix(got, s.url+"/#/teams/blue/projects/web/jobs/build/runs/") {
+		t.Errorf("the run is at %s", got)
+	}
+	b.screenshot("run")
+	b.quiet(s.url)
+}
+
+// TestFindPageSaysWhatIsWrong meets each error that the API has for a person.
+func TestFindPageSaysWhatIsWrong(t *testing.T) {
+	store, token := shopStore(t)
+	jobsOnly := output(t, "jobrund", "token", "create", "--name", "jobs", "--permission",
+		"Project > Jobs > General > Read", "--store", store)
+	empty := output(t, "jobrund", "token", "create", "--name", "empty", "--team", "nobody", "--store", store)
+	s := serve(t, store)
+	for _, test := range []struct{ name, token, address, heading, text string }{
+		{"no such job", token, "/#/projects/shop/jobs/nothing", "There is nothing here", "A project or a job without runs"},
+		{"no such run", token, "/#/projects/shop/jobs/nightly-backup/runs/nothing", "There is nothing here", "may have been removed"},
+		{"a malformed id", token, "/#/projects/-", "The server does not understand this address", "projectId"},
+		{"another address", token, "/#/x/y", "There is no such page", "none of this page"},
+		{"a malformed address", token, "/#/projects/%ff", "There is no such page", "none of this page"},
+		{"another team", token, "/#/teams/other", "This token may not see this", "Ask for a token that may"},
+		{"no project", empty, "/", "Projects", "No run is recorded that this token may see"},
+		{"no such status", token, "/#/projects/website?status=RUNNING", "website", "No job's latest run is RUNNING"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newTab(t, screens[1])
+			b.find(s.url+test.address, test.token)
+			b.heading(test.heading)
+			b.screenshot("error")
+			if text := b.mainText(); !strings.Contains(text, test.text) {
+				t.Errorf("the page says %q, want %q in it", text, test.text)
+			}
+			b.quiet(s.url)
+		})
+	}
+	t.Run("projects cannot be listed", func(t *testing.T) {
+		b := newTab(t, screens[1])
+		b.find(s.url, jobsOnly)
+		b.heading("This token may not see this")
+		b.screenshot("error")
+		b.do("name one", chromedp.SendKeys(chromedp.CSS("form input"), "shop"+kb.Enter))
+		b.heading("shop")
+		b.quiet(s.url)
+	})
+}
+
+func TestFindPageSaysWhenToTryAgain(t *testing.T) {
+	store, token := shopStore(t)
+	limited := serve(t, store, "--rate-limit", "2/1h")
+	b := newTab(t, screens[1])
+	b.find(limited.url, token)
+	b.heading("Projects")
+	b.follow("shop")
+	b.heading("Too many requests")
+	b.screenshot("too many")
+	if text := b.mainText(); !strings.Contains(text, "Try again in 59 minutes") && !strings.Contains(text, "Try again in 1 hour") {
+		t.Errorf("the page does not say when: %s", text)
+	}
+	limited.stop(t, syscall.SIGTERM)
+	b.do("try again", chromedp.Click(chromedp.CSS("main button")))
+	b.heading("The server cannot be reached")
+	b.screenshot("unreachable")
+}
+
+// TestFindPageBehindProxy reaches the server under another name and below a path, neither of which
+// the server knows.
+func TestFindPageBehindProxy(t *testing.T) {
+	store, token := shopStore(t)
+	s := serve(t, store)
+	to, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	outside := httptest.NewServer(http.StripPrefix("/jobs", proxy))
+	defer outside.Close()
+	b := newTab(t, screens[0])
+	b.find(outside.URL+"/jobs/", token)
+	b.heading("Projects")
+	b.follow("website")
+	b.heading("website")
+	b.quiet(outside.URL)
+}
+
+// TestFindPageWords asks the page's own script how it says times.
+func TestFindPageWords(t *testing.T) {
+	s := serve(t, newStore(t))
+	b := newTab(t, screens[0])
+	b.do("open the page", chromedp.Navigate(s.url), chromedp.WaitVisible(chromedp.CSS("form input")))
+	for expression, want := range map[string]string{
+		"duration(-5)":                  "less than a second",
+		"duration(0.9)":                 "less than a second",
+		"duration(1)":                   "1 second",
+		"duration(60)":                  "1 minute",
+		"duration(187.6)":               "3 minutes 7 seconds",
+		"duration(3600)":                "1 hour",
+		"duration(3601)":                "1 hour",
+		"duration(93784)":               "1 day 2 hours",
+		"duration(8640000)":             "100 days",
+		"ago(-3)":                       "just now",
+		"ago(59)":                       "59 seconds ago",
+		"ago(7199)":                     "1 hour ago",
+		"exact('2020-12-08T11:47:08Z')": "2020-12-08 11:47:08 UTC",
+	} {
+		got := get(b, expression, chromedp.Evaluate[string](
+			"import('./page/words.js').then(({ duration, ago, exact }) => "+expression+")", chromedp.EvalAwaitPromise))
+		if got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
 }

@@ -135,17 +135,21 @@ function bar(route, runs) {
     // The table has the same links, for those who use the keyboard or a screen reader.
     element(
       'div',
-      { class: 'bar', 'aria-hidden': 'true' },
-      ...runs.toReversed().map((run) =>
-        element('a', {
-          href: address({ ...route, runs: run.id, status: '' }),
-          class: run.status,
-          title: `${run.status}, ${here(run.startedAt)}, ${runDuration(run, now())}`,
-          tabindex: '-1',
-        }),
+      { class: 'chart', 'aria-hidden': 'true' },
+      element(
+        'div',
+        { class: 'bar' },
+        ...runs.toReversed().map((run) =>
+          element('a', {
+            href: address({ ...route, runs: run.id, status: '' }),
+            class: run.status,
+            title: `${run.status}, ${here(run.startedAt)}, ${runDuration(run, now())}`,
+            tabindex: '-1',
+          }),
+        ),
       ),
+      runs.length > 5 && element('p', { class: 'ends' }, element('span', {}, 'older'), element('span', {}, 'newer')),
     ),
-    element('p', { class: 'ends', 'aria-hidden': 'true' }, element('span', {}, 'older'), element('span', {}, 'newer')),
   );
 }
 
@@ -153,11 +157,11 @@ export async function runs(route, { signal, say, refresh }) {
   const get = (status) => (cursor) =>
     ask([...segments(route), 'runs'], { query: { per_page: barLength, cursor, status }, signal });
   const [latest, first] = await Promise.all([get('')(), route.status && get(route.status)()]);
-  const into = table('Runs, the one that started last first', ['Status', 'Run', 'Started', 'Duration', 'Attempts']);
+  const into = table('Runs, the one that started last first', ['Run', 'Status', 'Started', 'Duration', 'Attempts']);
   const show = (run) =>
     into.add([
-      badge(run.status),
       link(address({ ...route, runs: run.id, status: '' }), foreign(run.runName)),
+      badge(run.status),
       moment(run.startedAt),
       runDuration(run, now()),
       attempts(run),
