@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -137,6 +138,37 @@ func TestFindPageWaitsWithOneRequest(t *testing.T) {
 		t.Errorf("the page asks for the run %d times, want 4 at most", asked)
 	}
 	b.quiet(a.server.url)
+}
+
+// TestFindPageAsksAgain has a run that is running while the server cannot reach its store for a
+// moment.
+func TestFindPageAsksAgain(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	id, finish := unfinished(t, a.store)
+	to, err := url.Parse(a.server.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	var failed atomic.Bool
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Prefer") != "" && failed.CompareAndSwap(false, true) {
+			w.Header().Set("Retry-After", "3")
+			http.Error(w, `{"error":{"status":503,"message":"the store cannot be reached","id":"x"}}`, http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer outside.Close()
+	b := newTab(t, screens[1])
+	b.find(outside.URL+"/#/projects/p/jobs/j/runs/"+id, token)
+	b.until("the trouble", "document.querySelector('.state')?.textContent === "+
+		"'The server cannot reach its store right now. This page asks again in 3 seconds.'")
+	b.screenshot("trouble")
+	finish()
+	b.until("the end", "document.querySelector('dl').textContent.includes('SUCCESS')")
+	b.quiet(outside.URL)
 }
 
 // TestFindPageShowsNamesAsText has a run whose name would do something as HTML.

@@ -49,13 +49,18 @@ async function show() {
   let title = heading;
   main.setAttribute('aria-busy', 'true');
   try {
-    const content = await view(route, { signal, say, fail, refresh: show, title: (text) => { title = text; } });
+    const content = await view(route, { signal, say, fail, refresh, title: (text) => { title = text; } });
     if (!signal.aborted) {
       fill(title, content);
     }
   } catch (error) {
     fail(error);
   }
+}
+
+async function refresh() {
+  await show();
+  say('Refreshed.');
 }
 
 // viewOf returns what shows the route, and its heading.
@@ -69,8 +74,10 @@ function viewOf(route) {
   if (route.projects) {
     return [jobs, route.projects];
   }
-  return [projects, route.teams ? `Projects of ${route.teams}` : 'Projects'];
+  return [projects, projectsOf(route.teams)];
 }
+
+const projectsOf = (team) => (team ? `Projects of ${team}` : 'Projects');
 
 // fill shows a heading and what follows it. The focus goes to the heading, so that a screen reader
 // reads what is new, unless it was on something that is there again.
@@ -80,35 +87,32 @@ function fill(heading, content) {
   main.replaceChildren(h1, ...content);
   main.removeAttribute('aria-busy');
   document.title = `${heading} - jobruns`;
-  const focus = main.querySelector('input') ??
-    (again && main.querySelector(`.${again} :is(button, [aria-current])`)) ?? (first ? null : h1);
-  focus?.focus();
+  const focus = main.querySelector('input') ?? (again && main.querySelector(`.${again} :is(button, [aria-current])`));
+  if (focus) {
+    focus.focus();
+  } else if (!first) {
+    scrollTo(0, 0);
+    h1.focus();
+  }
   first = false;
 }
 
-// showPath shows where the route is: in which team, project and job.
+// showPath links to what the route is in: the projects, the project, the job.
 function showPath(route) {
   const steps = [];
   if (hasToken() && route?.projects) {
     const { teams, projects: project, jobs: job, runs: id } = route;
-    steps.push(['Projects', { teams }], [project, { teams, projects: project }]);
+    steps.push([projectsOf(teams), { teams }]);
     if (job) {
-      steps.push([job, { teams, projects: project, jobs: job }]);
+      steps.push([project, { teams, projects: project }]);
     }
     if (id) {
-      steps.push([id, { teams, projects: project, jobs: job, runs: id }]);
+      steps.push([job, { teams, projects: project, jobs: job }]);
     }
   }
-  const last = steps.length - 1;
-  path.hidden = last < 0;
+  path.hidden = steps.length === 0;
   path.replaceChildren(
-    element(
-      'ol',
-      {},
-      ...steps.map(([name, to], i) =>
-        element('li', {}, element('a', { href: address(to), 'aria-current': i === last && 'page' }, foreign(name))),
-      ),
-    ),
+    element('ol', {}, ...steps.map(([name, to]) => element('li', {}, link(address(to), foreign(name))))),
   );
 }
 
@@ -150,7 +154,7 @@ function showRefusal(route, refusal) {
   }
   if (refusal.needsTeam) {
     fill('Which team?', [
-      element('p', {}, `The server says: ${refusal.message}.`),
+      element('p', {}, `The server says: ${refusal.message}`),
       form('Team', 'Continue', id, goTo((text) => ({ ...route, teams: text }))),
     ]);
     return;

@@ -1,5 +1,5 @@
 // One run, which updates itself until it has concluded.
-import { ask, now, Refusal } from './api.js';
+import { ask, now } from './api.js';
 import { badge, element, foreign, moment } from './elements.js';
 import { segments } from './route.js';
 import { attempts, duration, explain, runDuration } from './words.js';
@@ -36,75 +36,59 @@ export async function run(route, { signal, say, title, fail }) {
       details.querySelector('.duration').textContent = runDuration(current, now());
     }, 1000);
     signal.addEventListener('abort', () => clearInterval(ticking));
-    watch(route, signal, (problem) => {
-      state.textContent = `${problem} The page tries again by itself.`;
-    }, (next) => {
-      const concluded = next.concluded && !current.concluded;
+    const trouble = (text) => {
+      state.textContent = text;
+    };
+    const update = (next) => {
       current = next;
       describe();
-      if (concluded) {
+      if (current.concluded) {
         clearInterval(ticking);
-        say(`The run has concluded: ${next.status}, after ${runDuration(next, now())}.`);
+        say(`The run has concluded: ${current.status}, after ${runDuration(current, now())}.`);
       }
-    }).catch(fail);
+    };
+    watch(route, signal, trouble, update).catch(fail);
   }
   return [details, state];
 }
 
 // watch asks for the run, one request at a time, until it has concluded or the signal is aborted.
-// It does not ask while the tab is hidden. Throws the Refusal that no patience would change.
+// It does not ask while the tab is hidden. Throws a Refusal if trying again is of no use.
 async function watch(route, signal, trouble, update) {
   for (let concluded = false; !concluded; ) {
-    await visible(signal);
-    const hidden = untilHidden(signal);
-    let pause = Date.now() + leastPause;
+    await visible();
+    signal.throwIfAborted();
+    const attempt = new AbortController();
+    const leave = () => attempt.abort();
+    document.addEventListener('visibilitychange', leave, { signal: attempt.signal });
+    signal.addEventListener('abort', leave, { signal: attempt.signal });
+    let next = Date.now() + leastPause;
     try {
-      const { data } = await ask(segments(route), { wait, signal: hidden });
+      const { data } = await ask(segments(route), { wait, signal: attempt.signal });
       update(data);
       concluded = data.concluded;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof Refusal) {
+      if (!attempt.signal.aborted) {
         if (!error.passes) {
           throw error;
         }
-        trouble(`${explain(error)[0]}. It is asked again in ${duration(error.retryAfter)}.`);
-        pause = Date.now() + error.retryAfter * 1000;
+        trouble(`${explain(error)[0]}. This page asks again in ${duration(error.retryAfter)}.`);
+        next = Date.now() + error.retryAfter * 1000;
       }
     }
+    attempt.abort();
     if (!concluded) {
-      await sleep(pause - Date.now(), signal);
+      await sleep(next - Date.now());
     }
   }
 }
 
 // visible waits until the tab is.
-async function visible(signal) {
+async function visible() {
   while (document.hidden) {
-    await once(document, 'visibilitychange', signal);
+    await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
   }
 }
 
-// untilHidden returns a signal that is aborted with the other one, or when the tab is hidden.
-function untilHidden(signal) {
-  const hidden = new AbortController();
-  once(document, 'visibilitychange', signal).then(() => hidden.abort(), () => hidden.abort());
-  return hidden.signal;
-}
-
-// once waits for an event. It throws if the signal is aborted.
-const once = (target, event, signal) =>
-  new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    target.addEventListener(event, resolve, { once: true, signal });
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-
-const sleep = (milliseconds, signal) =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
