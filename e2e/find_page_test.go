@@ -128,12 +128,14 @@ func TestFindPageWaitsWithOneRequest(t *testing.T) {
 	finish()
 	b.until("the end", "document.querySelector('dl').textContent.includes('SUCCESS')")
 	// Each time the page asks once at once, and once to wait.
+	b.mu.Lock()
 	asked := 0
 	for _, request := range b.requests {
 		if strings.HasSuffix(request, "/runs/"+id) {
 			asked++
 		}
 	}
+	b.mu.Unlock()
 	if asked > 4 {
 		t.Errorf("the page asks for the run %d times, want 4 at most", asked)
 	}
@@ -285,27 +287,36 @@ func TestFindPageSaysWhatIsWrong(t *testing.T) {
 		"Project > Jobs > General > Read", "--store", store)
 	empty := output(t, "jobrund", "token", "create", "--name", "empty", "--team", "nobody", "--store", store)
 	s := serve(t, store)
-	for _, test := range []struct{ name, token, address, heading, text string }{
-		{"no such job", token, "/#/projects/shop/jobs/nothing", "There is nothing here", "A project or a job without runs"},
-		{"no such run", token, "/#/projects/shop/jobs/nightly-backup/runs/nothing", "There is nothing here", "may have been removed"},
-		{"a malformed id", token, "/#/projects/-", "The server does not understand this address", "projectId"},
-		{"another address", token, "/#/x/y", "There is no such page", "none of this page"},
-		{"a malformed address", token, "/#/projects/%ff", "There is no such page", "none of this page"},
-		{"another team", token, "/#/teams/other", "This token may not see this", "Ask for a token that may"},
-		{"no project", empty, "/", "Projects", "No run is recorded that this token may see"},
-		{"no such status", token, "/#/projects/website?status=RUNNING", "website", "No job's latest run is RUNNING"},
+	b := newTab(t, screens[1])
+	b.find(s.url, token)
+	b.heading("Projects")
+	for _, test := range []struct{ name, address, heading, text string }{
+		{"no such job", "projects/shop/jobs/nothing", "There is nothing here", "A project or a job without runs"},
+		{"another address", "x/y", "There is no such page", "none of this page"},
+		{"no such run", "projects/shop/jobs/nightly-backup/runs/nothing", "There is nothing here", "may have been removed"},
+		{"a malformed id", "projects/-", "The server does not understand this address", "projectId"},
+		{"a malformed address", "projects/%ff", "There is no such page", "none of this page"},
+		{"another team", "teams/other", "This token may not see this", "Ask for a token that may"},
+		{"no such status", "projects/website?status=RUNNING", "website", "No job's latest run is RUNNING"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := newTab(t, screens[1])
-			b.find(s.url+test.address, test.token)
-			b.heading(test.heading)
-			b.screenshot("error")
-			if text := b.mainText(); !strings.Contains(text, test.text) {
-				t.Errorf("the page says %q, want %q in it", text, test.text)
-			}
-			b.quiet(s.url)
-		})
+		b.do(test.name, chromedp.Navigate(s.url+"/#/"+test.address))
+		b.heading(test.heading)
+		b.screenshot(test.name)
+		if text := b.mainText(); !strings.Contains(text, test.text) {
+			t.Errorf("%s: the page says %q, want %q in it", test.name, text, test.text)
+		}
 	}
+	b.quiet(s.url)
+	t.Run("no project", func(t *testing.T) {
+		b := newTab(t, screens[1])
+		b.find(s.url, empty)
+		b.heading("Projects")
+		b.screenshot("empty")
+		if text := b.mainText(); !strings.Contains(text, "No run is recorded that this token may see") {
+			t.Errorf("the page says %q", text)
+		}
+		b.quiet(s.url)
+	})
 	t.Run("projects cannot be listed", func(t *testing.T) {
 		b := newTab(t, screens[1])
 		b.find(s.url, jobsOnly)
