@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -390,6 +391,29 @@ func TestFindPageWords(t *testing.T) {
 			"import('./page/words.js').then(({ duration, ago, exact }) => "+expression+")", chromedp.EvalAwaitPromise))
 		if got != want {
 			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+}
+
+// TestFindPageFitsEveryWindow changes the size of the window at the pages that have the most in them.
+func TestFindPageFitsEveryWindow(t *testing.T) {
+	store, token := shopStore(t)
+	s := serve(t, store)
+	b := newTab(t, screens[0])
+	b.find(s.url, token)
+	b.heading("Projects")
+	for heading, address := range map[string]string{
+		"shop":           "projects/shop",
+		"nightly-backup": "projects/shop/jobs/nightly-backup",
+		longJob:          "projects/shop/jobs/" + longJob,
+		"hostile":        "projects/shop/jobs/hostile",
+	} {
+		b.do(heading, chromedp.Navigate(s.url+"/#/"+address))
+		b.heading(heading)
+		for _, width := range []int64{320, 360, 600, 768, 960, 961, 1024, 1280, 1920} {
+			b.do("change the size", chromedp.EmulateViewport(width, 740))
+			b.width = width
+			b.fits(fmt.Sprintf("at %s, %d wide", heading, width))
 		}
 	}
 }

@@ -47,6 +47,9 @@ async function show() {
   };
   const [view, heading] = viewOf(route);
   let title = heading;
+  if (!main.hasChildNodes()) {
+    main.append(element('p', {}, 'Loading…'));
+  }
   main.setAttribute('aria-busy', 'true');
   try {
     const content = await view(route, { signal, say, fail, refresh, title: (text) => { title = text; } });
