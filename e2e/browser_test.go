@@ -32,8 +32,9 @@ type tab struct {
 	width int64
 
 	mu       sync.Mutex
-	requests []string // the URLs that were asked for
-	problems []string // what the console says
+	requests []string                   // the URLs that were asked for
+	problems []string                   // what the console says
+	waiting  map[network.RequestID]bool // the requests to the API without a response
 }
 
 // screen is what the page is shown on.
@@ -68,7 +69,7 @@ func newTab(t *testing.T, on screen) *tab {
 	t.Cleanup(cancel)
 	browser, cancel := chromedp.NewExecAllocator(limited, start...)
 	t.Cleanup(cancel)
-	b := &tab{T: t, width: on.width}
+	b := &tab{T: t, width: on.width, waiting: map[network.RequestID]bool{}}
 	b.ctx, _ = chromedp.NewContext(browser, chromedp.WithListener(b.note))
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(b.ctx); err != nil {
@@ -86,6 +87,13 @@ func (b *tab) note(event any) {
 	switch event := event.(type) {
 	case *network.EventRequestWillBeSent:
 		b.requests = append(b.requests, event.Request.URL)
+		if strings.Contains(event.Request.URL, "/v1/") {
+			b.waiting[event.RequestID] = true
+		}
+	case *network.EventLoadingFinished:
+		delete(b.waiting, event.RequestID)
+	case *network.EventLoadingFailed:
+		delete(b.waiting, event.RequestID)
 	case *network.EventWebSocketCreated:
 		b.requests = append(b.requests, event.URL)
 	case *runtime.EventExceptionThrown:
@@ -94,7 +102,7 @@ func (b *tab) note(event any) {
 		b.problems = append(b.problems, asJSON(event.Args))
 	case *log.EventEntryAdded:
 		// The browser notes every response that is an error, as a resource that has failed to load.
-		answer := event.Entry.Source == log.EntrySourceNetwork && strings.Contains(event.Entry.URL, "/v1/projects/")
+		answer := event.Entry.Source == log.EntrySourceNetwork && strings.Contains(event.Entry.URL, "/v1/")
 		if event.Entry.Level != log.EntryLevelVerbose && !answer {
 			b.problems = append(b.problems, asJSON(event.Entry))
 		}

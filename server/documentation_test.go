@@ -169,12 +169,7 @@ func wantHeaders(t *testing.T, header http.Header, want map[string]string) {
 }
 
 func TestContentSecurityPolicy(t *testing.T) {
-	got := map[string]string{}
-	for directive := range strings.SplitSeq(newAPI(t).get(pagePath, "").header.Get("Content-Security-Policy"), "; ") {
-		name, value, _ := strings.Cut(directive, " ")
-		got[name] = value
-	}
-	want := map[string]string{
+	wantPolicy(t, newAPI(t).get(pagePath, "").header, map[string]string{
 		"default-src":     "'none'",
 		"script-src":      "'self'",
 		"style-src":       "'self'",
@@ -183,6 +178,15 @@ func TestContentSecurityPolicy(t *testing.T) {
 		"base-uri":        "'none'",
 		"form-action":     "'none'",
 		"frame-ancestors": "'none'",
+	})
+}
+
+func wantPolicy(t *testing.T, header http.Header, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for directive := range strings.SplitSeq(header.Get("Content-Security-Policy"), "; ") {
+		name, value, _ := strings.Cut(directive, " ")
+		got[name] = value
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the policy (-want +got):\n%s", diff)

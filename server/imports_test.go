@@ -13,8 +13,8 @@ import (
 const module = "github.com/jobruns/jobruns"
 
 // internal says which packages of this module each package may import. Dependencies point one way:
-// cmd -> server, client -> gen, and within server/ -> contract, auth, docs, listen -> jobrun ->
-// gen/model.
+// cmd -> server, client -> gen, and within server/ -> contract, auth, docs, page, listen -> jobrun
+// -> gen/model.
 var internal = map[string][]string{
 	".":               {},
 	"gen/model":       {},
@@ -26,7 +26,9 @@ var internal = map[string][]string{
 	"server/contract": {"gen/spec"},
 	"server/auth":     {"server/jobrun"},
 	"server/listen":   {"server/jobrun"},
-	"server/docs":     {"."},
+	"server/asset":    {},
+	"server/docs":     {".", "server/asset"},
+	"server/page":     {"server/asset"},
 	"server": {
 		"gen/model",
 		"gen/server",
@@ -35,6 +37,7 @@ var internal = map[string][]string{
 		"server/docs",
 		"server/jobrun",
 		"server/listen",
+		"server/page",
 	},
 	"server/store":             {"gen/model", "server/jobrun"},
 	"server/store/sqlite":      {"gen/model", "server/jobrun", "server/store"},

@@ -15,7 +15,6 @@ func TestPathsOutsideTheDocument(t *testing.T) {
 	run := runPath(t, exampleKey)
 	teamRun := teamRunPath(t, exampleKey)
 	paths := []string{
-		"/",
 		"/v1",
 		"/v1/",
 		"/v2" + strings.TrimPrefix(run, "/v1"),

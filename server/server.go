@@ -65,6 +65,7 @@ import (
 	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/docs"
+	"github.com/jobruns/jobruns/server/page"
 )
 
 // Store is what the server needs of a store.
@@ -177,12 +178,17 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 	})
 }
 
-// serveAssets adds a route for each asset of the documentation page. Returns an error if one is not
-// built in.
+// serveAssets adds a route for the page for people, and for each asset of it and of the
+// documentation page. Returns an error if one is not built in.
 func serveAssets(e *echo.Echo) error {
 	assets, err := docs.Assets()
-	for _, path := range slices.Sorted(maps.Keys(assets)) {
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(assets[path]))
+	if err != nil {
+		return err
+	}
+	handlers, err := page.Handlers()
+	maps.Copy(handlers, assets)
+	for _, path := range slices.Sorted(maps.Keys(handlers)) {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(handlers[path]))
 	}
 	return err
 }

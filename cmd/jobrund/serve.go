@@ -33,6 +33,8 @@ func newServe() *cobra.Command {
 finished, up to 10 seconds. /readyz fails at once; with --shutdown-delay, requests are
 served for that long, so that a load balancer can notice.
 
+In a browser, / is a page on which to find runs, with a token.
+
 Runs that have concluded are cached in memory, up to --cache-size, and the tokens
 that were used lately. A run that is removed or recorded anew, and a token that
 is revoked, is forgotten within a second.

@@ -4,7 +4,6 @@ package docs
 
 import (
 	"bytes"
-	"compress/gzip"
 	_ "embed" // the page
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/jobruns/jobruns"
+	"github.com/jobruns/jobruns/server/asset"
 )
 
 // Document returns a handler of GET and HEAD that answers with the contract as JSON, in the order of
@@ -41,7 +41,7 @@ var Document = sync.OnceValues(func() (http.Handler, error) {
 	if err := json.Compact(&compact, text); err != nil {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}
-	return newAsset("application/json", compress(compact.Bytes()), true), nil
+	return asset.New("document.json", compact.Bytes()), nil
 })
 
 // page is the same for everyone: it finds what it needs by addresses that are relative to its own.
@@ -55,16 +55,4 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Page returns a handler of GET and HEAD that answers with the page.
-var Page = sync.OnceValue(func() http.Handler {
-	a := newAsset("text/html; charset=UTF-8", compress(page), true)
-	a.policy = pagePolicy
-	return a
-})
-
-func compress(text []byte) []byte {
-	var compressed bytes.Buffer
-	w := gzip.NewWriter(&compressed)
-	_, _ = w.Write(text) // to memory, which never fails
-	_ = w.Close()
-	return compressed.Bytes()
-}
+var Page = sync.OnceValue(func() http.Handler { return asset.New("index.html", page).WithPolicy(pagePolicy) })

@@ -1,0 +1,108 @@
+// Makes the elements of the page. Whatever the server says becomes text, never HTML.
+import { now } from './api.js';
+import { ago, exact, here } from './words.js';
+
+// element makes one with attributes and children. A string among the children becomes text, false
+// and null are left out; an attribute "onclick" is a function.
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith('on')) {
+      made.addEventListener(key.slice(2), value);
+    } else if (value !== false) {
+      made.setAttribute(key, value === true ? '' : value);
+    }
+  }
+  made.append(...children.filter((child) => child !== false && child !== null));
+  return made;
+}
+
+export const link = (to, ...children) => element('a', { href: to }, ...children);
+
+// foreign is a text in whatever direction: it does not turn what is around it.
+export const foreign = (text) => element('bdi', {}, text);
+
+const marks = { SUCCESS: '✓', RUNNING: '▶', FAILED: '✕' };
+
+export const badge = (status) =>
+  element('span', { class: `badge ${status}` }, element('span', { 'aria-hidden': 'true' }, marks[status] ?? '?'), ` ${status}`);
+
+// moment is a time of the API in the reader's zone, and how long ago that was.
+export const moment = (time) =>
+  element(
+    'span',
+    { class: 'moment' },
+    element('time', { datetime: time, title: exact(time) }, here(time)),
+    ' ',
+    element('span', { class: 'ago', 'data-since': time }, ago((now() - Date.parse(time)) / 1000)),
+  );
+
+// tick brings what the page says of the present up to date.
+export function tick() {
+  for (const span of document.querySelectorAll('[data-since]')) {
+    const text = ago((now() - Date.parse(span.dataset.since)) / 1000);
+    if (span.textContent !== text) {
+      span.textContent = text;
+    }
+  }
+}
+
+// table makes one of these columns. On a phone, where a row is a block, the roles have it stay a
+// table for those who do not see it.
+export function table(caption, columns) {
+  const body = element('tbody', { role: 'rowgroup' });
+  const all = element(
+    'table',
+    { role: 'table' },
+    element('caption', { class: 'unseen' }, caption),
+    element(
+      'thead',
+      { role: 'rowgroup' },
+      element('tr', { role: 'row' }, ...columns.map((column) => element('th', { role: 'columnheader', scope: 'col' }, column))),
+    ),
+    body,
+  );
+  const add = (cells) =>
+    body.append(
+      element(
+        'tr',
+        { role: 'row' },
+        ...cells.map((cell, i) => element('td', { role: 'cell', 'data-column': columns[i] }, cell)),
+      ),
+    );
+  return { all, body, add };
+}
+
+// form asks for one line of text, and gives it to use, whose error it shows. Attributes are those
+// of the input.
+export function form(label, button, attributes, use) {
+  const error = element('p', { class: 'error', id: 'form-error', role: 'alert' });
+  const input = element('input', {
+    id: 'form-input',
+    required: true,
+    autocomplete: 'off',
+    autocapitalize: 'off',
+    spellcheck: 'false',
+    'aria-describedby': 'form-error',
+    ...attributes,
+  });
+  const submit = async (event) => {
+    event.preventDefault();
+    error.textContent = '';
+    input.removeAttribute('aria-invalid');
+    const text = await use(input.value.trim());
+    if (text) {
+      error.textContent = text;
+      input.setAttribute('aria-invalid', 'true');
+      input.focus();
+      input.select();
+    }
+  };
+  return element(
+    'form',
+    { onsubmit: submit },
+    element('label', { for: 'form-input' }, label),
+    element('div', { class: 'field' }, input, element('button', { type: 'submit' }, button)),
+    error,
+  );
+}

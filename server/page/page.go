@@ -1,0 +1,50 @@
+// Package page serves the page on which people find a run: a script that asks the contract, and
+// nothing else.
+package page
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/jobruns/jobruns/server/asset"
+)
+
+// Path is where the page is, and AssetsPath the folder of what it loads. They are not below /v1,
+// because they are no part of the contract.
+const (
+	Path       = "/"
+	AssetsPath = "/page/"
+)
+
+// policy lets the page load what this server has, send requests to this server, and nothing else.
+// Trusted Types have the browser refuse to make HTML of a text, whatever the script does.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// index is the same for everyone: it finds what it needs by addresses that are relative to its own.
+//
+//go:embed index.html
+var index []byte
+
+//go:embed files
+var files embed.FS
+
+// Handlers returns a handler of GET and HEAD for the page and for each of its assets, by its path.
+// Returns an error if they cannot be read.
+func Handlers() (map[string]http.Handler, error) {
+	handlers := map[string]http.Handler{Path: asset.New("index.html", index).WithPolicy(policy)}
+	err := fs.WalkDir(files, "files", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(name)
+		handlers[AssetsPath+entry.Name()] = asset.New(name, content)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("an asset of the page: %w", err)
+	}
+	return handlers, nil
+}
