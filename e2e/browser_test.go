@@ -35,6 +35,7 @@ type tab struct {
 	requests []string                   // the URLs that were asked for
 	problems []string                   // what the console says
 	waiting  map[network.RequestID]bool // the requests to the API without a response
+	canceled int                        // how many requests to the API the page has canceled
 }
 
 // screen is what the page is shown on.
@@ -93,6 +94,9 @@ func (b *tab) note(event any) {
 	case *network.EventLoadingFinished:
 		delete(b.waiting, event.RequestID)
 	case *network.EventLoadingFailed:
+		if b.waiting[event.RequestID] && event.Canceled {
+			b.canceled++
+		}
 		delete(b.waiting, event.RequestID)
 	case *network.EventWebSocketCreated:
 		b.requests = append(b.requests, event.URL)

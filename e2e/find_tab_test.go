@@ -196,19 +196,19 @@ func (b *tab) mainText() string {
 	return get(b, "the text", chromedp.Evaluate[string]("document.querySelector('main').innerText"))
 }
 
-// waits waits until the page waits for as many responses.
-func (b *tab) waits(want int) {
+// waits waits until the page waits for as many responses, and has canceled as many requests.
+func (b *tab) waits(responses, canceled int) {
 	b.Helper()
 	for b.ctx.Err() == nil {
 		b.mu.Lock()
-		got := len(b.waiting)
+		same := len(b.waiting) == responses && b.canceled == canceled
 		b.mu.Unlock()
-		if got == want {
+		if same {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	b.Fatalf("the page does not come to wait for %d responses", want)
+	b.Fatalf("the page does not come to wait for %d responses with %d requests canceled", responses, canceled)
 }
 
 // hide has the page believe that the person looks at another tab, or at this one again.
