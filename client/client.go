@@ -1,4 +1,5 @@
-// Package client asks the API for the details of job runs.
+// Package client asks the API for the details of job runs, and finds them: it lists projects, jobs
+// and runs.
 //
 // It speaks the contract of this module's openapi.yaml, and works against the Northflank API just
 // as well. A client is made with [New] and is safe for concurrent use:
@@ -7,7 +8,8 @@
 //	run, resp, err := c.GetJobRun(ctx, client.RunRef{Project: "default-project", Job: "example-job", Run: id})
 //
 // A response other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
-// [Client.WaitForJobRun] returns when the run has concluded.
+// [Client.WaitForJobRun] returns when the run has concluded. [Client.JobRuns] iterates over the runs
+// of a job, and [Client.LatestJobRun] returns the newest.
 //
 // After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent
 // again, up to four times (see [WithMaxRetries]) and never past the context's deadline, after the
@@ -147,16 +149,21 @@ type RunRef struct {
 	Run     string // ID of the job run
 }
 
-// check refuses what would make the path of another operation.
 func (r RunRef) check() error {
-	for _, part := range []struct{ name, id string }{
-		{"Project", r.Project}, {"Job", r.Job}, {"Run", r.Run}, {"Team", r.Team},
-	} {
+	return checkIDs("RunRef.", id{"Project", r.Project}, id{"Job", r.Job}, id{"Run", r.Run}, id{"Team", r.Team})
+}
+
+// id is one of those in a path.
+type id struct{ name, value string }
+
+// checkIDs refuses what would make the path of another operation. A team may be empty.
+func checkIDs(prefix string, ids ...id) error {
+	for _, id := range ids {
 		switch {
-		case part.id == "" && part.name != "Team":
-			return fmt.Errorf("RunRef.%s is empty", part.name)
-		case part.id == "." || part.id == "..":
-			return fmt.Errorf("RunRef.%s is %q, which is no ID", part.name, part.id)
+		case id.value == "" && !strings.EqualFold(id.name, "Team"):
+			return fmt.Errorf("%s%s is empty", prefix, id.name)
+		case id.value == "." || id.value == "..":
+			return fmt.Errorf("%s%s is %q, which is no ID", prefix, id.name, id.value)
 		}
 	}
 	return nil

@@ -7,29 +7,34 @@ import (
 	"time"
 )
 
-// decodeRun reads {"data": RUN}, ignoring fields that it does not know. What has no id or no status
-// is not a run.
-func decodeRun(body []byte) (*JobRun, error) {
-	var answer struct {
-		Data *struct {
-			JobRun
-			ConcludedAt optionalTime `json:"concludedAt"` // instead of the one in JobRun
-		}
+// wireRun is a run as it comes.
+type wireRun struct {
+	JobRun
+	ConcludedAt optionalTime `json:"concludedAt"` // instead of the one in JobRun
+}
+
+// run returns the run. What has no id or no status is not one: the error says so of name, which is
+// the run's place in the JSON.
+func (w *wireRun) run(name string) (*JobRun, error) {
+	switch {
+	case w == nil:
+		return nil, fmt.Errorf("not a job run: there is no %s", name)
+	case w.ID == "":
+		return nil, fmt.Errorf("not a job run: there is no %s.id", name)
+	case w.Status == "":
+		return nil, fmt.Errorf("not a job run: there is no %s.status", name)
 	}
+	w.JobRun.ConcludedAt = w.ConcludedAt.at
+	return &w.JobRun, nil
+}
+
+// decodeRun reads {"data": RUN}, ignoring fields that it does not know.
+func decodeRun(body []byte) (*JobRun, error) {
+	var answer struct{ Data *wireRun }
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("not a job run: %w", err)
 	}
-	switch {
-	case answer.Data == nil:
-		return nil, errors.New("not a job run: there is no data")
-	case answer.Data.ID == "":
-		return nil, errors.New("not a job run: there is no data.id")
-	case answer.Data.Status == "":
-		return nil, errors.New("not a job run: there is no data.status")
-	}
-	run := &answer.Data.JobRun
-	run.ConcludedAt = answer.Data.ConcludedAt.at
-	return run, nil
+	return answer.Data.run("data")
 }
 
 // decodeLogin takes any JSON object: the status has said already that the token is valid.

@@ -5,6 +5,12 @@ import "github.com/jobruns/jobruns/gen/model"
 // JobRun is a run of a job, with the fields of the contract.
 type JobRun = model.JobRun
 
+// Job is a job of a project. Its LatestRun is nil if there is none or the server does not say.
+type Job = model.Job
+
+// Project is a project of a team.
+type Project = model.Project
+
 // JobRunStatus says how a run is doing.
 type JobRunStatus = model.JobRunStatus
 

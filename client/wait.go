@@ -41,6 +41,13 @@ func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption 
 	return func(w *wait) { w.onPause = f }
 }
 
+// WaitForStart has the wait go on for d after the first 404, because the run's recorder may come a
+// moment later. The run is asked for again after pauses that grow from 0.1 to 5 seconds, longer
+// where the rate limit needs it. If the run is still not there, or the rate limit leaves no room for
+// another request in time, the wait ends with [ErrNotFound]. With 0, the default, and for a run
+// that was seen before, a 404 ends the wait at once.
+func WaitForStart(d time.Duration) WaitOption { return func(w *wait) { w.waitForStart = d } }
+
 // WaitForJobRun returns the details of a run when it has concluded, well or badly.
 //
 // A server that knows "Prefer: wait" (RFC 7240, section 4.3) holds its response until then, for a
@@ -51,7 +58,8 @@ func OnPause(f func(resp *Response, err error, pause time.Duration)) WaitOption 
 // Responses with the status 429, 502, 503 or 504, broken connections and responses that are a
 // minute late are ridden out for as long as the context allows, whatever [WithMaxRetries] says,
 // after the wait that the response names, however long, or else after pauses that grow in the same
-// way. Every other error ends the wait at once, and is like that of [Client.GetJobRun].
+// way. So is a 404 with [WaitForStart]. Every other error ends the wait at once, and is like that
+// of [Client.GetJobRun].
 //
 // When the context ends, the error is the context's as [errors.Is] sees it, and says what trouble
 // there was at the end. Only with that error the run is not nil: it is the last state seen, with
@@ -71,6 +79,7 @@ func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOpti
 	}
 	for {
 		run, resp, err := w.ask(ctx, ref)
+		var pause time.Duration
 		switch {
 		case err == nil:
 			if !reflect.DeepEqual(run, seen) {
@@ -80,13 +89,20 @@ func (c *Client) WaitForJobRun(ctx context.Context, ref RunRef, opts ...WaitOpti
 				return run, resp, nil
 			}
 			seen, seenIn = run, resp
+			pause = w.next(resp, nil)
 		case ctx.Err() != nil:
 			return ended()
-		case !w.temporary:
+		case w.temporary:
+			pause = w.next(resp, err)
+		case seen == nil && errors.Is(err, ErrNotFound):
+			var ok bool
+			if pause, ok = w.nextLook(resp); !ok {
+				return nil, resp, err
+			}
+		default:
 			return nil, resp, err
 		}
 		trouble = err
-		pause := w.next(resp, err)
 		w.onPause(resp, err, pause)
 		select {
 		case <-ctx.Done():
@@ -105,6 +121,10 @@ type wait struct {
 	hold  time.Duration // what the server is asked for at the most
 	pause time.Duration // what comes next, unless the server holds its responses
 	fresh bool          // the next request should not wait: it is the first, or the one before failed
+
+	waitForStart time.Duration // how long there may be no run
+	absences     int           // how often there was none
+	absentSince  time.Time
 
 	// Of the last request:
 	held      time.Duration // what the server was asked for
@@ -185,6 +205,19 @@ func (w *wait) next(resp *Response, err error) time.Duration {
 		pause = max(jitter(pause), w.demanded)
 	}
 	return pace(pause, w.took, limit)
+}
+
+// nextLook returns the pause before the next request for a run that was not there, and whether
+// there is time for one.
+func (w *wait) nextLook(resp *Response) (pause time.Duration, ok bool) {
+	if w.absences == 0 {
+		w.absentSince = time.Now()
+	}
+	left := w.waitForStart - time.Since(w.absentSince)
+	pause = jitter(min(firstBackoff<<min(w.absences, 10), maxBackoff))
+	w.absences++
+	pause = pace(min(pause, left), w.took, resp.RateLimit) // the last one asks at the end of the time
+	return pause, left > 0 && pause <= left
 }
 
 // pace returns the pause between a response that took so long and the next request, made longer

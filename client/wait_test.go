@@ -90,6 +90,7 @@ func TestWait(t *testing.T) {
 		handlers []http.HandlerFunc
 		deadline time.Duration // none if 0
 		timeout  time.Duration // of the http.Client
+		options  []WaitOption
 		requests []request
 		states   string // each status and number of attempts
 		last     JobRunStatus
@@ -211,6 +212,45 @@ func TestWait(t *testing.T) {
 			requests: []request{now},
 			want:     ErrNotFound, status: 404,
 		},
+		"started later": {
+			handlers: []http.HandlerFunc{
+				answers(404, ""), answers(404, ""), nil, answers(404, ""), applied(0, running), applied(10*s, succeeded),
+			},
+			options:  []WaitOption{WaitForStart(30 * s)},
+			requests: []request{now, again(s / 10), again(s / 5), again(s), again(2 * s / 5), hold},
+			states:   "RUNNING 0, SUCCESS 2", last: JobRunStatusSuccess,
+		},
+		"not started in time": { // asked for a last time when the time is over
+			handlers: []http.HandlerFunc{answers(404, ""), answers(404, ""), after(s, answers(404, ""))},
+			options:  []WaitOption{WaitForStart(s / 5)},
+			requests: []request{now, again(s / 10), {s * 3 / 20, s / 10, "wait=0"}},
+			want:     ErrNotFound, status: 404,
+		},
+		"not started, rate limit nearly used up": {
+			handlers: []http.HandlerFunc{answers(404, "", limited("11", "5")...), answers(404, "", limited("10", "300")...)},
+			options:  []WaitOption{WaitForStart(30 * s)},
+			requests: []request{now, again(s / 10)},
+			want:     ErrNotFound, status: 404,
+		},
+		"not started by the deadline": {
+			handlers: []http.HandlerFunc{answers(404, "")},
+			options:  []WaitOption{WaitForStart(time.Hour)},
+			deadline: s / 8,
+			requests: []request{now, again(s / 10)},
+			want:     context.DeadlineExceeded,
+		},
+		"404, then forbidden": {
+			handlers: []http.HandlerFunc{answers(404, ""), answers(403, "")},
+			options:  []WaitOption{WaitForStart(30 * s)},
+			requests: []request{now, again(s / 10)},
+			want:     ErrForbidden, status: 403,
+		},
+		"started, and 404 later": {
+			handlers: []http.HandlerFunc{applied(0, running), answers(404, "")},
+			options:  []WaitOption{WaitForStart(30 * s)},
+			requests: []request{now, hold},
+			states:   "RUNNING 0", want: ErrNotFound, status: 404,
+		},
 		"404 later": {
 			handlers: []http.HandlerFunc{applied(0, running), after(s, answers(404, ""))},
 			requests: []request{now, hold},
@@ -270,9 +310,10 @@ func TestWait(t *testing.T) {
 					}
 					last = time.Now()
 				})
-				run, resp, err := c.WaitForJobRun(ctx, documentedRef, OnState(func(run *JobRun) {
+				onState := OnState(func(run *JobRun) {
 					states = append(states, fmt.Sprintf("%s %d", run.Status, run.Completions))
-				}))
+				})
+				run, resp, err := c.WaitForJobRun(ctx, documentedRef, append(tt.options, onState)...)
 				if asked != len(tt.requests) {
 					t.Errorf("%d requests, want %d", asked, len(tt.requests))
 				}

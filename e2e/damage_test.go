@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,14 +17,14 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// raw sends text as it is on a connection of its own, and checks the status of the answer and that
-// nothing follows it.
-func raw(t testing.TB, s *apiServer, text string, status int) {
+// raw sends text as it is on a connection of its own, and checks the status of the response and that
+// nothing follows it. It returns the response's id.
+func raw(t testing.TB, s *apiServer, text string, status int) string {
 	t.Helper()
 	connection := dial(t, s)
 	defer connection.Close()
 	_, _ = io.WriteString(connection, text) // fails when the server has read enough
-	connection.want(t, status)
+	return connection.want(t, status)
 }
 
 type connection struct{ net.Conn }
@@ -37,7 +38,9 @@ func dial(t testing.TB, s *apiServer) connection {
 	return connection{c}
 }
 
-func (c connection) want(t testing.TB, status int) {
+// want checks the response, which has to be in the contract's form if it is an error, and returns its
+// id.
+func (c connection) want(t testing.TB, status int) string {
 	t.Helper()
 	reader := bufio.NewReader(c)
 	response, err := http.ReadResponse(reader, nil)
@@ -45,18 +48,27 @@ func (c connection) want(t testing.TB, status int) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != status {
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != status {
 		t.Errorf("%s, want %d: %s %v", response.Status, status, body, err)
+	}
+	id := response.Header.Get("X-Request-Id")
+	var told model.ErrorResult
+	if err := json.Unmarshal(body, &told); status >= 400 && (err != nil || told.Error.Status != status || told.Error.ID != id ||
+		response.Header.Get("Content-Type") != "application/json" || told.Error.Message == "") {
+		t.Errorf("not the contract's error: %v, %v: %s", err, response.Header, body)
 	}
 	if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 {
 		t.Errorf("more after the answer: %q, %v", rest, err)
 	}
+	return id
 }
 
 func TestMalformedRequests(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	const host = "Host: x\r\n"
+	ids := map[string]string{}
 	for name, test := range map[string]struct {
 		text   string
 		status int
@@ -72,16 +84,34 @@ func TestMalformedRequests(t *testing.T) {
 		"no colon":          {"GET /v1/login HTTP/1.1\r\n" + host + "nothing\r\n\r\n", 400},
 		"two lengths":       {"GET /v1/login HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
 		"an unknown coding": {"GET /v1/login HTTP/1.1\r\n" + host + "Transfer-Encoding: x\r\n\r\n", 501},
-		"one large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 30_000) + "\r\n\r\n", 431},
-		"many headers":      {"GET /v1/login HTTP/1.1\r\n" + host + strings.Repeat("X: x\r\n", 5_000) + "\r\n", 431},
-		"a large token":     {"GET /v1/login HTTP/1.1\r\n" + host + "Authorization: Bearer " + strings.Repeat("x", 30_000) + "\r\n\r\n", 431},
-		"a large path":      {"GET /" + strings.Repeat("x", 30_000) + " HTTP/1.1\r\n" + host + "\r\n", 431},
+		"one large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
+		"many headers":      {"GET /v1/login HTTP/1.1\r\n" + host + strings.Repeat("X: x\r\n", 12_000) + "\r\n", 431},
+		"a large token":     {"GET /v1/login HTTP/1.1\r\n" + host + "Authorization: Bearer " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
+		"a large path":      {"GET /" + strings.Repeat("x", 70_000) + " HTTP/1.1\r\n" + host + "\r\n", 431},
+		"a huge header":     {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 200_000) + "\r\n\r\n", 431},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw(t, s, test.text, test.status)
+			ids[name] = raw(t, s, test.text, test.status)
 			ask(t, s, token, runPath, http.StatusOK)
 		})
 	}
+	s.stop(t, syscall.SIGTERM)
+	for name, id := range ids {
+		if !strings.Contains(s.log.String(), id) {
+			t.Errorf("%s: the log has no line with the id %s", name, id)
+		}
+	}
+}
+
+// TestPlainRequestToATLSPort is answered in the contract's form, and without TLS.
+func TestPlainRequestToATLSPort(t *testing.T) {
+	store, _ := documentedStore(t)
+	folder := t.TempDir()
+	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
+	writeCertificate(t, certFile, keyFile)
+	s := serve(t, store, "--tls-cert", certFile, "--tls-key", keyFile)
+	s.url = strings.Replace(s.url, "https", "http", 1)
+	raw(t, s, "GET /v1/login HTTP/1.1\r\nHost: x\r\n\r\n", 400)
 }
 
 // TestDamagedStore damages the database under a running server.

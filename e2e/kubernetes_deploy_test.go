@@ -164,8 +164,9 @@ func (c *cluster) may(t testing.TB, verb, group, resource, namespace string) boo
 	return review.Status.Allowed
 }
 
-// wantPermissions checks that the caller may list and watch Jobs in the namespaces ("" for all),
-// and nothing else but what the cluster lets any service account do.
+// wantPermissions checks that the caller may list and watch Jobs in the namespaces ("" for all,
+// which comes with the permission to know the cluster), and nothing else but what the cluster lets
+// any service account do.
 func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map[string]bool) {
 	t.Helper()
 	for namespace, allowed := range namespaces {
@@ -184,8 +185,11 @@ func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map
 		want := anybody.rules(t, namespace)
 		if allowed {
 			want = append(want, `{"verbs":["list","watch"],"apiGroups":["batch"],"resources":["jobs"]}`)
-			slices.Sort(want)
 		}
+		if namespaces[""] {
+			want = append(want, `{"verbs":["get"],"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system"]}`)
+		}
+		slices.Sort(want)
 		if got := c.rules(t, namespace); !slices.Equal(got, want) {
 			t.Errorf("in namespace %s the rules are %s, want %s", namespace, got, want)
 		}

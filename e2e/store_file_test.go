@@ -273,6 +273,18 @@ func TestTwoUsersShareAStore(t *testing.T) {
 					s = serve(t, store)
 				}
 			}
+			// Nor does one keep the others from the locks of their leases.
+			var owners [2]*syscall.Stat_t
+			for i, name := range []string{"jobruns.db", "jobruns.db-leases"} {
+				info, err := os.Stat(filepath.Join(directory, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				owners[i] = info.Sys().(*syscall.Stat_t)
+			}
+			if a, b := owners[0], owners[1]; a.Mode != b.Mode || a.Gid != b.Gid || a.Uid != b.Uid && a.Mode&0o040 == 0 {
+				t.Errorf("the database has %o %d:%d, the locks have %o %d:%d", a.Mode, a.Uid, a.Gid, b.Mode, b.Uid, b.Gid)
+			}
 		})
 	}
 	t.Run("root first, in root's directory", func(t *testing.T) {

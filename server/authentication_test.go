@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,7 +102,11 @@ func wantChallenge(t *testing.T, got answer) {
 	if got.status != http.StatusUnauthorized {
 		t.Errorf("the status is %d, want 401: %s", got.status, got.body)
 	}
-	if diff := cmp.Diff([]string{"Bearer"}, got.header.Values("WWW-Authenticate")); diff != "" {
+	want := "Bearer"
+	if !strings.HasPrefix(got.err.Message, "no token") {
+		want = `Bearer error="invalid_token"` // RFC 6750, section 3.1
+	}
+	if diff := cmp.Diff([]string{want}, got.header.Values("WWW-Authenticate")); diff != "" {
 		t.Errorf("WWW-Authenticate (-want +got):\n%s", diff)
 	}
 }

@@ -27,6 +27,13 @@ var statuses = []struct {
 	{err: contract.ErrInvalid, status: http.StatusBadRequest},
 	{err: auth.ErrNoTeam, status: http.StatusBadRequest},
 	{err: auth.ErrUnauthorized, status: http.StatusUnauthorized, header: echo.HeaderWWWAuthenticate, value: "Bearer"},
+	// RFC 6750, section 3.1.
+	{
+		err:    auth.ErrInvalidToken,
+		status: http.StatusUnauthorized,
+		header: echo.HeaderWWWAuthenticate,
+		value:  `Bearer error="invalid_token"`,
+	},
 	{err: auth.ErrForbidden, status: http.StatusForbidden},
 	{err: jobrun.ErrNotFound, status: http.StatusNotFound},
 	{err: contract.ErrTooLarge, status: http.StatusRequestEntityTooLarge},

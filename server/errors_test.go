@@ -25,7 +25,7 @@ func recording(t *testing.T) (*echo.Echo, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	e, err := newEcho(doc, nil, slog.New(slog.NewJSONHandler(&log, nil)), Options{})
+	e, err := newEcho(doc, nil, slog.New(slog.NewJSONHandler(&log, nil)), Options{}, newMetrics(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type exchange struct {
 	remote    string            // the address of the caller
 	path      pathValues        // once the operation's route is known
 	team      string            // "" for an operation that is about no team's data
+	valid     bool              // whether the request has passed all checks
 	waited    time.Duration     // how long the response waited for a run to conclude
 	buffer    *bufferedResponse // of a response that has to be checked before it is sent; nil if there is none
 }
@@ -40,6 +41,9 @@ func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 		x.request = c.Request().WithContext(context.WithValue(c.Request().Context(), exchangeKey{}, x))
 		c.SetRequest(x.request)
 		c.Response().Header().Set(echo.HeaderXRequestID, x.id)
+		// What a token lets its bearer see is not for a cache that others share. Whatever may be
+		// cached says so itself.
+		c.Response().Header().Set(echo.HeaderCacheControl, "private, no-store")
 		closeAfterBody(c)
 		return next(c)
 	}

@@ -15,7 +15,7 @@ func NewFrom(doc *openapi3.T, store Store, log *slog.Logger, options Options) (h
 	if err != nil {
 		return nil, err
 	}
-	return newEcho(document, store, log, options)
+	return newEcho(document, store, log, options, newMetrics(options.Metrics))
 }
 
 // Queries are those that metrics and traces know.

@@ -15,7 +15,8 @@ import (
 // handler has a method for each operation of the contract. A request reaches it only after it has
 // passed the operation's middleware.
 type handler struct {
-	runs *runReader
+	runs  *runReader
+	lists Lists
 }
 
 var _ gen.StrictServerInterface = (*handler)(nil)
@@ -36,9 +37,13 @@ func (h *handler) GetTeamJobRun(
 }
 
 func (h *handler) jobRun(ctx context.Context, project, job, run string, prefer *string) (jobRunResponse, error) {
-	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job, Run: run}
+	x := exchangeOf(ctx)
+	key := jobrun.Key{Team: x.team, Project: project, Job: job, Run: run}
 	wait, applied := preferredWait(prefer)
 	body, err := h.runs.read(ctx, key, wait)
+	if err == nil && x.waited > 0 {
+		err = x.session.Recheck(ctx) // the token may have been revoked meanwhile
+	}
 	return jobRunResponse{body: body, wait: wait, applied: applied}, err
 }
 
@@ -78,33 +83,32 @@ func (h *handler) GetSwaggerJSON(
 	ctx context.Context,
 	_ gen.GetSwaggerJSONRequestObject,
 ) (gen.GetSwaggerJSONResponseObject, error) {
-	document, err := docs.Document(exchangeOf(ctx).request)
-	return documentResponse{document: document}, err
-}
-
-// documentResponse keeps the order of openapi.yaml; the generated one would sort it.
-type documentResponse struct {
-	checked
-	document []byte
-}
-
-// VisitGetSwaggerJSONResponse writes the response. Returns an error if the caller has left.
-func (r documentResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
-	return docs.WriteDocument(w, r.document)
+	document, err := docs.Document()
+	return assetResponse{handler: document, request: exchangeOf(ctx).request}, err
 }
 
 // GetSwaggerHTML returns the documentation page. It never fails.
 func (h *handler) GetSwaggerHTML(
-	context.Context,
-	gen.GetSwaggerHTMLRequestObject,
+	ctx context.Context,
+	_ gen.GetSwaggerHTMLRequestObject,
 ) (gen.GetSwaggerHTMLResponseObject, error) {
-	return pageResponse{}, nil
+	return assetResponse{handler: docs.Page(), request: exchangeOf(ctx).request}, nil
 }
 
-// pageResponse has the headers that a browser needs; the generated one would not.
-type pageResponse struct{ checked }
+// assetResponse is something that is built in, as an HTTP handler serves it: compressed, or 304.
+type assetResponse struct {
+	checked
+	handler http.Handler
+	request *http.Request
+}
 
-// VisitGetSwaggerHTMLResponse writes the response. Returns an error if the caller has left.
-func (pageResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
-	return docs.WritePage(w)
+// VisitGetSwaggerJSONResponse writes the response. It never fails.
+func (r assetResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
+	r.handler.ServeHTTP(w, r.request)
+	return nil
+}
+
+// VisitGetSwaggerHTMLResponse writes the response. It never fails.
+func (r assetResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
+	return r.VisitGetSwaggerJSONResponse(w)
 }

@@ -85,6 +85,7 @@ var foreign = map[string][]string{
 	"go.opentelemetry.io/contrib/":          {"server"},
 	"github.com/oapi-codegen/runtime":       {"gen/client", "gen/server"},
 	"github.com/hashicorp/golang-lru":       {"server/auth"},
+	"charm.land/":                           {"cmd/northflank"},
 	"github.com/spf13/cobra": {
 		"cmd/internal/cli",
 		"cmd/internal/man",
@@ -102,6 +103,7 @@ const (
 	kubernetesLibrary, metricsLibrary   = "k8s.io/", "github.com/prometheus/"
 	sqlPackage                          = "database/sql"
 	tracingLibrary, documentationAssets = "go.opentelemetry.io/", "github.com/swaggest/"
+	terminalLibrary                     = "charm.land/"
 )
 
 // neverLinked says which libraries must not be mustLink, by whatever way they come.
@@ -112,8 +114,16 @@ var neverLinked = map[string][]string{
 	"server/listen":   {echoLibrary, openAPILibrary},
 	"server/store":    {echoLibrary, openAPILibrary, sqliteLibrary, postgresLibrary},
 	"server/record":   {echoLibrary, openAPILibrary, sqlPackage},
-	"client":          {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
-	"cmd/northflank":  {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
+	"client": {
+		echoLibrary,
+		openAPILibrary,
+		sqlPackage,
+		metricsLibrary,
+		tracingLibrary,
+		documentationAssets,
+		terminalLibrary,
+	},
+	"cmd/northflank": {echoLibrary, openAPILibrary, sqlPackage, metricsLibrary, tracingLibrary, documentationAssets},
 	"cmd/jobrun": {
 		echoLibrary,
 		openAPILibrary,
@@ -121,6 +131,7 @@ var neverLinked = map[string][]string{
 		tracingLibrary,
 		documentationAssets,
 		kubernetesLibrary,
+		terminalLibrary,
 	},
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/jobruns/jobruns/server/jobrun"
 )
 
 // observe measures and logs each request once it has been answered.
@@ -53,6 +55,9 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 	if x.session != nil {
 		line.AddAttrs(slog.String("token", x.session.Token.Name))
 	}
+	if x.valid {
+		line.AddAttrs(x.subject()...)
+	}
 	if id := traceID(r); id != "" {
 		line.AddAttrs(slog.String("trace", id))
 	}
@@ -60,6 +65,23 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 		line.AddAttrs(slog.String("error", err.Error()))
 	}
 	_ = log.Handle(r.Context(), line) // as a Logger does
+}
+
+// subject returns what a request that has passed all checks is about. A token is left out that
+// somebody has put into the path by mistake.
+func (x *exchange) subject() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 4)
+	for _, part := range [...]slog.Attr{
+		slog.String("team", x.team),
+		slog.String("project", x.path.get(projectParameter)),
+		slog.String("job", x.path.get(jobParameter)),
+		slog.String("run", x.path.get(runParameter)),
+	} {
+		if value := part.Value.String(); value != "" && !jobrun.IsSecret(value) {
+			attrs = append(attrs, part)
+		}
+	}
+	return attrs
 }
 
 // traceparent reads the header of that name (W3C Trace Context, section 3), and ignores one that is

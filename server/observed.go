@@ -17,9 +17,12 @@ const (
 	queryToken    = "token"
 	queryRevision = "revision"
 	queryAwait    = "await"
+	queryProjects = "projects"
+	queryJobs     = "jobs"
+	queryRuns     = "runs"
 )
 
-var queries = []string{queryRun, queryToken, queryRevision, queryAwait}
+var queries = []string{queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns}
 
 // observedStore measures and traces each query of a store. It embeds nothing, so that a new query
 // that it does not observe does not compile.
@@ -58,6 +61,33 @@ func (s *observedStore) Await(ctx context.Context, key jobrun.Key, enough <-chan
 	run, err := s.store.Await(ctx, key, enough)
 	s.metrics.failed(ctx, queryAwait, err)
 	return run, err
+}
+
+// Projects returns what the store's Projects returns.
+func (s *observedStore) Projects(
+	ctx context.Context, team string, only []string, page jobrun.Page,
+) (list jobrun.List[string], err error) {
+	ctx, end := s.begin(ctx, queryProjects)
+	defer func() { end(err) }()
+	return s.store.Projects(ctx, team, only, page)
+}
+
+// Jobs returns what the store's Jobs returns.
+func (s *observedStore) Jobs(
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (list jobrun.List[model.Job], err error) {
+	ctx, end := s.begin(ctx, queryJobs)
+	defer func() { end(err) }()
+	return s.store.Jobs(ctx, key, filter, page)
+}
+
+// JobRuns returns what the store's JobRuns returns.
+func (s *observedStore) JobRuns(
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (list jobrun.List[model.JobRun], err error) {
+	ctx, end := s.begin(ctx, queryRuns)
+	defer func() { end(err) }()
+	return s.store.JobRuns(ctx, key, filter, page)
 }
 
 // begin returns the context of a query, and the function to call when it has ended.

@@ -25,6 +25,8 @@ type check func(echo.Context, *exchange) error
 const (
 	teamParameter    = "teamId"
 	projectParameter = "projectId"
+	jobParameter     = "jobId"
+	runParameter     = "runId"
 )
 
 func newOperation(op *contract.Operation, observer observer, authenticator *auth.Authenticator) *operation {
@@ -47,6 +49,7 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
+		x.valid = true
 		return o.respond(c, x, next)
 	}
 }
@@ -58,6 +61,7 @@ func (o *operation) checkToken(c echo.Context, x *exchange) error {
 		return nil
 	}
 	r, w := c.Request(), c.Response()
+	w.Header().Set(echo.HeaderVary, echo.HeaderAuthorization)
 	session, err := o.authenticator.Authenticate(r.Context(), r.Header, x.remote)
 	if err != nil {
 		return err
@@ -82,10 +86,11 @@ func (o *operation) checkParameters(c echo.Context, x *exchange) error {
 	return o.CheckParameters(c.Request(), x.path.get)
 }
 
-// checkTeam checks that the token may see the team and the project that the path names.
+// checkTeam checks that the token may see the team and the project that the path names. What needs
+// a permission is about a team, even if the path names neither.
 func (o *operation) checkTeam(_ echo.Context, x *exchange) (err error) {
 	team, project := x.path.get(teamParameter), x.path.get(projectParameter)
-	if team != "" || project != "" {
+	if team != "" || project != "" || o.Permission != "" {
 		x.team, err = x.session.Team(o.Permission, team, project)
 	}
 	return err

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// maxWait is how long a response waits at the most.
-const maxWait = 60 * time.Second
+// maxWait is how long a response waits at the most: less than the 60 seconds after which proxies
+// such as nginx give up.
+const maxWait = 55 * time.Second
 
 // preferredWait returns how long the caller prefers to wait, at most maxWait, and whether it
 // prefers to wait at all: by the first "wait" preference in the Prefer header (RFC 7240, sections 2

@@ -9,10 +9,11 @@ func TestPreferredWait(t *testing.T) {
 	const none = -1
 	for prefer, want := range map[string]int{
 		"wait=10":                            10,
+		"wait=55":                            55,
 		"wait=0":                             0,
-		"wait=60":                            60,
-		"wait=61":                            60,
-		"wait=99999999999999999999999999999": 60,
+		"wait=60":                            55,
+		"wait=61":                            55,
+		"wait=99999999999999999999999999999": 55,
 		"WAIT = 7":                           7,
 		`wait="7"`:                           7,
 		"wait=7; a=b":                        7,

@@ -25,7 +25,7 @@ type serving struct {
 func (a *api) serve() serving {
 	ctx, stop := context.WithCancel(a.Context())
 	s := serving{pipes: newPipes(), stop: stop, done: make(chan error, 1)}
-	go func() { s.done <- listen.Serve(ctx, s.pipes, a.handler, a.logger) }()
+	go func() { s.done <- listen.Serve(ctx, s.pipes, nil, a.handler, a.logger) }()
 	return s
 }
 
@@ -129,7 +129,7 @@ func TestServeAfterContextHasEnded(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		listener := newPipes()
-		if err := listen.Serve(ctx, listener, a.handler, a.logger); err != nil {
+		if err := listen.Serve(ctx, listener, nil, a.handler, a.logger); err != nil {
 			t.Errorf("Serve returns %v, want nil", err)
 		}
 		if _, err := listener.dial(); !errors.Is(err, errRefused) {
@@ -149,7 +149,7 @@ func (l failingListener) Accept() (net.Conn, error) { return nil, l.err }
 func TestServeReturnsErrorOfListener(t *testing.T) {
 	a := newAPI(t)
 	want := errors.New("no more files")
-	err := listen.Serve(t.Context(), failingListener{newPipes(), want}, a.handler, a.logger)
+	err := listen.Serve(t.Context(), failingListener{newPipes(), want}, nil, a.handler, a.logger)
 	if !errors.Is(err, want) {
 		t.Errorf("Serve returns %v, want %v", err, want)
 	}
@@ -166,7 +166,7 @@ func TestServeOverTCP(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- listen.Serve(ctx, listener, a.handler, a.logger) }()
+	go func() { done <- listen.Serve(ctx, listener, nil, a.handler, a.logger) }()
 	status, _, body := wire(t, address, "GET", runPath(t, exampleKey), secret)
 	if status != 200 {
 		t.Errorf("the status is %d, want 200: %s", status, body)

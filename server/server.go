@@ -33,15 +33,16 @@
 // # What a hostile caller can cost
 //
 // Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes
-// between requests, and 16 KiB of headers. A body is not read, and ends the connection. A token
-// that does not exist costs a look-up by its hash, of which an address has few a minute, so that
-// tokens are not guessed; tokens that were valid from that address go on working, so that their
-// callers are not locked out.
+// between requests, and 132 KiB of headers. A body is not read, and ends the connection. A token
+// that does not exist costs a look-up by its hash. An address has few of them a minute, and then
+// the tokens that come from it are looked up one at a time. A valid token is accepted all the same,
+// so that nobody is locked out.
 //
-// With a token: as many look-ups of one run by its key as the rate limit allows, and as many
-// waiting requests, each up to a minute long and a few kilobytes of memory. However many requests
-// wait, one watch reads the database. Counting requests and caching runs take fixed amounts of
-// memory. The limits apply to each server process.
+// With a token: as many look-ups of one run by its key, or of a list, as the rate limit allows. A
+// list reads a bounded number of rows, however many there are, and at most half of the store's
+// connections read lists. And as many waiting requests, each up to a minute long and a few
+// kilobytes of memory. However many requests wait, one watch reads the database. Counting requests
+// and caching runs take fixed amounts of memory. The limits apply to each server process.
 //
 // The number of connections is not limited: if that matters, put a proxy in front that limits it.
 package server
@@ -51,6 +52,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -68,6 +70,7 @@ import (
 // Store is what the server needs of a store.
 type Store interface {
 	Runs
+	Lists
 	Revisions
 	auth.Tokens
 }
@@ -83,30 +86,40 @@ type Options struct {
 	Memory int
 	// Metrics is where the server registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
+	// TrustedProxies are the addresses of proxies that say in X-Forwarded-For or Forwarded from
+	// whom a request comes. Anybody else could write anything there.
+	TrustedProxies []netip.Prefix
 	// Traces makes a span of each request and of each of its queries; nil for none.
 	Traces trace.TracerProvider
 }
 
-// New returns a handler that answers the contract from the store. It logs each request, never a
+// New returns a server that answers the contract from the store. It logs each request, never a
 // token.
 //
 // It returns an error if the contract and the routes generated from it do not belong together: an
 // operation without a route, a route without an operation, or an operation whose requests nothing
 // would check. And if contract.Prepare refuses the document, or auth.RateLimit.Check the rate
 // limit.
-func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
+func New(store Store, log *slog.Logger, options Options) (*Server, error) {
 	document, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEcho(document, store, log, options)
-	if err != nil || options.Traces == nil {
-		return e, err
+	metrics := newMetrics(options.Metrics)
+	e, err := newEcho(document, store, log, options, metrics)
+	if err != nil {
+		return nil, err
 	}
-	return traceRequests(e, options.Traces), nil
+	s := &Server{Handler: e, refused: metrics.observer(log, noOperation)}
+	if options.Traces != nil {
+		s.Handler = traceRequests(e, options.Traces)
+	}
+	return s, nil
 }
 
-func newEcho(document *contract.Document, store Store, log *slog.Logger, options Options) (*echo.Echo, error) {
+func newEcho(
+	document *contract.Document, store Store, log *slog.Logger, options Options, metrics *metrics,
+) (*echo.Echo, error) {
 	if err := options.RateLimit.Check(); err != nil {
 		return nil, err
 	}
@@ -114,7 +127,6 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 	if err != nil {
 		return nil, err
 	}
-	metrics := newMetrics(options.Metrics)
 	observed := &observedStore{store: store, metrics: metrics}
 	if options.Traces != nil {
 		observed.tracer = options.Traces.Tracer("github.com/jobruns/jobruns/server")
@@ -126,13 +138,14 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 	authenticator := auth.New(observed, revision, options.RateLimit)
 
 	e := echo.New()
-	// The address of the connection: a caller could write anything into X-Forwarded-For.
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = callerAddress(options.TrustedProxies)
 	e.HTTPErrorHandler = writeError(log)
+	e.Pre(trimSlashes)
 	e.Use(
 		startExchange,
 		observe(metrics.observer(log, noOperation)),
 		recoverPanics(log),
+		limitHeaders,
 	)
 	r := newRoutes(document)
 	checks := map[string][]echo.MiddlewareFunc{}
@@ -140,7 +153,10 @@ func newEcho(document *contract.Document, store Store, log *slog.Logger, options
 		o := newOperation(op, metrics.observer(log, op.ID, op.Method, http.MethodHead), authenticator)
 		checks[op.ID] = []echo.MiddlewareFunc{o.middleware}
 	}
-	handler := &handler{newRunReader(observed, revision, options.Memory, checkRun, metrics)}
+	handler := &handler{
+		runs:  newRunReader(observed, revision, options.Memory, checkRun, metrics),
+		lists: observed,
+	}
 	e.OnAddRouteHandler = r.add
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handler, []gen.StrictMiddlewareFunc{bufferUnchecked}),
 		gen.RegisterHandlersOptions{OperationMiddlewares: checks})

@@ -80,8 +80,9 @@ func TestHeaderLimit(t *testing.T) {
 		want   int
 	}{
 		{"none", 0, 200},
-		{"within the limit", 15 << 10, 200},
-		{"over the limit", 32 << 10, 431},
+		{"within the limit", 63 << 10, 200},
+		{"over the limit", 65 << 10, 431},
+		{"over what net/http takes", 256 << 10, 431},
 		{"far over the limit", 1 << 20, 431},
 	}
 	for _, test := range tests {

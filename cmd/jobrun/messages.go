@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,12 @@ func (m messages) printf(format string, args ...any) {
 	case m.queue <- message{text: fmt.Sprintf("jobrun: "+format+"\n", args...)}:
 	default:
 	}
+}
+
+// Write has a message written as printf does, for package log. It never fails.
+func (m messages) Write(p []byte) (int, error) {
+	m.printf("%s", strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
 }
 
 // flush waits until all messages are written, or the limit is over.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log"
 	"os"
 	"time"
 
@@ -28,6 +29,8 @@ const (
 func record(cmd *cobra.Command, c *command.Command, quiet bool) error {
 	say := newMessages(os.Stderr)
 	defer say.flush(flushLimit)
+	log.SetFlags(0)
+	log.SetOutput(say)         // for the store's warnings
 	var recorded jobrun.Record // the latest state
 	r := &report{messages: say, quiet: quiet}
 	recorder := command.NewRecorder(command.Options{

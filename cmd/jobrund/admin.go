@@ -60,7 +60,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 	go func() {
 		defer close(done)
 		log := log.With("listener", "admin")
-		if err := listen.Serve(serving, listener, handler, log); err != nil {
+		if err := listen.Serve(serving, listener, nil, handler, log); err != nil {
 			log.Error("the listener has failed", "error", err)
 		}
 	}()

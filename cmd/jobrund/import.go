@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -14,6 +15,7 @@ import (
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/jsonlines"
+	"github.com/jobruns/jobruns/server/store"
 )
 
 func newImport() *cobra.Command {
@@ -24,8 +26,10 @@ func newImport() *cobra.Command {
 
   {"teamId": "default", "projectId": "p", "jobId": "j", "run": {"id": "...", ...}}
 
-with the eleven fields of a run. Each line is checked against the contract, and either
-all are imported or none. A run that is in the store already is replaced.`,
+with the eleven fields of a run. All lines are checked against the contract before the
+first is imported: if one is wrong, none is. A run that is in the store already is
+replaced. The runs are stored in pieces, so that nobody who records waits for long. If
+the import is interrupted meanwhile, import all again.`,
 		Example: "  jobrund import runs.jsonl",
 		Args:    cli.Arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,16 +52,20 @@ all are imported or none. A run that is in the store already is replaced.`,
 				return err
 			}
 			reader := jsonlines.NewReader(line.CheckJSON)
-			store, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
+			runs, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}
-			defer store.Close()
+			defer runs.Close()
 			// Each line is garbage as soon as it is stored, and little else is in memory: collect
 			// it less often.
 			debug.SetGCPercent(400)
 			count := 0
-			if err := store.ImportRuns(cmd.Context(), counted(reader.Read(from), &count)); err != nil {
+			err = runs.ImportRuns(cmd.Context(), counted(reader.Read(from), &count))
+			if errors.Is(err, store.ErrPartly) {
+				return fmt.Errorf("%s: import it again: %w", name, err)
+			}
+			if err != nil {
 				return fmt.Errorf("nothing was imported: %s: %w", name, err)
 			}
 			fmt.Fprintf(os.Stderr, "jobrund: imported %d runs\n", count)

@@ -16,26 +16,19 @@ type listenOptions struct {
 	behindProxy      bool
 }
 
-// listen returns a listener and the URL at which it is reached.
-func (l listenOptions) listen(log *slog.Logger) (net.Listener, string, error) {
-	var config *tls.Config
+// listen returns a listener, how to serve TLS, nil for plain HTTP, and the URL at which it is reached.
+func (l listenOptions) listen(log *slog.Logger) (listener net.Listener, config *tls.Config, url string, err error) {
 	scheme := "http"
 	if l.certificate != "" {
-		var err error
 		if config, err = listen.TLSConfig(l.certificate, l.key, log); err != nil {
-			return nil, "", fmt.Errorf("--tls-cert and --tls-key: %w", err)
+			return nil, nil, "", fmt.Errorf("--tls-cert and --tls-key: %w", err)
 		}
 		scheme = "https"
 	}
-	listener, err := net.Listen("tcp", l.address)
-	if err != nil {
-		return nil, "", err
+	if listener, err = net.Listen("tcp", l.address); err != nil {
+		return nil, nil, "", err
 	}
-	url := scheme + "://" + listener.Addr().String()
-	if config != nil {
-		listener = tls.NewListener(listener, config)
-	}
-	return listener, url, nil
+	return listener, config, scheme + "://" + listener.Addr().String(), nil
 }
 
 // private reports whether nobody on the way can read what is sent.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/netip"
 	"os/signal"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ func newServe() *cobra.Command {
 	var age time.Duration
 	var l listenOptions
 	var delay time.Duration
+	var proxies []string
 	cache := size(64 << 20)
 	options := server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
@@ -57,11 +59,18 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if delay < 0 {
 				return cli.Usagef("--shutdown-delay must not be negative")
 			}
+			for _, text := range proxies {
+				proxy, err := parseProxy(text)
+				if err != nil {
+					return err
+				}
+				options.TrustedProxies = append(options.TrustedProxies, proxy)
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			log, endLog := newLog()
 			defer endLog()
-			listener, url, err := l.listen(log) // an address that is taken must not make a store
+			listener, tlsConfig, url, err := l.listen(log) // an address that is taken must not make a store
 			if err != nil {
 				return err
 			}
@@ -99,7 +108,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return listen.Serve(later(ctx, delay), listener, handler, log)
+			return listen.Serve(later(ctx, delay), listener, tlsConfig, handler, log)
 		},
 	}
 	flags := cmd.Flags()
@@ -116,6 +125,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"insecure-behind-proxy",
 		false,
 		"do not warn that tokens travel in the clear: a proxy encrypts the way to here",
+	)
+	flags.StringSliceVar(
+		&proxies,
+		"trusted-proxy",
+		nil,
+		"address or CIDR of a proxy whose X-Forwarded-For or Forwarded says who the caller is; can be repeated",
 	)
 	flags.Var(
 		&options.RateLimit,
@@ -141,6 +156,18 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 	)
 	adminFlag(cmd, &admin)
 	return cmd
+}
+
+// parseProxy returns the addresses that a person typed.
+func parseProxy(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	proxy, err := netip.ParsePrefix(text)
+	if err != nil {
+		return proxy, cli.Usagef("--trusted-proxy %q: must be an address or a CIDR, such as 10.0.0.0/8", text)
+	}
+	return proxy.Masked(), nil
 }
 
 // later returns a context that ends that long after the other has.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os/signal"
@@ -28,9 +27,15 @@ func newWatch() *cobra.Command {
 each as a run: its namespace is the project, its uid the id of the run, and the job is
 the CronJob that owns it, or else the value of its label --job-label, or else itself.
 
-It takes the permissions to list and watch jobs.batch, in the namespaces that are
-watched, and no other. Jobs that are deleted while they run have failed; so have those
-that were deleted while nobody watched, once the cluster says that they are gone.
+It takes the permissions to list and watch jobs.batch in the namespaces that are
+watched; one of these that must not be read does not keep the others from being
+recorded. With the permission to get the namespace kube-system it knows the cluster
+again at another address, or with another authority.
+
+Jobs that are deleted while they run have failed; so have those that were deleted while
+nobody watched, once the cluster says that they are gone. Jobs that stop matching
+--selector are recorded to their end. A Job that is suspended and resumed started when
+it began first.
 
 Any number of watchers may write to a store, of one cluster or of several.
 The log goes to standard error: text on a terminal, JSON otherwise.`,
@@ -116,8 +121,8 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
 	ready := func(ctx context.Context) error {
-		if !watcher.Synced() {
-			return errors.New("the Jobs of the cluster have not been stored yet")
+		if err := watcher.Ready(); err != nil {
+			return err
 		}
 		return store.Ready(ctx)
 	}

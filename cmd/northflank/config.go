@@ -81,7 +81,7 @@ func (c *config) current() (*savedContext, error) {
 		return nil, err
 	}
 	for _, raw := range c.contexts {
-		if !named(raw, name) {
+		if !hasName(raw, name) {
 			continue
 		}
 		var saved savedContext
@@ -93,10 +93,22 @@ func (c *config) current() (*savedContext, error) {
 	return nil, nil
 }
 
-// named reports whether a context has the name.
-func named(raw json.RawMessage, name string) bool {
+// hasName reports whether a context has the name.
+func hasName(raw json.RawMessage, name string) bool {
 	var context struct{ Name *string }
 	return json.Unmarshal(raw, &context) == nil && context.Name != nil && *context.Name == name
+}
+
+// names are those of the contexts that have one, in order.
+func (c *config) names() []string {
+	var names []string
+	for _, raw := range c.contexts {
+		var context struct{ Name string }
+		if json.Unmarshal(raw, &context) == nil && context.Name != "" {
+			names = append(names, context.Name)
+		}
+	}
+	return names
 }
 
 // add puts the context, in place of any of the same name, at the end, makes it current and writes
@@ -106,9 +118,44 @@ func (c *config) add(context savedContext) error {
 	if err != nil {
 		return err
 	}
-	c.contexts = slices.DeleteFunc(c.contexts, func(raw json.RawMessage) bool { return named(raw, context.Name) })
+	c.contexts = slices.DeleteFunc(c.contexts, func(raw json.RawMessage) bool { return hasName(raw, context.Name) })
 	c.contexts = append(c.contexts, raw)
-	for name, value := range map[string]any{"contexts": c.contexts, "current": context.Name} {
+	return c.write(context.Name)
+}
+
+// use makes the context of the name the current one, and writes the file. It fails if there is none.
+func (c *config) use(name string) error {
+	if !slices.Contains(c.names(), name) {
+		return fmt.Errorf("there is no context %q: see northflank context ls", name)
+	}
+	return c.write(name)
+}
+
+// set sets a field of the context of the name, leaves its other fields as they are, and writes the
+// file. It fails if there is no such context.
+func (c *config) set(name, field, value string) error {
+	i := slices.IndexFunc(c.contexts, func(raw json.RawMessage) bool { return hasName(raw, name) })
+	if i < 0 {
+		return fmt.Errorf("there is no context %q: see northflank context ls", name)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(c.contexts[i], &fields); err != nil {
+		return fmt.Errorf("%s: context %q: %w", c.path, name, err)
+	}
+	var err error
+	if fields[field], err = encode(value); err != nil {
+		return err
+	}
+	if c.contexts[i], err = encode(fields); err != nil {
+		return err
+	}
+	return c.write(name)
+}
+
+// write writes the file, with a current context.
+func (c *config) write(current string) error {
+	var err error
+	for name, value := range map[string]any{"contexts": c.contexts, "current": current} {
 		if c.fields[name], err = encode(value); err != nil {
 			return err
 		}

@@ -112,11 +112,12 @@ func (f *connectionFlags) authorities() string {
 }
 
 // client makes the client for the connection.
-func (c connection) client() (*client.Client, error) {
-	options := []client.Option{
+func (c connection) client(options ...client.Option) (*client.Client, error) {
+	options = append(
+		options,
 		client.WithToken(c.token),
 		client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)"),
-	}
+	)
 	if c.caCert != "" {
 		text, err := os.ReadFile(c.caCert)
 		if err != nil {

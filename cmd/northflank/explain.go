@@ -44,8 +44,11 @@ func explained(err error, format string, args ...any) error {
 	return errors.New(message)
 }
 
-// tryAgain says when it is worth it, if the server does.
+// tryAgain says when it is worth it, if the server does. The response is nil if there was none.
 func tryAgain(resp *client.Response) string {
+	if resp == nil {
+		return ""
+	}
 	if after := resp.Header.Get("Retry-After"); after != "" {
 		if _, err := strconv.Atoi(after); err == nil {
 			after += "s"

@@ -122,6 +122,9 @@ var sequences = map[string][]string{
 	"fails":    {"running", "failed"},
 	"restarts": {"running", "", "", "retried", "documented"}, // twice: net/http itself asks again on another connection
 	"vanishes": {"running", "missing"},
+	"starts":   {"missing", "missing", "running", "documented"},
+	"refuses":  {"missing", "forbidden"},
+	"departs":  {"missing", "running", "missing"},
 }
 
 // api answers like the contract, though nothing is held, and writes down what it is asked and with
@@ -137,7 +140,7 @@ func api(logFile string) http.HandlerFunc {
 		}
 		defer log.Close()
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		fmt.Fprintln(log, r.Method, r.URL.Path, token)
+		fmt.Fprintln(log, r.Method, r.URL.RequestURI(), token)
 
 		w.Header().Set("Content-Type", "application/json")
 		if token != "good-token" {
@@ -151,6 +154,9 @@ func api(logFile string) http.HandlerFunc {
 		w.Header().Set("X-RateLimit-Reset", "3599")
 		if r.URL.Path == "/v1/login" {
 			io.WriteString(w, `{"data": {}}`)
+			return
+		}
+		if serveList(w, r) {
 			return
 		}
 		if prefer := r.Header.Get("Prefer"); prefer != "" {

@@ -15,26 +15,40 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-// formats are the values of --output. Only what is for people depends on the time and on colors.
-var formats = map[string]func(run *client.JobRun, now time.Time, color bool) ([]byte, error){
-	"":     summary,
-	"json": func(run *client.JobRun, _ time.Time, _ bool) ([]byte, error) { return asJSON(run) },
-	"yaml": func(run *client.JobRun, _ time.Time, _ bool) ([]byte, error) { return asYAML(run) },
-}
+// formats are the values of --output. Without one, the output is for people.
+var formats = map[string]func(v any) ([]byte, error){"json": asJSON, "yaml": asYAML}
+
+func isFormat(name string) bool { return name == "" || formats[name] != nil }
 
 // asJSON is the form of the reference.
-func asJSON(run *client.JobRun) ([]byte, error) {
-	text, err := json.MarshalIndent(run, "", "  ")
+func asJSON(v any) ([]byte, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
 	return append(text, '\n'), err
 }
 
 // asYAML has the fields of the JSON form, in their order.
-func asYAML(run *client.JobRun) ([]byte, error) {
-	text, err := json.Marshal(run)
+func asYAML(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
 	return yaml.JSONToYAML(text)
+}
+
+// print writes a value in the format that was asked for, or else as text for people.
+func (r *request) print(v any, forPeople func(now time.Time, color bool) ([]byte, error)) error {
+	var text []byte
+	var err error
+	if encode := formats[r.output]; encode != nil {
+		text, err = encode(v)
+	} else {
+		text, err = forPeople(time.Now(), colored(os.Stdout))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(text)
+	return err
 }
 
 // summary is for people.

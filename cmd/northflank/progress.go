@@ -137,7 +137,7 @@ func (p *progress) show() {
 // liveLine is the state, the attempts and the time since the run started, or, of none that has been
 // seen, since the wait began.
 func liveLine(run *client.JobRun, trouble string, began, now time.Time, color bool) string {
-	line := "no answer yet"
+	line := "waiting"
 	if run != nil {
 		line, began = attempts(run, color), run.StartedAt
 	}

@@ -17,8 +17,8 @@ func TestLiveLine(t *testing.T) {
 		trouble string
 		color   bool
 	}{
-		"no answer yet, 1m0s":                            {nil, "", true},
-		"no answer yet, 1m0s; refused":                   {nil, "refused", true},
+		"waiting, 1m0s":                                  {nil, "", true},
+		"waiting, 1m0s; refused":                         {nil, "refused", true},
 		"RUNNING, 0 attempts ended, 1h1m0s":              {run(client.JobRunStatusRunning, 0, -time.Hour), "", false},
 		"\x1b[33mRUNNING\x1b[0m, 1 attempt ended, 50s":   {run(client.JobRunStatusRunning, 1, 10*time.Second), "", true},
 		"\\x1b[2J, 2 attempts ended, 2d0s":               {run("\x1b[2J", 2, time.Minute-48*time.Hour), "", true},

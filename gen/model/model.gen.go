@@ -88,6 +88,39 @@ type Flag int
 // ID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ID = string
 
+// Job A job and how it is doing.
+type Job struct {
+	// ID Identifies the job within its project.
+	ID ID `json:"id"`
+
+	// ProjectID The project that the job belongs to.
+	ProjectID ID `json:"projectId"`
+
+	// AppID Identifies the job among all teams.
+	AppID string `json:"appId"`
+
+	// Name A name for people to read, which is the id.
+	Name string `json:"name"`
+
+	// LatestRun The run that started last; null if there is none.
+	LatestRun *JobRun `json:"latestRun"`
+}
+
+// JobListData The jobs of a page.
+type JobListData struct {
+	// Jobs In the order of the list.
+	Jobs []Job `json:"jobs"`
+}
+
+// JobListResult A page of jobs.
+type JobListResult struct {
+	// Data The jobs of a page.
+	Data JobListData `json:"data"`
+
+	// Pagination Where a page is in its list.
+	Pagination Pagination `json:"pagination"`
+}
+
 // JobRun One run of a job.
 //
 // Example: {"active":0,"backoffLimit":0,"completions":1,"concluded":true,"concludedAt":"2020-12-08T11:52:08Z","failed":0,"id":"d34582a4-35bd-4c71-8e7c-e36999b88723","runName":"example-job-5fcf67bc56e1913e21d49504","startedAt":"2020-12-08T11:47:08Z","status":"SUCCESS","succeeded":0}
@@ -126,6 +159,21 @@ type JobRun struct {
 	ConcludedAt *time.Time `json:"concludedAt"`
 }
 
+// JobRunListData The runs of a page.
+type JobRunListData struct {
+	// Runs In the order of the list.
+	Runs []JobRun `json:"runs"`
+}
+
+// JobRunListResult A page of runs.
+type JobRunListResult struct {
+	// Data The runs of a page.
+	Data JobRunListData `json:"data"`
+
+	// Pagination Where a page is in its list.
+	Pagination Pagination `json:"pagination"`
+}
+
 // JobRunResult The response to a request for a run.
 type JobRunResult struct {
 	// Data One run of a job.
@@ -143,23 +191,80 @@ type LoginResult struct {
 	Data map[string]interface{} `json:"data"`
 }
 
+// Pagination Where a page is in its list.
+type Pagination struct {
+	// HasNextPage Whether there may be more results.
+	HasNextPage bool `json:"hasNextPage"`
+
+	// Cursor The parameter `cursor` of the next page; absent on the last page.
+	Cursor string `json:"cursor,omitempty"`
+
+	// Count How many results the page has.
+	Count int `json:"count"`
+}
+
+// Project A project.
+type Project struct {
+	// ID Identifies the project within its team.
+	ID ID `json:"id"`
+
+	// Name A name for people to read, which is the id.
+	Name string `json:"name"`
+}
+
+// ProjectListData The projects of a page.
+type ProjectListData struct {
+	// Projects In the order of the list.
+	Projects []Project `json:"projects"`
+}
+
+// ProjectListResult A page of projects.
+type ProjectListResult struct {
+	// Data The projects of a page.
+	Data ProjectListData `json:"data"`
+
+	// Pagination Where a page is in its list.
+	Pagination Pagination `json:"pagination"`
+}
+
 // Time An RFC 3339 time in UTC, in whole seconds.
 type Time = time.Time
 
 // Prefer defines model for Prefer.
 type Prefer = string
 
+// IDCursor Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
+type IDCursor = ID
+
 // JobID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type JobID = ID
+
+// Page defines model for page.
+type Page = int
+
+// PerPage defines model for perPage.
+type PerPage = int
 
 // ProjectID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ProjectID = ID
 
+// RunCursor defines model for runCursor.
+type RunCursor = string
+
 // RunID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type RunID = ID
 
+// Since defines model for since.
+type Since = time.Time
+
+// Status defines model for status.
+type Status = []JobRunStatus
+
 // TeamID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type TeamID = ID
+
+// Until defines model for until.
+type Until = time.Time
 
 // BadRequest The response to every request that fails.
 type BadRequest = ErrorResult
@@ -176,8 +281,14 @@ type Forbidden = ErrorResult
 // InternalServerError The response to every request that fails.
 type InternalServerError = ErrorResult
 
+// JobList A page of jobs.
+type JobList = JobListResult
+
 // JobRunDetails The response to a request for a run.
 type JobRunDetails = JobRunResult
+
+// JobRunList A page of runs.
+type JobRunList = JobRunListResult
 
 // Login The response to a check of a valid token.
 type Login = LoginResult
@@ -188,6 +299,9 @@ type MethodNotAllowed = ErrorResult
 // NotFound The response to every request that fails.
 type NotFound = ErrorResult
 
+// ProjectList A page of projects.
+type ProjectList = ProjectListResult
+
 // ServiceUnavailable The response to every request that fails.
 type ServiceUnavailable = ErrorResult
 
@@ -197,16 +311,118 @@ type TooManyRequests = ErrorResult
 // Unauthorized The response to every request that fails.
 type Unauthorized = ErrorResult
 
+// ListProjectsParams defines parameters for ListProjects.
+type ListProjectsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *IDCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *IDCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// ListJobRunsParams defines parameters for ListJobRuns.
+type ListJobRunsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *RunCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only runs that started at this time or later (RFC 3339).
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only runs that started before this time (RFC 3339).
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+}
+
 // GetJobRunParams defines parameters for GetJobRun.
 type GetJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
-	// seconds at the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 55
+	// seconds at the most, because proxies often give up after 60. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// ListTeamProjectsParams defines parameters for ListTeamProjects.
+type ListTeamProjectsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *IDCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTeamJobsParams defines parameters for ListTeamJobs.
+type ListTeamJobsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *IDCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// ListTeamJobRunsParams defines parameters for ListTeamJobRuns.
+type ListTeamJobRunsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *RunCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only runs that started at this time or later (RFC 3339).
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only runs that started before this time (RFC 3339).
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
 }
 
 // GetTeamJobRunParams defines parameters for GetTeamJobRun.
 type GetTeamJobRunParams struct {
-	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 60
-	// seconds at the most. Other preferences, and malformed ones, are ignored.
+	// Prefer `wait=SECONDS` (RFC 7240, section 4.3) delays the response until the run has concluded or the time is up, 55
+	// seconds at the most, because proxies often give up after 60. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 
 // The sentinels that an [*Error] wraps.
 var (
-	// ErrUnauthorized means that the request carries no valid token.
+	// ErrUnauthorized means that the request carries no token.
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrInvalidToken means that the request carries a token that is not valid, or no longer.
+	ErrInvalidToken = errors.New("invalid token")
 	// ErrForbidden means that the token may not do this.
 	ErrForbidden = errors.New("forbidden")
 	// ErrNoTeam means that the request names no team, and the token belongs to several.
@@ -78,55 +81,64 @@ func New(tokens Tokens, revisions Revisions, limit RateLimit) *Authenticator {
 // Authenticate returns the session of the token in the Authorization header. The caller's address
 // is one of IPv4 or IPv6, or any other text for an unknown address.
 //
-// Returns ErrUnauthorized if there is no token, or none that is valid, and ErrTooManyRequests if
-// the address has sent too many such tokens. Returns errors of Tokens but jobrun.ErrNotFound.
+// Returns ErrUnauthorized if there is no token, ErrInvalidToken if it is not valid, and
+// ErrTooManyRequests in its place if the address has sent too many such tokens. Returns errors of
+// Tokens but jobrun.ErrNotFound.
 func (a *Authenticator) Authenticate(ctx context.Context, header http.Header, address string) (*Session, error) {
 	secret, err := bearerSecret(header)
 	if err != nil {
-		// It is no guess, and costs no look-up: it does not count, or a probe without a token would
-		// shut others out.
 		return nil, err
 	}
 	now := time.Now()
 	revision, known := a.revisions.Current(ctx)
-	g := guess{from: source(address), hash: jobrun.HashToken(secret)}
-	e, token, here := a.entries.lookUp(g, revision, known)
-	if token != nil && expired(token, now) {
-		token = nil // the store may know better
-	}
-	if token == nil || !here {
-		if token, err = a.admit(ctx, g, token, now); err != nil {
+	hash := jobrun.HashToken(secret)
+	e, token := a.entries.lookUp(hash, revision, known)
+	if token == nil || expired(token, now) { // the store may know better
+		if token, err = a.lookUp(ctx, hash, source(address), now); err != nil {
 			return nil, err
 		}
-		e = a.entries.accept(g, token, revision, known)
+		e = a.entries.accept(hash, token, revision, known)
 	}
-	return &Session{Token: token, entry: e, limit: a.limit}, nil
+	return &Session{Token: token, entry: e, limit: a.limit, authenticator: a, hash: hash}, nil
 }
 
-// admit returns the token, which it looks up if it is nil, unless the address has been wrong too
-// often. Returns errors as Authenticate does.
-func (a *Authenticator) admit(ctx context.Context, g guess, token *jobrun.Token, now time.Time) (*jobrun.Token, error) {
-	if err := a.guesses.check(g, now); err != nil {
+// lookUp looks a token up for a caller at an address, and counts one that is not valid. Returns
+// errors as Authenticate does.
+func (a *Authenticator) lookUp(
+	ctx context.Context, hash jobrun.TokenHash, from netip.Addr, now time.Time,
+) (*jobrun.Token, error) {
+	slow, err := a.guesses.wait(ctx, from, now)
+	if err != nil {
 		return nil, err
 	}
-	if token == nil {
-		found, err := a.tokens.Token(ctx, g.hash)
-		switch {
-		case errors.Is(err, jobrun.ErrNotFound):
-			err = &Error{sentinel: ErrUnauthorized, message: "the token is not valid"}
-		case err != nil:
-			return nil, err
-		case expired(&found, now):
-			err = &Error{sentinel: ErrUnauthorized, message: "the token has expired"}
+	defer slow.end()
+	token, err := a.valid(ctx, hash, now)
+	if errors.Is(err, ErrInvalidToken) {
+		a.guesses.wrong(from, now)
+		if slow.down {
+			err = &Error{
+				sentinel:   ErrTooManyRequests,
+				message:    "the token is not valid, and too many such have come from this address",
+				RetryAfter: slow.reset,
+			}
 		}
-		if err != nil {
-			a.guesses.wrong(g, now)
-			return nil, err
-		}
-		token = &found
 	}
-	a.guesses.right(g)
-	return token, nil
+	return token, err
+}
+
+// valid returns the token. Returns ErrInvalidToken if it is not valid, and errors of Tokens but
+// jobrun.ErrNotFound.
+func (a *Authenticator) valid(ctx context.Context, hash jobrun.TokenHash, now time.Time) (*jobrun.Token, error) {
+	found, err := a.tokens.Token(ctx, hash)
+	switch {
+	case errors.Is(err, jobrun.ErrNotFound):
+		return nil, &Error{sentinel: ErrInvalidToken, message: "the token is not valid"}
+	case err != nil:
+		return nil, err
+	case expired(&found, now):
+		return nil, &Error{sentinel: ErrInvalidToken, message: "the token has expired"}
+	}
+	return &found, nil
 }
 
 // bearerSecret returns the secret that a request carries (RFC 6750, section 2.1).

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
@@ -21,7 +20,6 @@ type entry struct {
 	window   window
 	token    *jobrun.Token // as it was in the revision; nil if that was not known
 	revision int64         // of the store
-	from     netip.Addr    // where the token was last accepted
 }
 
 func newEntries() entries {
@@ -32,32 +30,31 @@ func newEntries() entries {
 	return entries{cache}
 }
 
-// lookUp returns the entry of the token with that hash, and the token if it is cached in the
-// current revision. It reports whether the token was last accepted from that address. The entry is
-// nil if there is none.
-func (e entries) lookUp(g guess, revision int64, known bool) (found *entry, token *jobrun.Token, here bool) {
-	found, ok := e.Get(g.hash)
+// lookUp returns the entry of the token with that hash, nil if there is none, and the token if it is
+// cached in the current revision.
+func (e entries) lookUp(hash jobrun.TokenHash, revision int64, known bool) (*entry, *jobrun.Token) {
+	found, ok := e.Get(hash)
 	if !ok {
-		return nil, nil, false
+		return nil, nil
 	}
 	found.mu.Lock()
 	defer found.mu.Unlock()
-	if known && found.revision == revision {
-		token = found.token
+	if !known || found.revision != revision {
+		return found, nil
 	}
-	return found, token, found.from == g.from
+	return found, found.token
 }
 
 // accept returns the entry of a token that was looked up after the store was asked for its
 // revision.
-func (e entries) accept(g guess, token *jobrun.Token, revision int64, known bool) *entry {
+func (e entries) accept(hash jobrun.TokenHash, token *jobrun.Token, revision int64, known bool) *entry {
 	accepted := &entry{}
-	if earlier, ok, _ := e.PeekOrAdd(g.hash, accepted); ok {
+	if earlier, ok, _ := e.PeekOrAdd(hash, accepted); ok {
 		accepted = earlier
 	}
 	accepted.mu.Lock()
 	defer accepted.mu.Unlock()
-	accepted.from, accepted.token = g.from, nil
+	accepted.token = nil
 	if known {
 		accepted.token, accepted.revision = token, revision
 	}

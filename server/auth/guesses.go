@@ -1,62 +1,50 @@
 package auth
 
 import (
+	"context"
 	"net/netip"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
-
-	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// guessLimit is how often an address may be wrong about a token. A look-up that goes on is not
-// counted yet: an address may be wrong once more on each of its connections, but a valid token that
-// has not been seen there yet may come on any number of them at once.
+// guessLimit is how often an address may be wrong about a token at full speed.
 var guessLimit = RateLimit{Requests: 60, Window: time.Minute}
 
-// guess is a token that came from an address, valid or not.
-type guess struct {
-	from netip.Addr
-	hash jobrun.TokenHash
-}
-
-// guesses makes guessing tokens slow. From an address that has been wrong too often, no more tokens
-// are looked up, except those that were right lately: their callers cannot be locked out. The
-// address is part of the key, or else an address that is shut out could find out by guessing which
-// tokens are used from other addresses.
+// guesses makes guessing tokens slow. The tokens of addresses that have been wrong too often are
+// looked up one at a time, so that what they cost is bounded. A valid one is accepted all the same:
+// behind a proxy, its caller has the address of many others.
 type guesses struct {
-	failed   *limiter[netip.Addr]
-	accepted *lru.Cache[guess, struct{}]
+	failed *limiter[netip.Addr]
+	slow   chan struct{} // holds a value while such a token is looked up
 }
 
 func newGuesses() *guesses {
-	accepted, err := lru.New[guess, struct{}](maxTracked)
-	if err != nil {
-		panic(err) // the size is not positive
-	}
-	return &guesses{failed: newLimiter[netip.Addr](guessLimit), accepted: accepted}
+	return &guesses{failed: newLimiter[netip.Addr](guessLimit), slow: make(chan struct{}, 1)}
 }
 
-// check returns ErrTooManyRequests if the token must not be looked up.
-func (g *guesses) check(this guess, now time.Time) error {
-	left, reset := g.failed.left(this.from, now)
-	if left > 0 || g.accepted.Contains(this) {
-		return nil
-	}
-	return &Error{
-		sentinel:   ErrTooManyRequests,
-		message:    "too many requests with tokens that are not valid have come from this address",
-		RetryAfter: reset,
-	}
+// slowness says how a token is looked up.
+type slowness struct {
+	down  bool          // whether the address has been wrong too often
+	reset time.Duration // until when that counts
+	end   func()        // is to be called after the look-up
 }
 
-func (g *guesses) right(this guess) { g.accepted.Add(this, struct{}{}) }
+// wait waits until a token from the address may be looked up.
+// Returns the context's error if that ends before.
+func (g *guesses) wait(ctx context.Context, from netip.Addr, now time.Time) (slowness, error) {
+	left, reset := g.failed.left(from, now)
+	if left > 0 {
+		return slowness{end: func() {}}, nil
+	}
+	select {
+	case g.slow <- struct{}{}:
+		return slowness{down: true, reset: reset, end: func() { <-g.slow }}, nil
+	case <-ctx.Done():
+		return slowness{}, ctx.Err()
+	}
+}
 
 // wrong counts a token that is not valid; it may have been, until it was revoked or expired.
-func (g *guesses) wrong(this guess, now time.Time) {
-	g.accepted.Remove(this)
-	g.failed.take(this.from, now)
-}
+func (g *guesses) wrong(from netip.Addr, now time.Time) { g.failed.take(from, now) }
 
 // source returns the address that a caller's requests count for. It is the same for 64 bits of
 // IPv6, because a caller with one such address mostly has all of them, and the same for all unknown

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -81,10 +82,8 @@ func TestLimiterEvictsTheLeastRecentlyUsed(t *testing.T) {
 func TestAuthenticatorTakesFixedMemory(t *testing.T) {
 	a := New(nil, nil, RateLimit{Requests: 1000, Window: time.Hour})
 	come := func(n int) {
-		g := guess{addressOf(n), hashOf(n)}
-		a.entries.accept(g, &jobrun.Token{}, 0, true).take(a.limit, time.Now())
-		a.guesses.right(g)
-		a.guesses.wrong(guess{addressOf(-n - 1), g.hash}, time.Now())
+		a.entries.accept(hashOf(n), &jobrun.Token{}, 0, true).take(a.limit, time.Now())
+		a.guesses.wrong(addressOf(n), time.Now())
 	}
 	before := heap()
 	for round := range 10 {
@@ -107,28 +106,41 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// Of an address that has been wrong too often, one token is looked up at a time.
 func TestGuessesSideBySide(t *testing.T) {
 	g := newGuesses()
-	known := guess{addressOf(1), hashOf(1)}
-	g.right(known)
+	for range guessLimit.Requests {
+		g.wrong(addressOf(1), time.Now())
+	}
 	var all sync.WaitGroup
-	for i := range 8 {
+	var active atomic.Int32
+	for range 8 {
 		all.Go(func() {
-			for n := range 100 {
-				this := guess{addressOf(1), hashOf(100*i + n + 2)}
-				if g.check(this, time.Now()) == nil {
-					g.wrong(this, time.Now())
+			for range 100 {
+				slow, err := g.wait(t.Context(), addressOf(1), time.Now())
+				if err != nil || !slow.down || active.Add(1) > 1 {
+					t.Errorf("%v, slowed down: %t, not alone", err, slow.down)
 				}
-				if err := g.check(known, time.Now()); err != nil {
-					t.Error(err)
-				}
-				g.right(known)
+				runtime.Gosched()
+				active.Add(-1)
+				slow.end()
 			}
 		})
 	}
+	other, err := g.wait(t.Context(), addressOf(2), time.Now())
+	if err != nil || other.down {
+		t.Errorf("another address: %v, slowed down: %t", err, other.down)
+	}
 	all.Wait()
-	if err := g.check(guess{addressOf(1), hashOf(2)}, time.Now()); !errors.Is(err, ErrTooManyRequests) {
-		t.Errorf("the error is %v", err)
+	slow, err := g.wait(t.Context(), addressOf(1), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.end()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.wait(ended, addressOf(1), time.Now()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller who has left: %v", err)
 	}
 }
 
@@ -158,11 +170,11 @@ func BenchmarkLimit(b *testing.B) {
 		}
 	})
 	b.Run("a valid token", func(b *testing.B) {
-		a, g := New(nil, nil, limit), guess{addressOf(1), hashOf(1)}
-		a.entries.accept(g, &jobrun.Token{}, 0, true)
+		a := New(nil, nil, limit)
+		a.entries.accept(hashOf(1), &jobrun.Token{}, 0, true)
 		b.ReportAllocs()
 		for b.Loop() { // what each request with one takes
-			if found, _, here := a.entries.lookUp(g, 0, true); here {
+			if found, token := a.entries.lookUp(hashOf(1), 0, true); token != nil {
 				found.take(limit, time.Now())
 			}
 		}
@@ -171,18 +183,7 @@ func BenchmarkLimit(b *testing.B) {
 		g := newGuesses()
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			if this := (guess{addressOf(n), hashOf(n)}); g.check(this, time.Now()) == nil {
-				g.wrong(this, time.Now())
-			}
-		}
-	})
-	b.Run("an address that is shut out", func(b *testing.B) {
-		g := newGuesses()
-		b.ReportAllocs()
-		for n := 0; b.Loop(); n++ {
-			if this := (guess{addressOf(1), hashOf(n)}); g.check(this, time.Now()) == nil {
-				g.wrong(this, time.Now())
-			}
+			g.wrong(addressOf(n), time.Now())
 		}
 	})
 }

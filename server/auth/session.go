@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,9 +14,23 @@ import (
 
 // Session is a request that carries a valid token.
 type Session struct {
-	Token *jobrun.Token // not nil, and not to be changed
-	entry *entry
-	limit RateLimit
+	Token         *jobrun.Token // not nil, and not to be changed
+	entry         *entry
+	limit         RateLimit
+	authenticator *Authenticator
+	hash          jobrun.TokenHash
+}
+
+// Recheck checks that the token is still valid, before a response that comes long after its
+// request. Returns ErrInvalidToken if it is not, and errors of Tokens but jobrun.ErrNotFound.
+func (s *Session) Recheck(ctx context.Context) error {
+	now := time.Now()
+	revision, known := s.authenticator.revisions.Current(ctx)
+	if _, token := s.authenticator.entries.lookUp(s.hash, revision, known); token != nil && !expired(token, now) {
+		return nil
+	}
+	_, err := s.authenticator.valid(ctx, s.hash, now)
+	return err
 }
 
 // Count counts the request. Returns ErrTooManyRequests if the token has used up its requests.

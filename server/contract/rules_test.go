@@ -182,7 +182,7 @@ func (r *rules) checkParameter(where string, parameter *openapi3.Parameter) {
 
 func (r *rules) checkResponse(operation, status string, response *openapi3.ResponseRef) {
 	where := fmt.Sprintf("%s: response %s", operation, status)
-	if !strings.HasPrefix(status, "2") {
+	if !strings.HasPrefix(status, "2") && status != "304" { // which has no body
 		media := response.Value.Content.Get("application/json")
 		if media == nil || media.Schema == nil || media.Schema.Ref != "#/components/schemas/ErrorResult" {
 			r.addf("%s: its schema is not ErrorResult", where)

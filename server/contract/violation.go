@@ -41,6 +41,12 @@ type Violation struct {
 	whole     string // what the value is called, with a colon, if the pointer is ""
 }
 
+// InvalidQuery returns a violation, which wraps ErrInvalid, of a rule that the document can say of a
+// query parameter only in words.
+func InvalidQuery(parameter, rule, reason string) *Violation {
+	return &Violation{In: openapi3.ParameterInQuery, Parameter: parameter, Rule: rule, Reason: reason, sentinel: ErrInvalid}
+}
+
 // Error returns a sentence that names the place and the rule.
 func (v *Violation) Error() string {
 	switch v.In {

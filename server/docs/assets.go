@@ -33,12 +33,18 @@ var assetTypes = map[string]string{
 	".png": "image/png",
 }
 
-// asset is a file that the page loads.
+// asset is a file that is built in.
 type asset struct {
 	contentType string
+	policy      string // its Content-Security-Policy; "" for none
 	content     []byte
 	gzipped     bool // whether the content is
 	tag         string
+}
+
+func newAsset(contentType string, content []byte, gzipped bool) *asset {
+	hash := sha256.Sum256(content)
+	return &asset{contentType: contentType, content: content, gzipped: gzipped, tag: fmt.Sprintf("%x", hash[:16])}
 }
 
 // assets are the files that the page loads, by name. swgui's own handler writes errors as text, and
@@ -60,13 +66,7 @@ var assets = sync.OnceValues(func() (map[string]*asset, error) {
 			return nil, fmt.Errorf("an asset of the page: %w", err)
 		}
 		name, gzipped := strings.CutSuffix(path.Base(file.name), ".gz")
-		hash := sha256.Sum256(content)
-		all[name] = &asset{
-			contentType: assetTypes[path.Ext(name)],
-			content:     content,
-			gzipped:     gzipped,
-			tag:         fmt.Sprintf(`"%x"`, hash[:16]),
-		}
+		all[name] = newAsset(assetTypes[path.Ext(name)], content, gzipped)
 	}
 	return all, nil
 })
@@ -82,35 +82,43 @@ func Assets() (map[string]http.Handler, error) {
 	return handlers, err
 }
 
-// ServeHTTP writes the file, or 304 if the caller has it.
+// ServeHTTP writes the file, or 304 if the caller has it. A browser caches the file, but asks each
+// time whether it has changed: all are of one version.
 func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	setHeaders(header, a.contentType)
+	header, content, tag := w.Header(), a.content, a.tag
+	header.Set("Content-Type", a.contentType)
+	header.Set("Cache-Control", "no-cache")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	if a.policy != "" {
+		header.Set("Content-Security-Policy", a.policy)
+	}
 	if a.gzipped {
 		header.Set("Vary", "Accept-Encoding")
-		if !acceptsGzip(r.Header) {
-			a.writePlain(w, r)
-			return
+		if acceptsGzip(r.Header) {
+			header.Set("Content-Encoding", "gzip")
+			header.Set("Content-Length", strconv.Itoa(len(content)))
+		} else {
+			content, tag = decompress(content), tag+"-plain"
 		}
-		header.Set("Content-Encoding", "gzip")
 	}
-	header.Set("ETag", a.tag)
-	header.Set("Content-Length", strconv.Itoa(len(a.content)))
+	header.Set("ETag", `"`+tag+`"`)
 	// A part of so small a file is of no use to anyone.
 	r.Header.Del("Range")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// writePlain writes a compressed asset for one of the few callers who do not accept gzip.
-func (a *asset) writePlain(w http.ResponseWriter, r *http.Request) {
-	content, err := gzip.NewReader(bytes.NewReader(a.content))
+// decompress is for one of the few callers who do not accept gzip.
+func decompress(content []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
-		panic(err) // the asset that is built in is not compressed
+		panic(err) // what is built in is not compressed
 	}
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = io.Copy(w, content) // it fails if the caller has left
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		panic(err)
 	}
+	return plain
 }
 
 // acceptsGzip reports whether the caller accepts gzip (RFC 9110, section 12.5.3).

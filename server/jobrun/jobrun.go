@@ -43,7 +43,8 @@ type Record struct {
 	Team, Project, Job string
 	Run                model.JobRun
 	// Leased says that the recorder vouches for the run until it has concluded, by storing it again
-	// every few seconds. When it stops doing so, it has died, and the run has failed.
+	// every few seconds. When the recorder has died, the run reads as failed. A store that cannot tell
+	// takes long silence for death; a recorder that stores the run after that is right all the same.
 	Leased bool
 	// Source names where the run was observed, such as a cluster, and Version orders what was
 	// observed there: a later observation has a higher one. A store lets no observation replace a

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type TokenHash [sha256.Size]byte
 
 // HashToken returns the hash of a token's secret.
 func HashToken(secret string) TokenHash { return sha256.Sum256([]byte(secret)) }
+
+// IsSecret reports whether the text may be the secret of a token, or a part that begins one.
+func IsSecret(text string) bool { return strings.HasPrefix(text, tokenPrefix) }
 
 // NewSecret returns the secret of a new token and its hash.
 func NewSecret() (string, TokenHash) {

@@ -4,10 +4,13 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -17,24 +20,28 @@ const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second // see ExtendWriteDeadline
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
+	maxHeaderBytes = 128 << 10 // more than is allowed, so that the handler can say so
 )
 
 // shutdownTimeout is how long running requests may take to finish.
 const shutdownTimeout = 10 * time.Second
 
-// Serve answers connections from the listener, which it closes, until the context ends. Then it
+// Serve answers connections from the listener, which it closes, until the context ends; with TLS,
+// unless config is nil. If the handler is a Refuser, what net/http refuses is told in its words,
+// except over TLS. Then it
 // accepts no more, ends the waiting of requests (see UntilShutdown), and lets running requests
 // finish, up to 10 seconds. Returns nil after a shutdown in which every request finished, or else
 // what went wrong.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+func Serve(
+	ctx context.Context, listener net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger,
+) error {
 	s := &http.Server{
 		Handler:        handler,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:       stdlog.New(errorLog{log}, "", 0),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), shutdownKey{}, ctx)
 		},
@@ -46,12 +53,33 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		defer cancel()
 		done <- s.Shutdown(limited)
 	})
+	if refuser, ok := handler.(Refuser); ok {
+		listener = refusingListener{listener, refuser}
+	}
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
 	listener = lazyListener{listener} // without this line, deadlines are set as net/http sets them
 	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return err
 	}
 	return <-done
+}
+
+// errorLog takes what net/http logs. A connection that ends before it says anything, as those of TCP
+// health checks do, is nothing to warn of.
+type errorLog struct{ log *slog.Logger }
+
+// Write logs a message, and never fails.
+func (e errorLog) Write(p []byte) (int, error) {
+	message, level := strings.TrimSuffix(string(p), "\n"), slog.LevelWarn
+	if strings.HasPrefix(message, "http: TLS handshake error") &&
+		(strings.HasSuffix(message, ": EOF") || strings.HasSuffix(message, ": connection reset by peer")) {
+		level = slog.LevelDebug
+	}
+	e.log.Log(context.Background(), level, message)
+	return len(p), nil
 }
 
 type shutdownKey struct{}

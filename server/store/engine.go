@@ -35,8 +35,9 @@ type Engine struct {
 	// SkipLocked ends a query for rows to delete, so that it skips those that another process
 	// writes.
 	SkipLocked string
-	// Import inserts all rows, or none if the sequence yields an error, which it returns. No other
-	// process waits until the last row has been read.
+	// Import inserts all rows, or none if the sequence yields an error, which it returns, or if a row
+	// breaks a constraint. No writer of other runs waits for more than a second. Its error wraps ErrPartly if
+	// some rows are inserted and others are not.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) error
 	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes and
 	// Lapsed or LookAgain at least once a second, until the context ends or something fails. It

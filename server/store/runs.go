@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -100,20 +104,22 @@ func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	return number, s.classify(ctx, err)
 }
 
-// Unconcluded returns the runs that were last observed at the source and had not concluded.
-func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error) {
+// Unconcluded returns the runs that were last observed at a source whose name begins with the
+// prefix, and had not concluded.
+func (s *Store) Unconcluded(ctx context.Context, sourcePrefix string) ([]jobrun.Record, error) {
 	ctx, cancel := limitWrite(ctx)
 	defer cancel()
-	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+
-		", team, project, job, version FROM "+s.engine.table("runs")+" WHERE concluded = 0 AND source = $1", source)
+	rows, err := s.db.QueryContext(ctx, "SELECT "+s.engine.runColumns()+", team, project, job, source, version FROM "+
+		s.engine.table("runs")+" WHERE concluded = 0 AND source IS NOT NULL AND substr(source, 1, $1) = $2",
+		utf8.RuneCountInString(sourcePrefix), sourcePrefix)
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}
 	defer rows.Close()
 	var records []jobrun.Record
 	for rows.Next() {
-		r := jobrun.Record{Source: source}
-		if _, err := ScanRun(rows, &r, &r.Team, &r.Project, &r.Job, &r.Version); err != nil {
+		var r jobrun.Record
+		if _, err := ScanRun(rows, &r, &r.Team, &r.Project, &r.Job, &r.Source, &r.Version); err != nil {
 			return nil, s.classify(ctx, err)
 		}
 		records = append(records, r)
@@ -123,10 +129,25 @@ func (s *Store) Unconcluded(ctx context.Context, source string) ([]jobrun.Record
 
 // PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
 // says otherwise. Times lose their fractions of seconds.
+// If the run's lease had run out, so that readers may have been told that the run has failed, it says
+// so in the log.
 // Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
 // the contract.
 func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
-	return s.PutRuns(ctx, []jobrun.Record{record})
+	lapsed := record.Leased && s.hasLapsed(ctx, record.Key())
+	err := s.PutRuns(ctx, []jobrun.Record{record})
+	if err == nil && lapsed {
+		slog.Warn("the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
+			"team", record.Team, "project", record.Project, "job", record.Job, "run", record.Run.ID)
+	}
+	return err
+}
+
+// hasLapsed reports whether the lease of a run that has not concluded has run out, as far as the
+// store can tell.
+func (s *Store) hasLapsed(ctx context.Context, key jobrun.Key) bool {
+	run, final, err := s.Run(ctx, key)
+	return err == nil && run.Concluded && !final
 }
 
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
@@ -166,8 +187,10 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 }
 
 // ImportRuns stores all runs as PutRun does, or none of them if the sequence yields an error, which
-// it returns. If several records have the same key, the last one counts. Memory does not grow with
-// their number, and other processes can write until the last run has been read.
+// it returns, or if a run breaks the contract. If several records have the same key, the last one
+// counts. Memory does not grow with their number, and other processes can write meanwhile.
+// Returns an error that wraps ErrPartly if it could not store the runs after some of them. A process
+// that is killed may leave such a part too. To import all again is what helps.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
 	err := s.engine.Import(
@@ -185,6 +208,9 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			}
 		}},
 	)
+	if errors.Is(err, ErrPartly) {
+		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
+	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

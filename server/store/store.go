@@ -24,6 +24,10 @@ var ErrExists = errors.New("exists already")
 // wrong, or the database belongs to another program or to a newer version of this one.
 var ErrUnusable = errors.New("this store cannot be used")
 
+// ErrPartly means that some runs of an import are stored, and others are not. Importing all again
+// helps.
+var ErrPartly = errors.New("only some runs were imported")
+
 // Store is a database of runs and tokens. It is safe for concurrent use, by several processes too.
 //
 // Every method returns an error that wraps jobrun.ErrUnavailable if the database cannot be reached,
@@ -32,9 +36,10 @@ var ErrUnusable = errors.New("this store cannot be used")
 type Store struct {
 	engine   Engine
 	db       *sql.DB
-	unstored []int    // the indices of fields of a run that no column stores
-	runQuery string   // readRun, put together once
-	prepared sync.Map // of queryRow: a *sql.Stmt for each query
+	unstored []int         // the indices of fields of a run that no column stores
+	runQuery string        // readRun, put together once
+	prepared sync.Map      // of queryRow: a *sql.Stmt for each query
+	lists    chan struct{} // holds a value for each list that is being read
 	watcher  watcher
 	closed   atomic.Bool
 	open     context.Context // ends with Close
@@ -76,6 +81,7 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	}
 	s := &Store{
 		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(),
+		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}
 	s.open, s.end = context.WithCancel(context.Background())
@@ -134,20 +140,36 @@ func (s *Store) Close() error {
 
 // queryRow is QueryRowContext for one of the few queries that are used all the time.
 func (s *Store) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	if prepared := s.prepare(ctx, query); prepared != nil {
+		return prepared.QueryRowContext(ctx, args...)
+	}
+	return s.db.QueryRowContext(ctx, query, args...)
+}
+
+// query is QueryContext, as queryRow is QueryRowContext.
+func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if prepared := s.prepare(ctx, query); prepared != nil {
+		return prepared.QueryContext(ctx, args...)
+	}
+	return s.db.QueryContext(ctx, query, args...)
+}
+
+// prepare returns the prepared query, or nil if it cannot be prepared, or need not.
+func (s *Store) prepare(ctx context.Context, query string) *sql.Stmt {
 	if !s.engine.Prepares {
-		return s.db.QueryRowContext(ctx, query, args...)
+		return nil
 	}
 	prepared, ok := s.prepared.Load(query)
 	if !ok {
 		statement, err := s.db.PrepareContext(ctx, query)
 		if err != nil {
-			return s.db.QueryRowContext(ctx, query, args...) // which returns that error
+			return nil // the query itself returns the error
 		}
 		if prepared, ok = s.prepared.LoadOrStore(query, statement); ok {
 			_ = statement.Close() // another goroutine was faster
 		}
 	}
-	return prepared.(*sql.Stmt).QueryRowContext(ctx, args...)
+	return prepared.(*sql.Stmt)
 }
 
 // Ready checks that the database can be reached and has its tables.

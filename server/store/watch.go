@@ -19,36 +19,23 @@ type Watch struct {
 	hasBegun bool
 	cancel   context.CancelFunc
 	next     time.Time // when to look for leases again
-	until    int64     // leases renewed before then, on the engine's clock, have been looked at
 }
 
 // run follows what is written. While the store cannot be read, waiting callers look for themselves,
 // and find out why.
 func (w *Watch) run(ctx context.Context) {
-	defer w.begin() // the store may be closed before the watch has begun
+	defer w.Begin() // the store may be closed before the watch has begun
 	for ctx.Err() == nil {
 		err := w.store.engine.Follow(ctx, w.store.db, w) // waiting callers find out why it has failed
-		w.begin()
+		w.Begin()
 		if err != nil {
 			pause(ctx, leaseInterval)
 		}
 	}
 }
 
-// Begin says that no conclusion escapes the engine from now on. Returns the database's error if its
-// clock cannot be read.
-func (w *Watch) Begin(ctx context.Context) error {
-	now, err := w.now(ctx)
-	if err != nil {
-		return err
-	}
-	w.until = now - LeaseTime.Milliseconds()
-	w.next = time.Now().Add(leaseInterval)
-	w.begin()
-	return nil
-}
-
-func (w *Watch) begin() {
+// Begin says that no conclusion escapes the engine from now on.
+func (w *Watch) Begin() {
 	if w.hasBegun {
 		w.LookAgain() // some conclusions may have escaped it meanwhile
 		return
@@ -67,26 +54,16 @@ func (w *Watch) Concluded(key jobrun.Key, run *model.JobRun) { w.store.watcher.t
 // LookAgain has all waiting callers read their run, because some conclusions may have been missed.
 func (w *Watch) LookAgain() { w.store.watcher.tellEveryone() }
 
-// Lapsed finds the leases that have run out since it last looked, if it is time to. Returns the
-// database's error.
+// Lapsed finds the leases that have run out, if it is time to. Returns the database's error.
 func (w *Watch) Lapsed(ctx context.Context) error {
 	if time.Now().Before(w.next) {
 		return nil
 	}
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	now, err := w.now(ctx)
-	if err != nil {
-		return err
-	}
-	until := now - LeaseTime.Milliseconds()
-	rows, err := w.store.db.QueryContext(
-		ctx,
-		"SELECT "+keyColumns+" FROM "+w.store.engine.table("runs")+" WHERE concluded = 0 AND "+w.store.engine.Lease.Counts+
-			" AND lease_renewed IS NOT NULL AND lease_renewed >= $1 AND lease_renewed < $2",
-		w.until,
-		until,
-	)
+	engine := w.store.engine
+	rows, err := w.store.db.QueryContext(ctx, "SELECT "+keyColumns+" FROM "+engine.table("runs")+
+		" WHERE "+engine.Lease.Running+" AND "+engine.Lease.lapsedSince()+" IS NOT NULL")
 	if err != nil {
 		return err
 	}
@@ -98,18 +75,8 @@ func (w *Watch) Lapsed(ctx context.Context) error {
 		}
 		w.Concluded(key, nil)
 	}
-	w.until = until
 	w.next = time.Now().Add(leaseInterval)
 	return rows.Err()
-}
-
-// now reads the engine's clock.
-func (w *Watch) now(ctx context.Context) (int64, error) {
-	ctx, cancel := limit(ctx)
-	defer cancel()
-	var now int64
-	err := w.store.db.QueryRowContext(ctx, "SELECT "+w.store.engine.Lease.Clock).Scan(&now)
-	return now, err
 }
 
 func pause(ctx context.Context, d time.Duration) {

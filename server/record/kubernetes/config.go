@@ -1,11 +1,9 @@
 package kubernetes
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // what "auth-provider" in a kubeconfig may name, as for kubectl
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -52,7 +51,7 @@ func LoadConfig(kubeconfig string) (*rest.Config, error) {
 
 // newClient returns a client that knows nothing but Jobs. The typed clients of client-go would
 // register every kind that Kubernetes has when the program starts, whichever command it is to run.
-func newClient(config *rest.Config) (rest.Interface, error) {
+func newClient(config *rest.Config, log *slog.Logger) (rest.Interface, error) {
 	scheme := k8sruntime.NewScheme()
 	if err := batchv1.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -66,7 +65,13 @@ func newClient(config *rest.Config) (rest.Interface, error) {
 	config.AcceptContentTypes = k8sruntime.ContentTypeProtobuf + "," + k8sruntime.ContentTypeJSON
 	config.UserAgent = userAgent()
 	config.QPS, config.Burst = requestRate, requestBurst
-	return rest.RESTClientFor(config)
+	config.Wrap(markErrors)
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	client.Transport = giveUp(client.Transport, func() { sayThatItIsSlow(config, log) })
+	return rest.RESTClientForConfigAndClient(config, client)
 }
 
 func userAgent() string {
@@ -75,22 +80,4 @@ func userAgent() string {
 		version = strings.Trim(info.Main.Version, "()")
 	}
 	return fmt.Sprintf("jobruns/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
-}
-
-// source names the cluster as a source of runs. A store may have runs of several clusters, and none
-// may conclude another's because it does not know the Job. What would name a cluster for certain,
-// the uid of its namespace kube-system, takes a permission that recording does not. So it is the
-// API server's address and the authority that vouches for it; the address alone will not do, for in
-// most clusters it is the same private one.
-func source(config *rest.Config) (string, error) {
-	authority := config.CAData
-	if len(authority) == 0 && config.CAFile != "" {
-		var err error
-		if authority, err = os.ReadFile(config.CAFile); err != nil {
-			return "", fmt.Errorf("certificate authority: %w", err)
-		}
-	}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s", strings.TrimSuffix(config.Host, "/"), authority)
-	return "kubernetes:" + hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }

@@ -33,6 +33,7 @@ type connection struct {
 	client  rest.Interface
 	log     *slog.Logger
 	metrics *metrics
+	advice  string // what to do about credentials
 
 	mu     sync.Mutex
 	states map[string]state // by namespace; "" for all
@@ -45,6 +46,7 @@ const (
 	connected
 	away
 	forbidden
+	unidentified // without credentials, or with some that are refused
 )
 
 // request returns a request that is tried once. The client would try ten times, and say nothing of
@@ -130,23 +132,39 @@ func isAnswer(err error) bool {
 func (c *connection) failed(namespace, verb string, err error) {
 	c.metrics.errors.Inc()
 	next := away
-	if apierrors.IsForbidden(err) {
+	switch {
+	case apierrors.IsForbidden(err):
 		next = forbidden
+	case apierrors.IsUnauthorized(err), lacksCredentials(err):
+		next = unidentified
 	}
 	if c.change(namespace, next) == next {
 		return
 	}
-	if next == forbidden {
+	about := append(place(namespace), "error", err)
+	switch {
+	case next == forbidden:
 		c.log.Error("permission missing, trying again", "permission", permission(verb, namespace), "error", err)
-	} else {
-		c.log.Warn("API server away, trying again", append(place(namespace), "error", err)...)
+	case apierrors.IsUnauthorized(err):
+		c.log.Error("credentials refused by the API server, trying again", append(about, "advice", c.advice)...)
+	case next == unidentified:
+		c.log.Error("no credentials for the API server, trying again", append(about, "advice", c.advice)...)
+	default:
+		c.log.Warn("API server away, trying again", about...)
 	}
 }
 
 func (c *connection) succeeded(namespace string) {
-	if before := c.change(namespace, connected); before == away || before == forbidden {
+	if before := c.change(namespace, connected); before != connected && before != unknown {
 		c.log.Info("API server back", place(namespace)...)
 	}
+}
+
+// isForbidden reports whether a permission was missing at the last attempt.
+func (c *connection) isForbidden(namespace string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.states[namespace] == forbidden
 }
 
 // change returns the state before.

@@ -15,11 +15,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // event is a change of a Job; before is nil for a new one, and after for one that is gone.
@@ -39,7 +41,9 @@ type fakeAPI struct {
 	events    []event
 	forgotten int64           // events up to this version cannot be watched any more
 	away      bool            // answers nothing
-	forbidden map[string]bool // the verbs that are not permitted
+	forbidden map[string]bool // the verbs that are not permitted, or those in a namespace: "list a"
+	uid       string          // of the namespace kube-system, which must not be read if this is ""
+	token     string          // that requests need; "" for none
 	noStream  bool            // lists are not streamed
 	cut       int             // how often all streams were cut
 	requests  map[string]int  // by verb
@@ -128,7 +132,13 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.away:
 		panic(http.ErrAbortHandler)
-	case f.forbidden[verb]:
+	case f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token:
+		refuse(w, http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized")
+	case r.URL.Path == "/api/v1/namespaces/kube-system" && f.uid != "":
+		write(w, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: types.UID(f.uid)}})
+	case r.URL.Path == "/api/v1/namespaces/kube-system":
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "namespaces \"kube-system\" is forbidden")
+	case f.forbidden[verb], f.forbidden[verb+" "+namespace]:
 		refuse(
 			w,
 			http.StatusForbidden,
@@ -294,16 +304,26 @@ func (f *fakeStore) PutRuns(ctx context.Context, records []jobrun.Record) error 
 	return nil
 }
 
-func (f *fakeStore) Unconcluded(_ context.Context, source string) ([]jobrun.Record, error) {
+func (f *fakeStore) Unconcluded(_ context.Context, sourcePrefix string) ([]jobrun.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var records []jobrun.Record
 	for _, r := range f.runs {
-		if r.Source == source && !r.Run.Concluded {
+		if strings.HasPrefix(r.Source, sourcePrefix) && !r.Run.Concluded {
 			records = append(records, r)
 		}
 	}
 	return records, f.failure
+}
+
+func (f *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.runs[key]
+	if !ok && f.failure == nil {
+		return nil, false, jobrun.ErrNotFound
+	}
+	return &r.Run, r.Run.Concluded, f.failure
 }
 
 // await waits until the run is as it should be, and returns it.

@@ -10,10 +10,9 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,15 +36,20 @@ type Options struct {
 // Watcher records the Jobs of a cluster.
 type Watcher struct {
 	options    Options
-	mapping    mapping
+	mapping    *mapping
+	address    string // names the cluster where nothing better does
 	connection *connection
 	writer     *writer
 	doubts     *doubts
+	starts     *starts
 	store      Store
 	log        *slog.Logger
 	metrics    *metrics
 	informers  map[string]cache.SharedIndexInformer // by namespace; "" for all
-	synced     atomic.Bool
+	earlier    []jobrun.Record                      // that went on before this watcher wrote any; see catchUp
+
+	mu     sync.Mutex
+	synced map[string]bool // by namespace
 }
 
 // New returns a watcher of the cluster that writes to the store. The metrics go to the registry.
@@ -58,32 +62,40 @@ func New(
 	log *slog.Logger,
 	registry prometheus.Registerer,
 ) (*Watcher, error) {
-	source, err := source(config)
+	address, err := addressSource(config)
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(config)
+	client, err := newClient(config, log)
 	if err != nil {
 		return nil, err
 	}
 	writer := newWriter(store, log)
 	writer.metrics = newMetrics(registry, func() float64 { return float64(writer.unwritten()) })
 	w := &Watcher{
-		options:    options,
-		mapping:    mapping{team: options.Team, jobLabel: options.JobLabel, source: source},
-		connection: &connection{client: client, log: log, metrics: writer.metrics, states: map[string]state{}},
-		writer:     writer,
-		store:      store,
-		log:        log,
-		metrics:    writer.metrics,
-		informers:  map[string]cache.SharedIndexInformer{},
+		options: options,
+		mapping: &mapping{team: options.Team, jobLabel: options.JobLabel},
+		address: address,
+		connection: &connection{
+			client: client, log: log, metrics: writer.metrics, advice: credentialsAdvice(config), states: map[string]state{},
+		},
+		writer:    writer,
+		starts:    &starts{store: store, log: log, first: map[string]time.Time{}},
+		store:     store,
+		log:       log,
+		metrics:   writer.metrics,
+		informers: map[string]cache.SharedIndexInformer{},
+		synced:    map[string]bool{},
 	}
 	w.doubts = &doubts{
 		mapping:    w.mapping,
 		connection: w.connection,
 		put:        writer.put,
+		starts:     w.starts,
 		followed:   w.followed,
 		log:        log,
+		ours:       map[string]bool{address: true},
+		unsettled:  map[string][]doubt{},
 		more:       make(chan struct{}, 1),
 	}
 	namespaces := options.Namespaces
@@ -114,12 +126,6 @@ func (w *Watcher) informer(namespace string) (cache.SharedIndexInformer, error) 
 	return informer, informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {})
 }
 
-// Source names the cluster in the store.
-func (w *Watcher) Source() string { return w.mapping.source }
-
-// Synced reports whether all Jobs that were there at the start are stored.
-func (w *Watcher) Synced() bool { return w.synced.Load() }
-
 // Run records until the context ends, and then takes a few seconds at the most to write what is
 // left. While the API server or the store is away, it keeps trying. It must be called once.
 func (w *Watcher) Run(ctx context.Context) {
@@ -129,53 +135,60 @@ func (w *Watcher) Run(ctx context.Context) {
 		cmp.Or(strings.Join(w.options.Namespaces, ","), "all"),
 		"selector",
 		w.options.Selector,
-		"source",
-		w.Source(),
 	)
+	if !w.identify(ctx) {
+		return
+	}
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
+		w.readEarlier(writing)
 		w.writer.run(writing)
 	}()
 	var running sync.WaitGroup
-	var synced []cache.DoneChecker
-	for _, informer := range w.informers {
+	for namespace, informer := range w.informers {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: w.added, UpdateFunc: w.updated, DeleteFunc: w.deleted,
+			AddFunc:    func(job any) { w.added(ctx, job.(*observation)) },
+			UpdateFunc: func(before, job any) { w.updated(ctx, before.(*observation), job.(*observation)) },
+			DeleteFunc: func(job any) { w.deleted(ctx, job) },
 		})
 		if err != nil {
 			panic(err) // it runs already: Run was called twice
 		}
-		synced = append(synced, handler.HasSyncedChecker())
 		running.Go(func() { informer.RunWithContext(ctx) })
+		running.Go(func() {
+			if cache.WaitFor(ctx, "", handler.HasSyncedChecker()) {
+				w.catchUp(ctx, namespace)
+			}
+		})
 	}
 	running.Go(func() { w.doubts.run(ctx) })
-	running.Go(func() {
-		if cache.WaitFor(ctx, "", synced...) {
-			w.catchUp(ctx)
-		}
-	})
 	running.Wait() // nothing more is put after this
 	stop()
 	<-written
 }
 
-func (w *Watcher) added(object any) {
+func (w *Watcher) added(ctx context.Context, job *observation) {
 	w.metrics.jobs.Inc()
-	w.writer.put(object.(*observation).record)
+	if record, ok := w.starts.keep(ctx, nil, job); ok {
+		w.writer.put(record)
+	}
 }
 
-func (w *Watcher) updated(before, after any) {
-	old, record := before.(*observation), after.(*observation).record
-	if old.record.Key() != record.Key() {
+func (w *Watcher) updated(ctx context.Context, before, after *observation) {
+	if before.record.Key() != after.record.Key() {
 		// A Job that took the name of another, which is gone unseen, or one whose label has
 		// changed.
-		w.lost(old)
-	} else if same(old.record, record) {
-		return
+		w.lost(ctx, before)
 	}
-	w.writer.put(record)
+	if before.record.Run.ID != after.record.Run.ID {
+		before = nil
+	}
+	record, ok := w.starts.keep(ctx, before, after)
+	if ok && (before == nil || !same(before.record, after.record)) {
+		w.writer.put(record)
+	}
 }
 
 // same reports whether two states of a run differ in nothing but their version.
@@ -185,90 +198,35 @@ func same(a, b jobrun.Record) bool {
 	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
 }
 
-func (w *Watcher) deleted(object any) {
+func (w *Watcher) deleted(ctx context.Context, object any) {
 	w.metrics.jobs.Dec()
 	if unseen, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		w.lost(unseen.Obj.(*observation))
+		w.lost(ctx, unseen.Obj.(*observation))
 		return
 	}
 	last := object.(*observation)
-	if last.record.Run.Concluded {
-		w.writer.put(last.record)
-	} else if w.options.Selector != "" {
-		w.lost(last) // or it does not match any more, which looks the same
-	} else {
-		w.writer.put(gone(last.record, last.deletedAt))
+	if w.options.Selector != "" {
+		w.lost(ctx, last) // or it does not match any more, which looks the same
+		return
+	}
+	if record, ok := w.starts.keep(ctx, nil, last); ok {
+		if !record.Run.Concluded {
+			record = gone(record, last.deletedAt)
+		}
+		w.writer.put(record)
+		w.starts.forget(record)
 	}
 }
 
 // lost takes note of a Job that is not followed any more, and may be gone.
-func (w *Watcher) lost(last *observation) {
-	if last.record.Run.Concluded {
-		w.writer.put(last.record)
-	} else {
-		w.doubts.add(doubt{last.record, last.deletedAt})
+func (w *Watcher) lost(ctx context.Context, last *observation) {
+	record, ok := w.starts.keep(ctx, nil, last)
+	switch {
+	case !ok:
+	case record.Run.Concluded:
+		w.writer.put(record)
+		w.starts.forget(record)
+	default:
+		w.doubts.add(doubt{record: record, at: last.deletedAt})
 	}
-}
-
-// catchUp waits until the Jobs that were listed are stored, and looks for those that were deleted
-// while nobody watched.
-func (w *Watcher) catchUp(ctx context.Context) {
-	known, listed := map[jobrun.Key]bool{}, map[string]int64{}
-	for namespace, informer := range w.informers {
-		again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
-			listed[namespace] = version(informer.LastSyncResourceVersion())
-			return informer.LastSyncResourceVersion() != ""
-		})
-		for _, job := range informer.GetStore().List() {
-			known[job.(*observation).record.Key()] = true
-		}
-	}
-	select {
-	case <-w.writer.flushed():
-	case <-ctx.Done():
-		return
-	}
-	w.synced.Store(true)
-	w.log.Info("synced", "jobs", len(known))
-	var records []jobrun.Record
-	failed := false
-	again(ctx, func(ctx context.Context) bool {
-		limited, cancel := context.WithTimeout(ctx, writeTimeout)
-		defer cancel()
-		var err error
-		if records, err = w.store.Unconcluded(limited, w.Source()); err != nil && !failed && ctx.Err() == nil {
-			failed = true
-			w.log.Error("runs that go on cannot be read from the store, trying again", "error", err)
-		}
-		return err == nil
-	})
-	records = slices.DeleteFunc(records, func(r jobrun.Record) bool {
-		namespace, watched := w.watched(r.Project)
-		// The informer tells what becomes of a Job that was listed, and of one that is newer than
-		// the list, whose run another watcher has stored.
-		return r.Team != w.options.Team || !watched || r.Version > listed[namespace] || known[r.Key()] || w.followed(r)
-	})
-	for _, record := range records {
-		w.doubts.add(doubt{record: record})
-	}
-}
-
-// watched returns which informer follows the Jobs of the namespace, if there is one.
-func (w *Watcher) watched(namespace string) (informer string, ok bool) {
-	for _, candidate := range []string{"", namespace} {
-		if _, ok := w.informers[candidate]; ok {
-			return candidate, true
-		}
-	}
-	return "", false
-}
-
-// followed reports whether an informer has the run's Job.
-func (w *Watcher) followed(record jobrun.Record) bool {
-	namespace, watched := w.watched(record.Project)
-	if !watched {
-		return false
-	}
-	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
-	return err == nil && exists && object.(*observation).record.Key() == record.Key()
 }

@@ -31,11 +31,17 @@ type watching struct {
 // start runs a watcher. The test stops it in the end, if it still runs.
 func start(t *testing.T, api *fakeAPI, store *fakeStore, options Options) *watching {
 	t.Helper()
+	return startWith(t, &rest.Config{Host: api.server.URL}, api, store, options)
+}
+
+// startWith is start for a watcher that reaches the server as the configuration says.
+func startWith(t *testing.T, config *rest.Config, api *fakeAPI, store *fakeStore, options Options) *watching {
+	t.Helper()
 	if options.Team == "" {
 		options.Team = jobrun.DefaultTeam
 	}
 	journal, log := newJournal()
-	watcher, err := New(&rest.Config{Host: api.server.URL}, store, options, log, prometheus.NewRegistry())
+	watcher, err := New(config, store, options, log, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +64,7 @@ func start(t *testing.T, api *fakeAPI, store *fakeStore, options Options) *watch
 // sourceOf returns what a watcher of the server calls it.
 func sourceOf(t *testing.T, api *fakeAPI) string {
 	t.Helper()
-	name, err := source(&rest.Config{Host: api.server.URL})
+	name, err := addressSource(&rest.Config{Host: api.server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +122,7 @@ func TestWatcherFollowsAJob(t *testing.T) {
 			w := start(t, api, store, Options{})
 			w.journal.await("msg=synced jobs=10")
 			store.await(runKey("a", "old-9"), succeeded)
-			if !w.Synced() {
+			if w.Ready() != nil {
 				t.Error("it has not synced")
 			}
 			for _, state := range []struct {
@@ -155,7 +161,8 @@ func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
 		api.set(named(t, "success", namespace, "in-"+namespace))
 	}
 	w := start(t, api, store, Options{Namespaces: []string{"a", "c"}, Team: "data"})
-	w.journal.await("msg=synced jobs=2")
+	w.journal.await("msg=synced namespace=a jobs=1")
+	w.journal.await("msg=synced namespace=c jobs=1")
 	w.stop()
 	if len(store.runs) != 2 {
 		t.Errorf("the store has %d runs, want 2", len(store.runs))
@@ -222,7 +229,7 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 			}
 			store.await(runKey("a", "ended"), succeeded)
 			store.await(runKey("a", "there"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
-			w.journal.await(`msg="Job there, but not followed any more" project=a job=there`)
+			w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=there`)
 			w.stop()
 			for _, k := range []jobrun.Key{runKey("elsewhere", "unwatched"), runKey("a", "of-another-cluster"), runKey("a", "newer"), other.Key()} {
 				if r := store.runs[k]; r.Run.Concluded {
@@ -274,7 +281,7 @@ func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
 		store.await(runKey("a", name), isRunning)
 	}
 	api.set(named(t, "parallel-running", "a", "relabelled"))
-	w.journal.await(`msg="Job there, but not followed any more" project=a job=relabelled`)
+	w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=relabelled`)
 	api.delete("a", "gone")
 	store.await(runKey("a", "gone"), failed)
 	api.set(labelled(named(t, "success", "a", "over")))
@@ -297,7 +304,7 @@ func TestWatcherFollowsAChangedLabel(t *testing.T) {
 	k := runKey("a", "backup")
 	k.Job = "data"
 	store.await(k, isRunning)
-	w.journal.await(`msg="Job there, but not followed any more" project=a job=backup`)
+	w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=backup`)
 	store.await(runKey("a", "backup"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
 }
 
@@ -320,7 +327,7 @@ func TestAPIServerAway(t *testing.T) {
 	api.away = true
 	w := start(t, api, store, Options{})
 	w.journal.await(`msg="API server away, trying again" error=`)
-	if w.Synced() || testutil.ToFloat64(w.metrics.connected) != 0 {
+	if w.Ready() == nil || testutil.ToFloat64(w.metrics.connected) != 0 {
 		t.Error("it is connected")
 	}
 	api.change(func() { api.away = false })
@@ -386,7 +393,7 @@ func TestStoreAway(t *testing.T) {
 	}
 	w := start(t, api, store, Options{})
 	w.journal.await(`msg="store away, trying again" runs=`)
-	if w.Synced() {
+	if w.Ready() == nil {
 		t.Error("it has synced, and nothing is stored")
 	}
 	store.fail(nil)
@@ -400,7 +407,7 @@ func TestStoreAway(t *testing.T) {
 func TestSource(t *testing.T) {
 	of := func(config rest.Config) string {
 		t.Helper()
-		name, err := source(&config)
+		name, err := addressSource(&config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -426,7 +433,7 @@ func TestSource(t *testing.T) {
 			t.Errorf("%s: the same source", name)
 		}
 	}
-	if _, err := source(
+	if _, err := addressSource(
 		&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}},
 	); err == nil {
 		t.Error("an authority that cannot be read is no error")

@@ -25,12 +25,14 @@ const (
 
 // Store is where a watcher writes runs.
 type Store interface {
+	reader
 	// PutRuns stores all the runs, of which no two have the same key, or none. Returns an error
 	// that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error, trying
 	// again may help.
 	PutRuns(ctx context.Context, records []jobrun.Record) error
-	// Unconcluded returns the runs last observed at the source that have not concluded.
-	Unconcluded(ctx context.Context, source string) ([]jobrun.Record, error)
+	// Unconcluded returns the runs last observed at a source of that prefix that have not
+	// concluded.
+	Unconcluded(ctx context.Context, sourcePrefix string) ([]jobrun.Record, error)
 }
 
 // change is a state of a run that waits to be stored.

@@ -55,9 +55,7 @@ func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 
 // look has all waiting callers read their run every second.
 func look(ctx context.Context, w *store.Watch) error {
-	if err := w.Begin(ctx); err != nil {
-		return err
-	}
+	w.Begin()
 	ticker := time.NewTicker(listenInterval)
 	defer ticker.Stop()
 	for {
@@ -76,9 +74,7 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 	if err := begin(ctx, conn); err != nil {
 		return err
 	}
-	if err := w.Begin(ctx); err != nil {
-		return err
-	}
+	w.Begin()
 	for end := time.Now().Add(maxAge); time.Now().Before(end); {
 		limited, cancel := context.WithTimeout(ctx, listenInterval)
 		notification, err := conn.WaitForNotification(limited)

@@ -23,7 +23,8 @@ import (
 // search_path; a URL that has one goes by that instead. A process opens at most 10 connections, or
 // pool_max_conns.
 //
-// A lease counts on the database's clock, which is the same for all machines.
+// A lease counts on the database's clock, which is the same for all machines. It lasts longer than
+// what usually keeps a recorder from renewing it, such as a failover.
 var Engine = store.Engine{
 	Form: "postgres://USER:PASSWORD@HOST/DATABASE",
 	Takes: func(url string) bool {
@@ -34,8 +35,8 @@ var Engine = store.Engine{
 	Lease: store.Lease{
 		Columns: []string{"lease_renewed"},
 		Values:  []string{clock},
-		Clock:   clock,
-		Counts:  "true",
+		Time:    2 * time.Minute,
+		Running: "concluded = 0 AND lease_renewed IS NOT NULL",
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
 	Revision:   "number",

@@ -60,9 +60,10 @@ func newConnector(path string) (*connector, error) {
 }
 
 // Connect waits for locks of other processes until the context ends, or for openTimeout, after which
-// its error wraps jobrun.ErrTimeout. Its error names the file and says what to do.
+// its error wraps jobrun.ErrTimeout. To bring the schema of a large file up to date may take longer
+// once it has the lock. Its error names the file and says what to do.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, jobrun.ErrTimeout)
+	waiting, cancel := context.WithTimeoutCause(ctx, openTimeout, jobrun.ErrTimeout)
 	defer cancel()
 	for {
 		conn, err := c.connect(ctx)
@@ -74,8 +75,8 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 		select {
 		case <-time.After(openPause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: it could not be opened in time, another process may have locked it: %w", c.path, context.Cause(ctx))
+		case <-waiting.Done():
+			return nil, fmt.Errorf("%s: it could not be opened in time, another process may have locked it: %w", c.path, context.Cause(waiting))
 		}
 	}
 }

@@ -19,9 +19,7 @@ func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 	if f.seen, err = f.latest(ctx); err != nil {
 		return err
 	}
-	if err := w.Begin(ctx); err != nil {
-		return err
-	}
+	w.Begin()
 	// The columns of the key would be ambiguous if both tables had the same names for them.
 	statement, err := db.PrepareContext(ctx, "SELECT "+w.RunColumns()+`, seq, team, project, job
 		FROM (SELECT seq, team AS t, project AS p, job AS j, id AS i FROM conclusions WHERE seq > $1)

@@ -18,22 +18,11 @@ import (
 // Connect creates the file for the owner of its directory, and for the group if that may write the
 // directory. A file that takes the place of the one that was opened is used from then on; while
 // there is none, every call fails with jobrun.ErrUnavailable.
-//
-// A lease counts on the machine's clock that does not jump when somebody sets the time of day, and
-// that stands still while the machine is suspended. That clock starts anew with each boot, so the
-// lease stores the boot too.
 var Engine = store.Engine{
-	Form:    "sqlite:PATH",
-	Takes:   func(url string) bool { return strings.HasPrefix(url, prefix) && url != prefix },
-	Connect: connect,
-	Lease: store.Lease{
-		Columns: []string{"lease_boot", "lease_renewed", "lease_renewed_at"},
-		Values:  []string{"boot()", "steady()", "unixepoch()"},
-		Clock:   "steady()",
-		Counts:  "lease_boot = boot()",
-		Lapsed: `CASE WHEN lease_boot IS NOT NULL AND (lease_boot <> boot() OR lease_renewed < steady() - %d)
-		THEN lease_renewed_at END`,
-	},
+	Form:      "sqlite:PATH",
+	Takes:     func(url string) bool { return strings.HasPrefix(url, prefix) && url != prefix },
+	Connect:   connect,
+	Lease:     lease,
 	Revision:  "number | (generation() << 40)",
 	Prepares:  true,
 	Parameter: '?',
@@ -47,20 +36,8 @@ const prefix = "sqlite:"
 // Path returns the path of the file that a URL of the engine names.
 func Path(url string) string { return strings.TrimPrefix(url, prefix) }
 
-// init registers three SQL functions: boot, the machine's boot, steady, its clock since then in
-// milliseconds, and generation.
+// init registers the SQL function generation.
 func init() {
-	sqlite.MustRegisterDeterministicScalarFunction(
-		"boot",
-		0,
-		func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
-			return bootID()
-		},
-	)
-	sqlite.MustRegisterScalarFunction("steady", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
-		now, err := steadyClock()
-		return now.Milliseconds(), err
-	})
 	sqlite.MustRegisterScalarFunction(
 		"generation",
 		0,

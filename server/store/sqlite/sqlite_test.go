@@ -60,7 +60,7 @@ func TestAwaitReadsTheRunWhenItsConclusionWasDeleted(t *testing.T) {
 func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
 	s, _ := open(t)
 	storetest.Put(t, s, storetest.Leased(storetest.Running()))
-	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one'"); err != nil {
+	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one', lease_lock = NULL"); err != nil {
 		t.Fatal(err)
 	}
 	if run, _, err := s.Run(
@@ -70,6 +70,31 @@ func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
 		run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", run, err)
 	}
+}
+
+func TestImportSaysThatItHasStoredAPart(t *testing.T) {
+	s, _ := open(t)
+	if _, err := s.DB().Exec(`CREATE TRIGGER refuse BEFORE INSERT ON runs WHEN new.id = 'b'
+		BEGIN SELECT raise(ABORT, 'refused'); END`); err != nil {
+		t.Fatal(err)
+	}
+	imported := func(yield func(jobrun.Record, error) bool) {
+		for _, id := range []string{"a", "b", "c"} {
+			if !yield(storetest.Record(func(r *jobrun.Record) { r.Run.ID = id }), nil) {
+				return
+			}
+		}
+	}
+	if err := s.ImportRuns(t.Context(), imported); !errors.Is(err, store.ErrPartly) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("%v, want ErrPartly", err)
+	}
+	if _, err := s.DB().Exec("DROP TRIGGER refuse"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ImportRuns(t.Context(), imported); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	storetest.WantRun(t, s, storetest.Record(func(r *jobrun.Record) { r.Run.ID = "c" }))
 }
 
 // migrations returns how many migrations there are.

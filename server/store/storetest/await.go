@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,10 +188,14 @@ func testManyAwait(t *testing.T, on subject) {
 	all.Wait()
 }
 
-// age makes the leases of all runs older.
+// age makes the leases of all runs older, of the kind that lasts for a time.
 func age(t *testing.T, s *Store, by time.Duration) {
 	t.Helper()
-	if _, err := s.DB().Exec("UPDATE runs SET lease_renewed = lease_renewed - $1", by.Milliseconds()); err != nil {
+	unlock := ""
+	if slices.Contains(s.lease.Columns, "lease_lock") {
+		unlock = ", lease_lock = NULL"
+	}
+	if _, err := s.DB().Exec("UPDATE runs SET lease_renewed = lease_renewed - $1"+unlock, by.Milliseconds()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,11 +215,11 @@ func testLease(t *testing.T, on subject) {
 			t.Errorf("%+v, %v; want %s", run, err, want)
 		}
 	}
-	before := time.Now().Truncate(time.Second).Add(-2 * store.LeaseTime)
+	before := time.Now().Truncate(time.Second).Add(-2 * on.engine.Lease.Time)
 	Put(t, s, Leased(Running()))
-	age(t, s, store.LeaseTime/2)
+	age(t, s, on.engine.Lease.Time/2)
 	wantStatus(model.JobRunStatusRunning)
-	age(t, s, store.LeaseTime)
+	age(t, s, on.engine.Lease.Time)
 	wantStatus(model.JobRunStatusFailed)
 
 	run, _, err := s.Run(t.Context(), Running().Key())
@@ -257,7 +262,7 @@ func testLease(t *testing.T, on subject) {
 func testAwaitTellsOfADeadRecorder(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	Put(t, s, Leased(Running()))
-	age(t, s, store.LeaseTime-2*time.Second)
+	age(t, s, on.engine.Lease.Time-2*time.Second)
 	done := Await(t.Context(), t, s, Running(), nil)
 	if got := <-done; got.Err != nil || got.Run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", got.Run, got.Err)

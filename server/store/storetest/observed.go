@@ -75,7 +75,7 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 	for _, r := range records {
 		WantRun(t, s, r)
 	}
-	age(t, s, 2*store.LeaseTime)
+	age(t, s, 2*on.engine.Lease.Time)
 	if run, _, err := s.Run(t.Context(), records[0].Key()); err != nil || run.Status != model.JobRunStatusFailed {
 		t.Errorf("leased: %+v, %v", run, err)
 	}
@@ -128,6 +128,7 @@ func testUnconcluded(t *testing.T, on subject) {
 	elsewhere := observed(3, Running(id("elsewhere")))
 	elsewhere.Source = "another cluster"
 	want := []jobrun.Record{observed(1, Running(id("a"))), observed(2, Running(id("b")))}
+	want[1].Source = "cluster 2"
 	for _, r := range append(want, elsewhere, Running(id("not observed")), observed(4, Record(id("concluded")))) {
 		r.Run.ID = strings.ReplaceAll(r.Run.ID, " ", "-")
 		Put(t, s, r)

@@ -95,9 +95,9 @@ func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
 		s,
 		Leased(Running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon })),
 	) // by its recorder's clock
-	age(t, s, store.LeaseTime/2)
+	age(t, s, on.engine.Lease.Time/2)
 	wantPruned(t, s, now.Add(time.Hour), 0)
-	age(t, s, 10*store.LeaseTime)
+	age(t, s, 10*on.engine.Lease.Time)
 	run, _, err := s.Run(t.Context(), Running(withID("a")).Key())
 	if err != nil || run.Status != model.JobRunStatusFailed {
 		t.Fatalf("%+v, %v", run, err)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
 )
 
 func revisionOf(t *testing.T, s *Store) int64 {
@@ -105,7 +104,7 @@ func testFinal(t *testing.T, on subject) {
 			t.Fatal(err)
 		}
 		if name == "lapsed" {
-			age(t, s, 2*store.LeaseTime)
+			age(t, s, 2*on.engine.Lease.Time)
 		}
 		run, final, err := s.Run(t.Context(), r.Key())
 		if err != nil || final != want || run.Concluded != (name != "running") {

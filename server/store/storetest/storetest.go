@@ -64,7 +64,10 @@ var behaviour = map[string]func(*testing.T, subject){
 	"ASlowQueryTimesOut":                        testASlowQueryTimesOut,
 	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,
 	"OpenRefusesALaterSchemaThatItMustNotWrite": testOpenRefusesALaterSchemaThatItMustNotWrite,
-	"Final": testFinal,
+	"Final":               testFinal,
+	"Lists":               testLists,
+	"ListsOfNothing":      testListsOfNothing,
+	"ListOfDeadRecorders": testListOfDeadRecorders,
 }
 
 // subject is the engine under test.
@@ -89,6 +92,7 @@ func (on subject) reopen(t *testing.T, url string) *Store {
 // Store is a store under test.
 type Store struct {
 	*store.Store
+	lease   store.Lease
 	connect func() *sql.DB
 }
 
@@ -100,7 +104,7 @@ func Open(t testing.TB, engine store.Engine, url string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return &Store{Store: s, connect: sync.OnceValue(func() *sql.DB {
+	return &Store{Store: s, lease: engine.Lease, connect: sync.OnceValue(func() *sql.DB {
 		if engine.Tables != nil && engine.Tables(url) == "jobruns." {
 			url += "&search_path=jobruns" // statements of tests do not name the schema
 		}

@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// The lists of a fakeStore are continued by number: the cursor of runs has a form of its own.
+
+func (s *fakeStore) Projects(_ context.Context, team string, only []string, page jobrun.Page) (jobrun.List[string], error) {
+	var ids []string
+	for _, r := range s.listed() {
+		if r.Team == team && (len(only) == 0 || slices.Contains(only, r.Project)) && r.Project > page.After {
+			ids = append(ids, r.Project)
+		}
+	}
+	return part(slices.Compact(ids), page.Skip, page.Size, func(id string) string { return id }), s.listError()
+}
+
+func (s *fakeStore) Jobs(
+	_ context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (jobrun.List[model.Job], error) {
+	var jobs []model.Job
+	found := false
+	for _, r := range s.listed() {
+		if r.Team != key.Team || r.Project != key.Project {
+			continue
+		}
+		found = true
+		if r.Job > page.After {
+			jobs = append(jobs, model.Job{
+				ID: r.Job, ProjectID: r.Project, AppID: "/" + r.Team + "/" + r.Project + "/" + r.Job, Name: r.Job, LatestRun: &r.Run,
+			})
+		}
+	}
+	jobs = slices.CompactFunc(jobs, func(a, b model.Job) bool { return a.ID == b.ID })
+	jobs = slices.DeleteFunc(jobs, func(j model.Job) bool { return !filter.Matches(j.LatestRun.Status) })
+	return part(jobs, page.Skip, page.Size, func(j model.Job) string { return j.ID }), cmp.Or(s.listError(), notFoundUnless(found))
+}
+
+func (s *fakeStore) JobRuns(
+	_ context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (jobrun.List[model.JobRun], error) {
+	var runs []model.JobRun
+	found := false
+	for _, r := range s.listed() {
+		if r.Team != key.Team || r.Project != key.Project || r.Job != key.Job {
+			continue
+		}
+		found = true
+		if filter.Matches(r.Run.Status) && (filter.Since == nil || !r.Run.StartedAt.Before(*filter.Since)) &&
+			(filter.Until == nil || r.Run.StartedAt.Before(*filter.Until)) {
+			runs = append(runs, r.Run)
+		}
+	}
+	number, _, _ := strings.Cut(page.After, ".")
+	skip, _ := strconv.Atoi(number)
+	runs = runs[min(max(skip, 0), len(runs)):]
+	list := part(runs, page.Skip, page.Size, func(r model.JobRun) string { return strconv.Itoa(skip+page.Skip+page.Size) + "." + r.ID })
+	return list, cmp.Or(s.listError(), notFoundUnless(found))
+}
+
+// listed returns all runs in the order of lists: by project, then by job, the latest first.
+func (s *fakeStore) listed() []jobrun.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var records []jobrun.Record
+	for key, run := range s.runs {
+		s.lookups = append(s.lookups, key)
+		records = append(records, jobrun.Record{Team: key.Team, Project: key.Project, Job: key.Job, Run: run})
+	}
+	slices.SortFunc(records, func(a, b jobrun.Record) int {
+		return cmp.Or(strings.Compare(a.Project, b.Project), strings.Compare(a.Job, b.Job),
+			b.Run.StartedAt.Compare(a.Run.StartedAt), strings.Compare(a.Run.ID, b.Run.ID))
+	})
+	return records
+}
+
+func (s *fakeStore) listError() error {
+	if s.onRun != nil {
+		return s.onRun()
+	}
+	return nil
+}
+
+func notFoundUnless(found bool) error {
+	if !found {
+		return jobrun.ErrNotFound
+	}
+	return nil
+}
+
+// part returns a part of the items. The function returns what follows an item.
+func part[T any](items []T, skip, size int, next func(T) string) jobrun.List[T] {
+	list := jobrun.List[T]{Items: items[min(skip, len(items)):]}
+	if len(list.Items) > size {
+		list.Items = list.Items[:size]
+		list.Next = next(list.Items[size-1])
+	}
+	return list
+}

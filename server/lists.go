@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jobruns/jobruns/gen/model"
+	gen "github.com/jobruns/jobruns/gen/server"
+	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// Lists is where projects, jobs and runs are listed. Each method returns a part of its list, whose
+// Next only has characters that a URL need not escape, and jobrun.ErrUnavailable if the store
+// cannot be reached.
+type Lists interface {
+	// Projects lists the ids of a team's projects. If only is not empty, others are left out.
+	Projects(ctx context.Context, team string, only []string, page jobrun.Page) (jobrun.List[string], error)
+	// Jobs lists the jobs of a project whose latest run has one of the filter's statuses.
+	// Returns jobrun.ErrNotFound if the project does not exist.
+	Jobs(ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page) (jobrun.List[model.Job], error)
+	// JobRuns lists the runs of a job, the one that started last first.
+	// Returns jobrun.ErrNotFound if the job does not exist.
+	JobRuns(ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page) (jobrun.List[model.JobRun], error)
+}
+
+// ListProjects lists the projects of the token's own team that the token may see.
+func (h *handler) ListProjects(
+	ctx context.Context,
+	r gen.ListProjectsRequestObject,
+) (gen.ListProjectsResponseObject, error) {
+	body, err := h.listProjects(ctx, r.Params)
+	return gen.ListProjects200JSONResponse{ProjectListJSONResponse: gen.ProjectListJSONResponse{Body: body}}, err
+}
+
+// ListTeamProjects lists the projects of the named team that the token may see.
+func (h *handler) ListTeamProjects(
+	ctx context.Context,
+	r gen.ListTeamProjectsRequestObject,
+) (gen.ListTeamProjectsResponseObject, error) {
+	body, err := h.listProjects(ctx, model.ListProjectsParams(r.Params))
+	return gen.ListTeamProjects200JSONResponse{ProjectListJSONResponse: gen.ProjectListJSONResponse{Body: body}}, err
+}
+
+func (h *handler) listProjects(ctx context.Context, p model.ListProjectsParams) (model.ProjectListResult, error) {
+	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
+	if err != nil {
+		return model.ProjectListResult{}, err
+	}
+	x := exchangeOf(ctx)
+	list, err := h.lists.Projects(ctx, x.team, x.session.Token.Projects, page)
+	projects := []model.Project{}
+	for _, id := range list.Items {
+		projects = append(projects, model.Project{ID: id, Name: id})
+	}
+	return model.ProjectListResult{
+		Data:       model.ProjectListData{Projects: projects},
+		Pagination: pagination(list),
+	}, err
+}
+
+// ListJobs lists the jobs of a project of the token's own team.
+// Returns jobrun.ErrNotFound if there is no such project.
+func (h *handler) ListJobs(ctx context.Context, r gen.ListJobsRequestObject) (gen.ListJobsResponseObject, error) {
+	body, err := h.listJobs(ctx, r.ProjectID, r.Params)
+	return gen.ListJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
+}
+
+// ListTeamJobs lists the jobs of a project of the named team.
+// Returns jobrun.ErrNotFound if there is no such project.
+func (h *handler) ListTeamJobs(
+	ctx context.Context,
+	r gen.ListTeamJobsRequestObject,
+) (gen.ListTeamJobsResponseObject, error) {
+	body, err := h.listJobs(ctx, r.ProjectID, model.ListJobsParams(r.Params))
+	return gen.ListTeamJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
+}
+
+func (h *handler) listJobs(ctx context.Context, project string, p model.ListJobsParams) (model.JobListResult, error) {
+	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
+	if err != nil {
+		return model.JobListResult{}, err
+	}
+	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project}
+	list, err := h.lists.Jobs(ctx, key, jobrun.Filter{Statuses: orEmpty(p.Status)}, page)
+	return model.JobListResult{Data: model.JobListData{Jobs: orEmpty(&list.Items)}, Pagination: pagination(list)}, err
+}
+
+// ListJobRuns lists the runs of a job of the token's own team.
+// Returns jobrun.ErrNotFound if there is no such job.
+func (h *handler) ListJobRuns(
+	ctx context.Context,
+	r gen.ListJobRunsRequestObject,
+) (gen.ListJobRunsResponseObject, error) {
+	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, r.Params)
+	return gen.ListJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
+}
+
+// ListTeamJobRuns lists the runs of a job of the named team.
+// Returns jobrun.ErrNotFound if there is no such job.
+func (h *handler) ListTeamJobRuns(
+	ctx context.Context,
+	r gen.ListTeamJobRunsRequestObject,
+) (gen.ListTeamJobRunsResponseObject, error) {
+	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, model.ListJobRunsParams(r.Params))
+	return gen.ListTeamJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
+}
+
+func (h *handler) listJobRuns(
+	ctx context.Context,
+	project, job string,
+	p model.ListJobRunsParams,
+) (model.JobRunListResult, error) {
+	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
+	if err != nil {
+		return model.JobRunListResult{}, err
+	}
+	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job}
+	filter := jobrun.Filter{Statuses: orEmpty(p.Status), Since: p.Since, Until: p.Until}
+	list, err := h.lists.JobRuns(ctx, key, filter, page)
+	return model.JobRunListResult{
+		Data:       model.JobRunListData{Runs: orEmpty(&list.Items)},
+		Pagination: pagination(list),
+	}, err
+}
+
+// pageOf returns the part of a list that the parameters ask for. Those that were absent have their
+// defaults, but for the cursor, which may be nil.
+// Returns contract.ErrInvalid for a page that only a cursor leads to.
+func pageOf(perPage *model.PerPage, page *model.Page, cursor *string) (jobrun.Page, error) {
+	if cursor != nil {
+		return jobrun.Page{Size: *perPage, After: *cursor}, nil
+	}
+	if *page**perPage > jobrun.MaxPageSkip {
+		return jobrun.Page{}, contract.InvalidQuery("page", "maximum", fmt.Sprintf(
+			"page times per_page must be at most %d: further on, use the cursor of the page before", jobrun.MaxPageSkip))
+	}
+	return jobrun.Page{Size: *perPage, Skip: (*page - 1) * *perPage}, nil
+}
+
+func pagination[T any](list jobrun.List[T]) model.Pagination {
+	return model.Pagination{HasNextPage: list.Next != "", Cursor: list.Next, Count: len(list.Items)}
+}
+
+// orEmpty returns the elements, or an empty list, which is [] in JSON, for nil.
+func orEmpty[T any](elements *[]T) []T {
+	if elements == nil || *elements == nil {
+		return []T{}
+	}
+	return *elements
+}

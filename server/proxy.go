@@ -1,0 +1,111 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// callerAddress returns a function that returns the address of a request's caller: that of the
+// connection, or if that is one of the proxies, the last address before it that is none. A proxy
+// adds the address of its own caller at the end of X-Forwarded-For, or of Forwarded (RFC 7239).
+func callerAddress(proxies []netip.Prefix) echo.IPExtractor {
+	return func(r *http.Request) string {
+		caller, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			return r.RemoteAddr
+		}
+		if !trusted(proxies, caller) {
+			return caller
+		}
+		before := forwardedFor(r.Header)
+		for i := len(before) - 1; i >= 0 && trusted(proxies, caller); i-- {
+			if _, err := netip.ParseAddr(before[i]); err != nil {
+				break // "unknown", or a name that only the proxy knows
+			}
+			caller = before[i]
+		}
+		return caller
+	}
+}
+
+func trusted(proxies []netip.Prefix, caller string) bool {
+	address, err := netip.ParseAddr(caller)
+	if err != nil {
+		return false
+	}
+	for _, p := range proxies {
+		if p.Contains(address.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedFor returns the addresses in X-Forwarded-For, or if there is none, in Forwarded.
+func forwardedFor(header http.Header) []string {
+	if list := header.Values(echo.HeaderXForwardedFor); len(list) > 0 {
+		addresses := strings.Split(strings.Join(list, ","), ",")
+		for i := range addresses {
+			addresses[i] = withoutPort(strings.TrimSpace(addresses[i]))
+		}
+		return addresses
+	}
+	var addresses []string
+	for element := range elements(strings.Join(header.Values("Forwarded"), ",")) {
+		address := ""
+		for pair := range strings.SplitSeq(element, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if strings.EqualFold(name, "for") {
+				address = withoutPort(strings.Trim(value, `"`))
+			}
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses
+}
+
+// withoutPort returns the address without a port and brackets.
+func withoutPort(text string) string {
+	if address, err := netip.ParseAddrPort(text); err == nil {
+		return address.Addr().String()
+	}
+	return strings.Trim(text, "[]")
+}
+
+// trimSlashes has a path begin with one slash. The official clients put two where their host ends
+// with one.
+func trimSlashes(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if u := c.Request().URL; strings.HasPrefix(u.Path, "//") {
+			u.Path = "/" + strings.TrimLeft(u.Path, "/")
+			if u.RawPath != "" {
+				u.RawPath = "/" + strings.TrimLeft(u.RawPath, "/")
+			}
+		}
+		return next(c)
+	}
+}
+
+// maxHeaders is how many bytes the target and the headers of a request may have. Browsers send the cookies of all ports of a host, which can be many.
+const maxHeaders = 64 << 10
+
+// limitHeaders refuses a request with larger headers.
+func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		size := len(r.RequestURI)
+		for name, values := range r.Header {
+			for _, value := range values {
+				size += len(name) + len(value) + len(": \r\n")
+			}
+		}
+		if size > maxHeaders {
+			return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge)
+		}
+		return next(c)
+	}
+}
