@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,9 @@ func TestJobrunSaysAtOnceThatAStoreNeverWorks(t *testing.T) {
 			}
 			if got.status != 3 || got.stdout != "ran\n" || strings.Count(got.stderr, "this store cannot be used") != 1 {
 				t.Errorf("store %q: %+v", store, got)
+			}
+			if chosen := slices.Contains(flags, "chosen"); strings.Contains(got.stderr, "could not be asked") != chosen {
+				t.Errorf("store %q: whether another run has the id: %s", store, got.stderr)
 			}
 			a.imported(t, got.stderr)
 			if run := a.run(t, runID(t, got.stderr)); run.Status != model.JobRunStatusFailed || run.Completions != 1 {
@@ -176,7 +180,11 @@ func TestJobrunDoesNotReplaceARunWhoseStoreWasAway(t *testing.T) {
 }
 
 func TestJobrunAnnouncesARunThatCanBeAskedFor(t *testing.T) {
-	a := newAPI(t, newStore(t))
+	testAnnouncesARunThatCanBeAskedFor(t, newStore(t))
+}
+
+func testAnnouncesARunThatCanBeAskedFor(t *testing.T, store string) {
+	a := newAPI(t, store)
 	for range 10 {
 		cmd := recorded(t, a.store, "read line")
 		stdin, _, stderr := pipes(t, cmd)
