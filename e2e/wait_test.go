@@ -187,7 +187,7 @@ func TestWaitThroughARestart(t *testing.T) {
 	}
 }
 
-// TestWaitForARunWhoseRecorderIsKilled takes as long as a lease.
+// TestWaitForARunWhoseRecorderIsKilled has a run whose conclusion nobody stores.
 func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	t.Parallel()
 	w := newWaiting(t, newStore(t))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/pressly/goose/v3"
 
-	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/sqlite"
@@ -54,22 +53,6 @@ func TestAwaitReadsTheRunWhenItsConclusionWasDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.WantAwaited(t, done, storetest.Record())
-}
-
-// TestLeaseOfAnEarlierBootHasRunOut has a recorder that cannot have survived.
-func TestLeaseOfAnEarlierBootHasRunOut(t *testing.T) {
-	s, _ := open(t)
-	storetest.Put(t, s, storetest.Leased(storetest.Running()))
-	if _, err := s.DB().Exec("UPDATE runs SET lease_boot = 'an earlier one', lease_lock = NULL"); err != nil {
-		t.Fatal(err)
-	}
-	if run, _, err := s.Run(
-		t.Context(),
-		storetest.Running().Key(),
-	); err != nil ||
-		run.Status != model.JobRunStatusFailed {
-		t.Errorf("%+v, %v", run, err)
-	}
 }
 
 func TestImportSaysThatItHasStoredAPart(t *testing.T) {
