@@ -143,9 +143,10 @@ func state(run *client.JobRun, now time.Time) string {
 // ask returns the value of the option that the person chooses.
 func ask(ctx context.Context, question string, choices []huh.Option[string]) (chosen string, err error) {
 	const mostLines = 12 // with that of the filter
-	form := huh.NewForm(huh.NewGroup(
-		huh.NewSelect[string]().Options(choices...).Filtering(true).Height(min(mostLines, len(choices)+1)).Value(&chosen),
-	).Title(question)).WithInput(os.Stdin).WithOutput(os.Stderr)
+	choice := huh.NewSelect[string]().Title("Press / to filter.").Options(choices...).Filtering(true).
+		Height(min(mostLines, len(choices)+1)).Value(&chosen)
+	form := huh.NewForm(huh.NewGroup(choice).Title(question).Description("Arrow keys move, typing filters, Enter chooses.")).
+		WithShowHelp(false).WithInput(os.Stdin).WithOutput(os.Stderr)
 	err = form.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) || err == nil && form.State != huh.StateCompleted { // by a signal
 		return "", &outcome{status: exitInterrupted}

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,7 +101,14 @@ func atListServer(t *testing.T, columns uint16, args ...string) *session {
 	server := httptest.NewServer(api(filepath.Join(t.TempDir(), "log")))
 	t.Cleanup(server.Close)
 	cmd := exec.Command("northflank", args...)
-	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "HOME="+t.TempDir(), hostEnv+"="+server.URL, tokenEnv+"=good-token")
+	cmd.Env = append(
+		os.Environ(),
+		"TERM=xterm",
+		"NO_COLOR=",
+		"HOME="+t.TempDir(),
+		hostEnv+"="+server.URL,
+		tokenEnv+"=good-token",
+	)
 	return atTerminal(t, cmd, columns)
 }
 
@@ -120,6 +129,9 @@ func TestPromptLeadsToRun(t *testing.T) {
 	if status != exitOK {
 		t.Errorf("exit status %d", status)
 	}
+	if !regexp.MustCompile(`\x1b\[\d+A\x1b\[J[^┃]*=> running`).MatchString(shown) { // up to its first line
+		t.Errorf("the last question stays on the terminal: %q", shown)
+	}
 }
 
 // TestPromptTakesKeysTypedAtOnce has keys that come in one piece, as over a slow line.
@@ -135,6 +147,17 @@ func TestPromptEndsWithCtrlC(t *testing.T) {
 	s := atListServer(t, 100, "get", "job", "runs")
 	s.answer(t, "Which project?", ctrlC)
 	if shown, status := s.wait(t); status != exitInterrupted || strings.Contains(shown, "northflank: ") {
+		t.Errorf("exit status %d: %q", status, shown)
+	}
+}
+
+func TestPromptEndsWithSignal(t *testing.T) {
+	s := atListServer(t, 100, "get", "job", "runs")
+	s.answer(t, "Which project?")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if shown, status := s.wait(t); status != exitInterrupted || strings.Contains(shown, "=> running") {
 		t.Errorf("exit status %d: %q", status, shown)
 	}
 }

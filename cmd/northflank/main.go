@@ -1,5 +1,5 @@
-// Command northflank asks for the details of job runs, like the official command line of the same
-// name.
+// Command northflank finds job runs and shows their details, like the official command line of the
+// same name.
 package main
 
 import (
