@@ -163,7 +163,7 @@ func (a *api) checkBody(r *http.Request, got *answer) {
 	}
 	contentType := "application/json"
 	if got.status == http.StatusOK && r.URL.Path == "/v1/swagger-html" {
-		contentType = "text/html; charset=UTF-8"
+		contentType = "text/html; charset=utf-8"
 	}
 	if diff := cmp.Diff([]string{contentType}, got.header.Values("Content-Type")); diff != "" {
 		a.Errorf("Content-Type (-want +got):\n%s", diff)

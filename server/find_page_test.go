@@ -46,7 +46,7 @@ func TestFindPageOtherRequests(t *testing.T) {
 		}
 	}
 	for _, p := range []string{
-		"//", "/.", "/index.html", "/page", "/page/", "/page/index.html", "/page/page.go", "/page/files/main.js",
+		"/.", "/index.html", "/page", "/page/", "/page/index.html", "/page/page.go", "/page/files/main.js",
 		"/page/main.js/", "/page/../page/main.js", "/page/%2e%2e/page/main.js", "/page/x.js",
 	} {
 		a.want(a.get(p, ""), http.StatusNotFound)

@@ -18,7 +18,7 @@ import (
 // package mime do.
 var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
-	".html": "text/html; charset=UTF-8",
+	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".json": "application/json",
 	".png":  "image/png",
