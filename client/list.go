@@ -127,7 +127,13 @@ func (c *Client) ListJobRuns(
 	if ref.Team == "" {
 		answer, err = c.api.ListJobRuns(ctx, ref.Project, ref.Job, &params)
 	} else {
-		answer, err = c.api.ListTeamJobRuns(ctx, ref.Team, ref.Project, ref.Job, new(model.ListTeamJobRunsParams(params)))
+		answer, err = c.api.ListTeamJobRuns(
+			ctx,
+			ref.Team,
+			ref.Project,
+			ref.Job,
+			new(model.ListTeamJobRunsParams(params)),
+		)
 	}
 	page, resp, err := result(c, answer, err, decodeRuns)
 	if err == nil {

@@ -51,7 +51,13 @@ func TestListsReadNorthflank(t *testing.T) {
 	runs, _, err := newClient(t, serve(t, answers(200, northflankRuns))).ListJobRuns(ctx, job, ListJobRunsOptions{})
 	start := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
 	wantRuns := &Page[JobRun]{Items: []JobRun{
-		{ID: "a", RunName: "job-a", Status: JobRunStatusRunning, Active: 1, StartedAt: start.Add(123 * time.Millisecond)},
+		{
+			ID:        "a",
+			RunName:   "job-a",
+			Status:    JobRunStatusRunning,
+			Active:    1,
+			StartedAt: start.Add(123 * time.Millisecond),
+		},
 		{
 			ID: "b", RunName: "job-b", Status: JobRunStatusSuccess, Concluded: true, StartedAt: start,
 			ConcludedAt: new(start.Add(5 * time.Minute)),
@@ -60,8 +66,15 @@ func TestListsReadNorthflank(t *testing.T) {
 	if diff := cmp.Diff(wantRuns, runs); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	projects, _, err := newClient(t, serve(t, answers(200, `{"data": {"projects": [{"id": "p", "name": "P", "description": "x"}]}}`))).
-		ListProjects(ctx, "", ListOptions{})
+	projects, _, err := newClient(
+		t,
+		serve(t, answers(200, `{"data": {"projects": [{"id": "p", "name": "P", "description": "x"}]}}`)),
+	).
+		ListProjects(
+			ctx,
+			"",
+			ListOptions{},
+		)
 	if diff := cmp.Diff(&Page[Project]{Items: []Project{{ID: "p", Name: "P"}}}, projects); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -99,7 +112,13 @@ func TestListJobRunsFiltersWhatServerDoesNot(t *testing.T) {
 
 func TestJobsHaveLatestRun(t *testing.T) {
 	run := strings.TrimSuffix(strings.TrimPrefix(documented, `{"data": `), "}")
-	c := newClient(t, serve(t, answers(200, `{"data": {"jobs": [{"id": "a", "latestRun": null}, {"id": "b", "latestRun": `+run+`}]}}`)))
+	c := newClient(
+		t,
+		serve(
+			t,
+			answers(200, `{"data": {"jobs": [{"id": "a", "latestRun": null}, {"id": "b", "latestRun": `+run+`}]}}`),
+		),
+	)
 	page, _, err := c.ListJobs(t.Context(), project, ListJobsOptions{})
 	want := &Page[Job]{Items: []Job{{ID: "a"}, {ID: "b", LatestRun: documentedRun}}}
 	if diff := cmp.Diff(want, page); diff != "" || err != nil {
@@ -158,14 +177,29 @@ func TestListRequests(t *testing.T) {
 func TestListsRefuseReference(t *testing.T) {
 	c := newClient(t, "http://127.0.0.1:1")
 	for _, ref := range []JobRef{{}, {Project: "p"}, {Job: "j"}, {Project: "..", Job: "j"}, {Team: ".", Project: "p", Job: "j"}} {
-		if _, _, err := c.ListJobRuns(t.Context(), ref, ListJobRunsOptions{}); err == nil || !strings.HasPrefix(err.Error(), "JobRef.") {
+		if _, _, err := c.ListJobRuns(
+			t.Context(),
+			ref,
+			ListJobRunsOptions{},
+		); err == nil ||
+			!strings.HasPrefix(err.Error(), "JobRef.") {
 			t.Errorf("%+v: %v", ref, err)
 		}
 	}
-	if _, _, err := c.ListJobs(t.Context(), ProjectRef{}, ListJobsOptions{}); err == nil || err.Error() != "ProjectRef.Project is empty" {
+	if _, _, err := c.ListJobs(
+		t.Context(),
+		ProjectRef{},
+		ListJobsOptions{},
+	); err == nil ||
+		err.Error() != "ProjectRef.Project is empty" {
 		t.Error(err)
 	}
-	if _, _, err := c.ListProjects(t.Context(), "..", ListOptions{}); err == nil || err.Error() != `team is "..", which is no ID` {
+	if _, _, err := c.ListProjects(
+		t.Context(),
+		"..",
+		ListOptions{},
+	); err == nil ||
+		err.Error() != `team is "..", which is no ID` {
 		t.Error(err)
 	}
 }
@@ -181,7 +215,14 @@ func TestListsRefuseOtherResponse(t *testing.T) {
 		`{"data": {"runs": [{"id": "a", "status": "FAILED"}, {}]}}`: "not a job run: there is no data.runs[1].id",
 		`{"data": {"runs": [{"id": "a"}]}}`:                         "not a job run: there is no data.runs[0].status",
 	} {
-		page, resp, err := newClient(t, serve(t, answers(200, body))).ListJobRuns(t.Context(), job, ListJobRunsOptions{})
+		page, resp, err := newClient(
+			t,
+			serve(t, answers(200, body)),
+		).ListJobRuns(
+			t.Context(),
+			job,
+			ListJobRunsOptions{},
+		)
 		var apiErr *Error
 		if page != nil || resp == nil || !errors.As(err, &apiErr) || !strings.HasPrefix(apiErr.Message, want) {
 			t.Errorf("%s: %v, %v; want an error that begins %q", body, page, err, want)
@@ -279,7 +320,11 @@ func TestIteratorPages(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("%d requests for one run, want 1", asked)
 	}
-	got, err := collect(c, t.Context(), ListJobRunsOptions{ListOptions: ListOptions{PerPage: 10, Cursor: "225", Page: 7}})
+	got, err := collect(
+		c,
+		t.Context(),
+		ListJobRunsOptions{ListOptions: ListOptions{PerPage: 10, Cursor: "225", Page: 7}},
+	)
 	if diff := cmp.Diff(want[225:], got); diff != "" || err != nil {
 		t.Errorf("from a cursor on: %v (-want +got):\n%s", err, diff)
 	}
@@ -312,8 +357,11 @@ func TestIteratorEndsWhereCursorDoesNotAdvance(t *testing.T) {
 		asked := 0
 		c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 			asked++
-			fmt.Fprintf(w, `{"data": {"runs": [{"id": "x", "status": "FAILED"}]}, "pagination": {%s "hasNextPage": true}}`,
-				test.next(r.FormValue("cursor")))
+			fmt.Fprintf(
+				w,
+				`{"data": {"runs": [{"id": "x", "status": "FAILED"}]}, "pagination": {%s "hasNextPage": true}}`,
+				test.next(r.FormValue("cursor")),
+			)
 		}))
 		_, err := collect(c, t.Context(), ListJobRunsOptions{})
 		if err == nil || !strings.Contains(err.Error(), test.want) || asked > 3 {

@@ -54,8 +54,12 @@ func (c connection) want(t testing.TB, status int) string {
 	}
 	id := response.Header.Get("X-Request-Id")
 	var told model.ErrorResult
-	if err := json.Unmarshal(body, &told); status >= 400 && (err != nil || told.Error.Status != status || told.Error.ID != id ||
-		response.Header.Get("Content-Type") != "application/json" || told.Error.Message == "") {
+	if err := json.Unmarshal(
+		body,
+		&told,
+	); status >= 400 &&
+		(err != nil || told.Error.Status != status || told.Error.ID != id ||
+			response.Header.Get("Content-Type") != "application/json" || told.Error.Message == "") {
 		t.Errorf("not the contract's error: %v, %v: %s", err, response.Header, body)
 	}
 	if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 {

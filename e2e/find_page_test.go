@@ -36,7 +36,8 @@ func TestFindPage(t *testing.T) {
 				b.follow("nightly-backup")
 				b.heading("nightly-backup")
 				b.screenshot("runs")
-				if text := b.mainText(); !strings.Contains(text, "The latest 50 runs: 44 succeeded") || !strings.Contains(text, "6 failed") {
+				if text := b.mainText(); !strings.Contains(text, "The latest 50 runs: 44 succeeded") ||
+					!strings.Contains(text, "6 failed") {
 					t.Errorf("the page does not say how the latest runs went: %s", text)
 				}
 				for _, want := range []int{50, 100, 137} {
@@ -92,7 +93,11 @@ func TestFindPageShowsNamesAsText(t *testing.T) {
 			b.do("open the run", chromedp.Click(chromedp.CSS("tbody a")))
 			b.heading(hostileName)
 			b.screenshot("run")
-			if n := get(b, "the elements", chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length")); n != 0 {
+			if n := get(
+				b,
+				"the elements",
+				chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length"),
+			); n != 0 {
 				t.Errorf("the name has become %d elements", n)
 			}
 			b.quiet(s.url)

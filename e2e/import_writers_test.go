@@ -49,8 +49,12 @@ func TestImportKeepsNoWriterWaiting(t *testing.T) {
 	db := openDatabase(t, strings.TrimPrefix(url, "sqlite:"))
 	defer db.Close()
 	has := func(number int) (has bool) {
-		if err := db.QueryRow("SELECT EXISTS (SELECT 1 FROM runs WHERE (team, project, job, id) = ('default', 'p', 'j', $1))",
-			sortedID(number)).Scan(&has); err != nil {
+		if err := db.QueryRow(
+			"SELECT EXISTS (SELECT 1 FROM runs WHERE (team, project, job, id) = ('default', 'p', 'j', $1))",
+			sortedID(number),
+		).Scan(
+			&has,
+		); err != nil {
 			t.Error(err)
 		}
 		return has
@@ -64,7 +68,13 @@ func TestImportKeepsNoWriterWaiting(t *testing.T) {
 	for number := 0; ; number++ {
 		asked := time.Now()
 		if err := other.PutRun(t.Context(), jobrun.Record{Team: "t", Project: "p", Job: "other", Run: model.JobRun{
-			ID: sortedID(number), Active: model.FlagYes, RunName: "other", Status: model.JobRunStatusRunning, StartedAt: asked,
+			ID: sortedID(
+				number,
+			),
+			Active:    model.FlagYes,
+			RunName:   "other",
+			Status:    model.JobRunStatusRunning,
+			StartedAt: asked,
 		}}); err != nil {
 			t.Error(err)
 		}
@@ -78,7 +88,13 @@ func TestImportKeepsNoWriterWaiting(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			all := time.Since(begin)
-			t.Logf("in an import of %s, the longest of %d waits was %s, and %d writes came in between", all, number+1, longest, between)
+			t.Logf(
+				"in an import of %s, the longest of %d waits was %s, and %d writes came in between",
+				all,
+				number+1,
+				longest,
+				between,
+			)
 			if between == 0 || longest > all/4 {
 				t.Error("the import has kept another writer waiting")
 			}

@@ -22,8 +22,7 @@ import (
 func TestJobrunPassesSignalsOn(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		t.Run(sig.String(), func(t *testing.T) {
-			// Where whoever runs the tests ignores the signal, as under nohup, what is started from
-			// here does not.
+			// The test may ignore the signal itself, as under nohup. What it starts must not.
 			caught := make(chan os.Signal, 1)
 			signal.Notify(caught, sig)
 			defer signal.Stop(caught)

@@ -38,7 +38,13 @@ func TestJobrunSaysAtOnceThatAStoreNeverWorks(t *testing.T) {
 			if got.status != 3 || got.stdout != "ran\n" || strings.Count(got.stderr, "this store cannot be used") != 1 {
 				t.Errorf("store %q: %+v", store, got)
 			}
-			if chosen := slices.Contains(flags, "chosen"); strings.Contains(got.stderr, "could not be asked") != chosen {
+			if chosen := slices.Contains(
+				flags,
+				"chosen",
+			); strings.Contains(
+				got.stderr,
+				"could not be asked",
+			) != chosen {
 				t.Errorf("store %q: whether another run has the id: %s", store, got.stderr)
 			}
 			a.imported(t, got.stderr)
@@ -171,7 +177,8 @@ func TestJobrunDoesNotReplaceARunWhoseStoreWasAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := outcomeOf(t, recorded(t, store, "mv '"+folder+".away' '"+folder+"'; exit 9", "--run", "taken"))
-	if got.status != 9 || !strings.Contains(got.stderr, "exists already") || !strings.Contains(got.stderr, "with another id") {
+	if got.status != 9 || !strings.Contains(got.stderr, "exists already") ||
+		!strings.Contains(got.stderr, "with another id") {
 		t.Errorf("%+v", got)
 	}
 	if run := newAPI(t, store).run(t, "taken"); run.Status != model.JobRunStatusSuccess {

@@ -89,7 +89,12 @@ func TestKubernetesOtherAddress(t *testing.T) {
 				t.Errorf("the run of the Job that is gone: %+v", *run)
 			}
 			r.release(t, lasting, 1)
-			r.wantRun(t, lasting, refOf(lasting), model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess})
+			r.wantRun(
+				t,
+				lasting,
+				refOf(lasting),
+				model.JobRun{BackoffLimit: 6, Completions: 1, Status: model.JobRunStatusSuccess},
+			)
 		})
 	}
 }
@@ -172,12 +177,18 @@ func TestKubernetesCredentialsPlugin(t *testing.T) {
 			t.Skip("the user of KUBECONFIG has no token that a plugin could print")
 		}
 		*user = clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
-			APIVersion: "client.authentication.k8s.io/v1", Command: plugin, InteractiveMode: clientcmdapi.NeverExecInteractiveMode}}
+			APIVersion:      "client.authentication.k8s.io/v1",
+			Command:         plugin,
+			InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+		}}
 	})
 	namespace, a := c.namespace(t), newAPI(t, newStore(t))
 	r := &recording{c, a, namespace, withPlugin.watch(t, a.store, "--namespace", namespace)}
 	r.watcher.says(t, "no credentials for the API server", "failed with exit code 1", "run it as this user")
-	text := fmt.Sprintf(`{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": %q}}`, token)
+	text := fmt.Sprintf(
+		`{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": %q}}`,
+		token,
+	)
 	if err := os.WriteFile(credential, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

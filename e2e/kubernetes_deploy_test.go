@@ -187,7 +187,10 @@ func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map
 			want = append(want, `{"verbs":["list","watch"],"apiGroups":["batch"],"resources":["jobs"]}`)
 		}
 		if namespaces[""] {
-			want = append(want, `{"verbs":["get"],"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system"]}`)
+			want = append(
+				want,
+				`{"verbs":["get"],"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system"]}`,
+			)
 		}
 		slices.Sort(want)
 		if got := c.rules(t, namespace); !slices.Equal(got, want) {

@@ -169,8 +169,13 @@ func TestKubernetesSuspended(t *testing.T) {
 				first := r.reads(t, refOf(job), isActive)
 				aSecondAfter(t, aSecondAfter(t, time.Now()))
 				suspend(job, true)
-				if run := r.reads(t, refOf(job), isSuspended); run.Status != model.JobRunStatusRunning || run.Concluded ||
-					run.ConcludedAt != nil || !run.StartedAt.Equal(first.StartedAt) {
+				if run := r.reads(
+					t,
+					refOf(job),
+					isSuspended,
+				); run.Status != model.JobRunStatusRunning || run.Concluded ||
+					run.ConcludedAt != nil ||
+					!run.StartedAt.Equal(first.StartedAt) {
 					t.Errorf("while suspended: %+v, before: %+v", *run, *first)
 				}
 				if restart {
@@ -258,8 +263,26 @@ func TestKubernetesWaitAtOnce(t *testing.T) {
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
 	for range 8 {
 		job := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
-		out, err := program(t, "northflank", "get", "job", "run", "--host", r.server.url, "--token", token,
-			"--project", job.Namespace, "--job", job.Name, "--run", string(job.UID), "-o", "json", "--wait").CombinedOutput()
+		out, err := program(
+			t,
+			"northflank",
+			"get",
+			"job",
+			"run",
+			"--host",
+			r.server.url,
+			"--token",
+			token,
+			"--project",
+			job.Namespace,
+			"--job",
+			job.Name,
+			"--run",
+			string(job.UID),
+			"-o",
+			"json",
+			"--wait",
+		).CombinedOutput()
 		if got := exitStatus(t, err); got != 0 || !strings.Contains(string(out), `"status": "SUCCESS"`) {
 			t.Errorf("exit status %d: %s", got, out)
 		}

@@ -111,8 +111,21 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 		contained.Dir, contained.Env = cmd.Dir, cmd.Env
 		return contained
 	}
-	container := []string{"--mount", "--pid", "--fork", "--kill-child", "--time", "--monotonic", "1000000", "--boottime", "1000000"}
-	if out, err := inside(exec.Command("true"), "mount -t tmpfs none /proc/sys", container...).CombinedOutput(); err != nil {
+	container := []string{
+		"--mount",
+		"--pid",
+		"--fork",
+		"--kill-child",
+		"--time",
+		"--monotonic",
+		"1000000",
+		"--boottime",
+		"1000000",
+	}
+	if out, err := inside(
+		exec.Command("true"),
+		"mount -t tmpfs none /proc/sys",
+		container...).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -203,11 +216,18 @@ func TestRecorderSaysThatItsLeaseHadRunOut(t *testing.T) {
 	a.eventually(t, id, func(r *model.JobRun) bool { return r.Status == model.JobRunStatusRunning })
 	db := openDatabase(t, strings.TrimPrefix(a.store, "sqlite:"))
 	defer db.Close()
-	if _, err := db.Exec("UPDATE runs SET lease_lock = NULL, lease_renewed = lease_renewed - $1", longer.Milliseconds()); err != nil {
+	if _, err := db.Exec(
+		"UPDATE runs SET lease_lock = NULL, lease_renewed = lease_renewed - $1",
+		longer.Milliseconds(),
+	); err != nil {
 		t.Fatal(err)
 	}
 	a.eventually(t, id, func(r *model.JobRun) bool { return r.Status == model.JobRunStatusFailed })
-	if line := readLine(t, stderr); !strings.HasPrefix(line, "jobrun: ") || !strings.Contains(line, "may have been told") ||
+	if line := readLine(
+		t,
+		stderr,
+	); !strings.HasPrefix(line, "jobrun: ") ||
+		!strings.Contains(line, "may have been told") ||
 		!strings.Contains(line, id) {
 		t.Errorf("the recorder says %q", line)
 	}

@@ -26,7 +26,10 @@ func TestPostgres(t *testing.T) {
 	})
 	t.Run("SeveralServers", func(t *testing.T) { testSeveralServers(t, pg.NewDatabase(t)) })
 	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
-	t.Run("AnnouncesARunThatCanBeAskedFor", func(t *testing.T) { testAnnouncesARunThatCanBeAskedFor(t, pg.NewDatabase(t)) })
+	t.Run(
+		"AnnouncesARunThatCanBeAskedFor",
+		func(t *testing.T) { testAnnouncesARunThatCanBeAskedFor(t, pg.NewDatabase(t)) },
+	)
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestReadmeShowsWhatFailed runs the commands of the README's first section, as printed but for the
-// address, on the programs that are built already.
+// TestReadmeShowsWhatFailed runs the commands of the README's first section as printed, with another
+// address and the programs that are built already.
 func TestReadmeShowsWhatFailed(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -41,7 +41,9 @@ func TestReadmeShowsWhatFailed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	row := regexp.MustCompile(`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +RUN\nbackup-web2 +FAILED +\S+ \S+ +\S+ +\S{36}$`)
+	row := regexp.MustCompile(
+		`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +RUN\nbackup-web2 +FAILED +\S+ \S+ +\S+ +\S{36}$`,
+	)
 	for what, text := range map[string]string{"the commands print": string(out), "the README shows": rest} {
 		if !row.MatchString(text) || strings.Count(text, "backup-web2  FAILED") != 1 {
 			t.Errorf("%s no such row: %s", what, text)

@@ -160,7 +160,11 @@ func TestJobrunDoesNotRecordInARemovedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	rest, err := io.ReadAll(stderr)
-	if got := exitStatus(t, cmd.Wait()); err != nil || got != 0 || !strings.Contains(string(rest), file+": no such file") ||
+	if got := exitStatus(
+		t,
+		cmd.Wait(),
+	); err != nil || got != 0 ||
+		!strings.Contains(string(rest), file+": no such file") ||
 		!strings.Contains(string(rest), "\n{") {
 		t.Errorf("%d, %v, %s, want the line to import", got, err, rest)
 	}
@@ -283,7 +287,15 @@ func TestTwoUsersShareAStore(t *testing.T) {
 				owners[i] = info.Sys().(*syscall.Stat_t)
 			}
 			if a, b := owners[0], owners[1]; a.Mode != b.Mode || a.Gid != b.Gid || a.Uid != b.Uid && a.Mode&0o040 == 0 {
-				t.Errorf("the database has %o %d:%d, the locks have %o %d:%d", a.Mode, a.Uid, a.Gid, b.Mode, b.Uid, b.Gid)
+				t.Errorf(
+					"the database has %o %d:%d, the locks have %o %d:%d",
+					a.Mode,
+					a.Uid,
+					a.Gid,
+					b.Mode,
+					b.Uid,
+					b.Gid,
+				)
 			}
 		})
 	}

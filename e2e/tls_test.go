@@ -212,8 +212,17 @@ func TestLargeCookies(t *testing.T) {
 			}
 			body, err := io.ReadAll(response.Body)
 			response.Body.Close()
-			if err != nil || response.StatusCode != test.want || response.Proto != name || !strings.Contains(string(body), `"id":`) {
-				t.Errorf("%s, %d bytes: %s, %d: %s, %v", name, test.size, response.Proto, response.StatusCode, body, err)
+			if err != nil || response.StatusCode != test.want || response.Proto != name ||
+				!strings.Contains(string(body), `"id":`) {
+				t.Errorf(
+					"%s, %d bytes: %s, %d: %s, %v",
+					name,
+					test.size,
+					response.Proto,
+					response.StatusCode,
+					body,
+					err,
+				)
 			}
 		}
 	}

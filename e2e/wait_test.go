@@ -148,15 +148,19 @@ func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
 	record := func(run string) {
 		t.Helper()
 		importing := program(t, "jobrund", "import", "--store", a.store)
-		importing.Stdin = strings.NewReader(`{"projectId": "p", "jobId": "j", "run": {"id": "later", "backoffLimit": 0, ` +
-			`"runName": "later", "startedAt": "2020-12-08T11:47:08Z", ` + run + `}}`)
+		importing.Stdin = strings.NewReader(
+			`{"projectId": "p", "jobId": "j", "run": {"id": "later", "backoffLimit": 0, ` +
+				`"runName": "later", "startedAt": "2020-12-08T11:47:08Z", ` + run + `}}`,
+		)
 		if out, err := importing.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
 	tells(`has no run "later" of job "j" in project "p" yet`)
-	record(`"active": 1, "completions": 0, "concluded": false, "concludedAt": null, "failed": 0, "status": "RUNNING", ` +
-		`"succeeded": 0`)
+	record(
+		`"active": 1, "completions": 0, "concluded": false, "concludedAt": null, "failed": 0, "status": "RUNNING", ` +
+			`"succeeded": 0`,
+	)
 	tells("RUNNING")
 	record(`"active": 0, "completions": 1, "concluded": true, "concludedAt": "2020-12-08T11:52:08Z", "failed": 0, ` +
 		`"status": "SUCCESS", "succeeded": 1`)

@@ -117,16 +117,37 @@ func TestDocumentationIsSentOnce(t *testing.T) {
 				}
 				first := ask("")
 				tag := first.Header().Get("ETag")
-				wantHeaders(t, first.Header(), map[string]string{"Vary": "Accept-Encoding", "Cache-Control": "no-cache"})
+				wantHeaders(
+					t,
+					first.Header(),
+					map[string]string{"Vary": "Accept-Encoding", "Cache-Control": "no-cache"},
+				)
 				if got := first.Header().Get("Content-Encoding"); got != encoding {
 					t.Errorf("%s %s: Content-Encoding is %q, want %q", method, path, got, encoding)
 				}
 				if length := first.Header().Get("Content-Length"); first.Code != 200 || tag == "" || length == "" ||
-					encoding == "gzip" && length >= strconv.Itoa(len(plain.body)) && len(length) >= len(strconv.Itoa(len(plain.body))) {
-					t.Errorf("%s %s, %q: %d, %s bytes of %d, ETag %s", method, path, encoding, first.Code, length, len(plain.body), tag)
+					encoding == "gzip" && length >= strconv.Itoa(len(plain.body)) &&
+						len(length) >= len(strconv.Itoa(len(plain.body))) {
+					t.Errorf(
+						"%s %s, %q: %d, %s bytes of %d, ETag %s",
+						method,
+						path,
+						encoding,
+						first.Code,
+						length,
+						len(plain.body),
+						tag,
+					)
 				}
 				if again := ask(tag); again.Code != 304 || again.Body.Len() != 0 || again.Header().Get("ETag") != tag {
-					t.Errorf("%s %s, %q, again: %d, %d bytes, want 304", method, path, encoding, again.Code, again.Body.Len())
+					t.Errorf(
+						"%s %s, %q, again: %d, %d bytes, want 304",
+						method,
+						path,
+						encoding,
+						again.Code,
+						again.Body.Len(),
+					)
 				}
 			}
 		}

@@ -13,7 +13,12 @@ import (
 
 // The lists of a fakeStore are continued by number: the cursor of runs has a form of its own.
 
-func (s *fakeStore) Projects(_ context.Context, team string, only []string, page jobrun.Page) (jobrun.List[string], error) {
+func (s *fakeStore) Projects(
+	_ context.Context,
+	team string,
+	only []string,
+	page jobrun.Page,
+) (jobrun.List[string], error) {
 	var ids []string
 	for _, r := range s.listed() {
 		if r.Team == team && (len(only) == 0 || slices.Contains(only, r.Project)) && r.Project > page.After {
@@ -35,13 +40,25 @@ func (s *fakeStore) Jobs(
 		found = true
 		if r.Job > page.After {
 			jobs = append(jobs, model.Job{
-				ID: r.Job, ProjectID: r.Project, AppID: "/" + r.Team + "/" + r.Project + "/" + r.Job, Name: r.Job, LatestRun: &r.Run,
+				ID:        r.Job,
+				ProjectID: r.Project,
+				AppID:     "/" + r.Team + "/" + r.Project + "/" + r.Job,
+				Name:      r.Job,
+				LatestRun: &r.Run,
 			})
 		}
 	}
 	jobs = slices.CompactFunc(jobs, func(a, b model.Job) bool { return a.ID == b.ID })
 	jobs = slices.DeleteFunc(jobs, func(j model.Job) bool { return !filter.Matches(j.LatestRun.Status) })
-	return part(jobs, page.Skip, page.Size, func(j model.Job) string { return j.ID }), cmp.Or(s.listError(), notFoundUnless(found))
+	return part(
+			jobs,
+			page.Skip,
+			page.Size,
+			func(j model.Job) string { return j.ID },
+		), cmp.Or(
+			s.listError(),
+			notFoundUnless(found),
+		)
 }
 
 func (s *fakeStore) JobRuns(
@@ -62,7 +79,12 @@ func (s *fakeStore) JobRuns(
 	number, _, _ := strings.Cut(page.After, ".")
 	skip, _ := strconv.Atoi(number)
 	runs = runs[min(max(skip, 0), len(runs)):]
-	list := part(runs, page.Skip, page.Size, func(r model.JobRun) string { return strconv.Itoa(skip+page.Skip+page.Size) + "." + r.ID })
+	list := part(
+		runs,
+		page.Skip,
+		page.Size,
+		func(r model.JobRun) string { return strconv.Itoa(skip+page.Skip+page.Size) + "." + r.ID },
+	)
 	return list, cmp.Or(s.listError(), notFoundUnless(found))
 }
 

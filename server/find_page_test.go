@@ -34,7 +34,11 @@ func TestFindPageOtherRequests(t *testing.T) {
 	a := newAPI(t)
 	a.store.onToken = func() error { t.Error("a token is looked up"); return nil }
 	for _, authorization := range []string{"Bearer x", "Basic x", "x"} {
-		if got := a.asset(http.MethodGet, "/", map[string]string{"Authorization": authorization}); got.Code != http.StatusOK {
+		if got := a.asset(
+			http.MethodGet,
+			"/",
+			map[string]string{"Authorization": authorization},
+		); got.Code != http.StatusOK {
 			t.Errorf("with %q, the status is %d", authorization, got.Code)
 		}
 	}
@@ -71,7 +75,9 @@ func TestFindPagePolicy(t *testing.T) {
 var (
 	moduleImports = regexp.MustCompile(`(?m)^import .* from '\./([a-z]+\.js)';$`)
 	// makesHTML is what would make HTML or a script of a text.
-	makesHTML = regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\(|new Function`)
+	makesHTML = regexp.MustCompile(
+		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\(|new Function`,
+	)
 )
 
 // TestFindPageAssets follows all that the page loads: from this server, each with its type, and

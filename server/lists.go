@@ -21,7 +21,12 @@ type Lists interface {
 	Jobs(ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page) (jobrun.List[model.Job], error)
 	// JobRuns lists the runs of a job, the one that started last first.
 	// Returns jobrun.ErrNotFound if the job does not exist.
-	JobRuns(ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page) (jobrun.List[model.JobRun], error)
+	JobRuns(
+		ctx context.Context,
+		key jobrun.Key,
+		filter jobrun.Filter,
+		page jobrun.Page,
+	) (jobrun.List[model.JobRun], error)
 }
 
 // ListProjects lists the projects of the token's own team that the token may see.
@@ -124,8 +129,8 @@ func (h *handler) listJobRuns(
 	}, err
 }
 
-// pageOf returns the part of a list that the parameters ask for. Those that were absent have their
-// defaults, but for the cursor, which may be nil.
+// pageOf returns the part of a list that the parameters ask for. Only cursor may be nil: the others
+// have defaults.
 // Returns contract.ErrInvalid for a page that only a cursor leads to.
 func pageOf(perPage *model.PerPage, page *model.Page, cursor *string) (jobrun.Page, error) {
 	if cursor != nil {
@@ -133,7 +138,9 @@ func pageOf(perPage *model.PerPage, page *model.Page, cursor *string) (jobrun.Pa
 	}
 	if *page**perPage > jobrun.MaxPageSkip {
 		return jobrun.Page{}, contract.InvalidQuery("page", "maximum", fmt.Sprintf(
-			"page times per_page must be at most %d: further on, use the cursor of the page before", jobrun.MaxPageSkip))
+			"page times per_page must be at most %d: further on, use the cursor of the page before",
+			jobrun.MaxPageSkip,
+		))
 	}
 	return jobrun.Page{Size: *perPage, Skip: (*page - 1) * *perPage}, nil
 }

@@ -60,7 +60,11 @@ func TestResponsesAreNotForSharedCaches(t *testing.T) {
 		for _, token := range []string{secret, "", "unknown"} {
 			for _, values := range []map[string]string{nil, malformedValues(o)} {
 				got := a.ask(o, values, token)
-				wantHeaders(t, got.header, map[string]string{"Cache-Control": "private, no-store", "Vary": "Authorization"})
+				wantHeaders(
+					t,
+					got.header,
+					map[string]string{"Cache-Control": "private, no-store", "Vary": "Authorization"},
+				)
 			}
 		}
 	})
@@ -77,7 +81,14 @@ func TestLogSaysWhatARequestWasAbout(t *testing.T) {
 	path := func(project, job, run string) string {
 		return "/v1/projects/" + project + "/jobs/" + job + "/runs/" + run
 	}
-	other := a.token(jobrun.Token{Name: "other", Teams: []string{"team"}, Projects: []string{"other"}, Permissions: everyPermission()})
+	other := a.token(
+		jobrun.Token{
+			Name:        "other",
+			Teams:       []string{"team"},
+			Projects:    []string{"other"},
+			Permissions: everyPermission(),
+		},
+	)
 	for _, test := range []struct {
 		name, path, secret string
 		want               map[string]string

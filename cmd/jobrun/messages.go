@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// messages writes messages for people in the background, because whoever reads them may not do so
-// now, and neither the command nor the recording waits for that.
+// messages writes messages for people in the background: standard error may be a pipe that nobody
+// reads, and neither the command nor the recording waits for that.
 type messages struct{ queue chan message }
 
 type message struct {

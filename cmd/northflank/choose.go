@@ -137,7 +137,12 @@ func named(id, name string) string {
 
 // state says in some words how a run is doing.
 func state(run *client.JobRun, now time.Time) string {
-	return fmt.Sprintf("%s, %s, %s", run.Status, humanize.RelTime(run.StartedAt, now, "ago", "from now"), took(run, now))
+	return fmt.Sprintf(
+		"%s, %s, %s",
+		run.Status,
+		humanize.RelTime(run.StartedAt, now, "ago", "from now"),
+		took(run, now),
+	)
 }
 
 // ask returns the value of the option that the person chooses.
@@ -145,8 +150,16 @@ func ask(ctx context.Context, question string, choices []huh.Option[string]) (ch
 	const mostLines = 12 // with that of the filter
 	choice := huh.NewSelect[string]().Title("Press / to filter.").Options(choices...).Filtering(true).
 		Height(min(mostLines, len(choices)+1)).Value(&chosen)
-	form := huh.NewForm(huh.NewGroup(choice).Title(question).Description("Arrow keys move, typing filters, Enter chooses.")).
-		WithShowHelp(false).WithInput(os.Stdin).WithOutput(os.Stderr)
+	form := huh.NewForm(
+		huh.NewGroup(choice).Title(question).Description("Arrow keys move, typing filters, Enter chooses."),
+	).
+		WithShowHelp(
+			false,
+		).WithInput(
+		os.Stdin,
+	).WithOutput(
+		os.Stderr,
+	)
 	err = form.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) || err == nil && form.State != huh.StateCompleted { // by a signal
 		return "", &outcome{status: exitInterrupted}

@@ -164,7 +164,10 @@ func TestPromptEndsWithSignal(t *testing.T) {
 
 func TestPromptShowsNoControlCharacters(t *testing.T) {
 	s := atListServer(t, 100, "list", "jobs", "--project", "evil")
-	if shown, status := s.wait(t); status != exitOK || strings.ContainsAny(strings.ReplaceAll(shown, "\x1b[33m", ""), "\a\u202e") {
+	if shown, status := s.wait(
+		t,
+	); status != exitOK ||
+		strings.ContainsAny(strings.ReplaceAll(shown, "\x1b[33m", ""), "\a\u202e") {
 		t.Errorf("table: exit status %d: %q", status, shown)
 	}
 	s = atListServer(t, 100, "get", "job", "runs", "--project", "evil")
@@ -185,11 +188,25 @@ func TestPromptFindsNothing(t *testing.T) {
 func TestTableFitsTerminal(t *testing.T) {
 	s := atListServer(t, 50, "list", "jobs", "--project", "second")
 	shown, status := s.wait(t)
-	if status != exitOK || !strings.Contains(shown, "\x1b[31mFAILED\x1b[m") && !strings.Contains(shown, "\x1b[31mFAILED\x1b[0m") {
+	if status != exitOK ||
+		!strings.Contains(shown, "\x1b[31mFAILED\x1b[m") && !strings.Contains(shown, "\x1b[31mFAILED\x1b[0m") {
 		t.Errorf("exit status %d: %q", status, shown)
 	}
 	for line := range strings.Lines(shown) {
-		line = strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "", "\x1b[m", "").Replace(line)
+		line = strings.NewReplacer(
+			"\x1b[31m",
+			"",
+			"\x1b[32m",
+			"",
+			"\x1b[33m",
+			"",
+			"\x1b[0m",
+			"",
+			"\x1b[m",
+			"",
+		).Replace(
+			line,
+		)
 		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 50 {
 			t.Errorf("%d columns: %q", n, line)
 		}

@@ -127,18 +127,22 @@ func newContextUseID(what string, level int) *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().StringVarP(&id, "id", "i", "", "`ID` of the "+what)
-	complete(cmd, "id", func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		current, err := currentContext()
-		if err != nil || current == nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		r.server.host, r.server.token = cmp.Or(current.Host, defaultHost), current.Token
-		candidates := r.projectCandidates
-		if level == needsJob {
-			candidates = r.jobCandidates
-		}
-		return r.completions(level-1, candidates)(cmd, args, typed)
-	})
+	complete(
+		cmd,
+		"id",
+		func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			current, err := currentContext()
+			if err != nil || current == nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			r.server.host, r.server.token = cmp.Or(current.Host, defaultHost), current.Token
+			candidates := r.projectCandidates
+			if level == needsJob {
+				candidates = r.jobCandidates
+			}
+			return r.completions(level-1, candidates)(cmd, args, typed)
+		},
+	)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		current, err := currentContext()
 		if err != nil {

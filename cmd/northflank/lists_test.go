@@ -82,7 +82,8 @@ func serveList(w http.ResponseWriter, r *http.Request) bool {
 		for _, run := range runs[path[3]] {
 			since, _ := time.Parse(time.RFC3339, r.FormValue("since"))
 			statuses := r.URL.Query()["status"]
-			if (len(statuses) == 0 || slices.Contains(statuses, run["status"].(string))) && !run["startedAt"].(time.Time).Before(since) {
+			if (len(statuses) == 0 || slices.Contains(statuses, run["status"].(string))) &&
+				!run["startedAt"].(time.Time).Before(since) {
 				items = append(items, run)
 			}
 		}
@@ -113,5 +114,9 @@ func writePage(w http.ResponseWriter, r *http.Request, name string, items []map[
 	if last < len(items) {
 		pagination["cursor"] = strconv.Itoa(last)
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{name: items[first:last]}, "pagination": pagination})
+	_ = json.NewEncoder(
+		w,
+	).Encode(
+		map[string]any{"data": map[string]any{name: items[first:last]}, "pagination": pagination},
+	)
 }

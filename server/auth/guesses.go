@@ -25,7 +25,7 @@ func newGuesses() *guesses {
 type slowness struct {
 	down  bool          // whether the address has been wrong too often
 	reset time.Duration // until when that counts
-	end   func()        // is to be called after the look-up
+	end   func()        // ends the look-up; call it in the end
 }
 
 // wait waits until a token from the address may be looked up.

@@ -44,7 +44,13 @@ type Violation struct {
 // InvalidQuery returns a violation, which wraps ErrInvalid, of a rule that the document can say of a
 // query parameter only in words.
 func InvalidQuery(parameter, rule, reason string) *Violation {
-	return &Violation{In: openapi3.ParameterInQuery, Parameter: parameter, Rule: rule, Reason: reason, sentinel: ErrInvalid}
+	return &Violation{
+		In:        openapi3.ParameterInQuery,
+		Parameter: parameter,
+		Rule:      rule,
+		Reason:    reason,
+		sentinel:  ErrInvalid,
+	}
 }
 
 // Error returns a sentence that names the place and the rule.

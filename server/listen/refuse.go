@@ -20,7 +20,9 @@ type Refuser interface {
 // TLS that comes to a port with it. It is not in a form that a handler's response has, which always
 // has a date.
 var (
-	refusal    = regexp.MustCompile(`^HTTP/1\.1 (\d{3}) [^\r\n]*\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n(?:\d{3} [^:\r\n]*: )?([^\r\n]*)$`)
+	refusal = regexp.MustCompile(
+		`^HTTP/1\.1 (\d{3}) [^\r\n]*\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n(?:\d{3} [^:\r\n]*: )?([^\r\n]*)$`,
+	)
 	plainOnTLS = []byte("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 )
 

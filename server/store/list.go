@@ -161,7 +161,9 @@ func (e Engine) jobsQuery() string {
 			latest += " UNION ALL "
 		}
 		latest += "SELECT * FROM (SELECT started_at, id FROM " + runs + " WHERE team = $1 AND project = $2 AND job = listed" +
-			" AND status = '" + string(status) + "' ORDER BY started_at DESC, id LIMIT 1) AS part"
+			" AND status = '" + string(
+			status,
+		) + "' ORDER BY started_at DESC, id LIMIT 1) AS part"
 	}
 	return e.distinct("job", "team = $1 AND project = $2", "$3", "$4") +
 		"SELECT " + e.runColumns() + ", job FROM names CROSS JOIN " + runs + " WHERE team = $1 AND project = $2 AND job = listed" +
@@ -174,7 +176,9 @@ func (e Engine) jobsQuery() string {
 // condition and that column (https://wiki.postgresql.org/wiki/Loose_indexscan).
 func (e Engine) distinct(column, condition, after, most string) string {
 	next := func(after string) string {
-		return "(SELECT " + column + " FROM " + e.table("runs") + " WHERE " + condition + " AND " + column + " > " + after +
+		return "(SELECT " + column + " FROM " + e.table(
+			"runs",
+		) + " WHERE " + condition + " AND " + column + " > " + after +
 			" ORDER BY " + column + " LIMIT 1)"
 	}
 	return "WITH RECURSIVE names(listed, n) AS (SELECT " + next(after) + ", 1 UNION ALL SELECT " + next("listed") +

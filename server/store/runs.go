@@ -57,7 +57,9 @@ func (e Engine) runColumns() string { return fieldColumns + ", " + e.Lease.lapse
 
 // readRun is the query of a run by its key.
 func (e Engine) readRun() string {
-	return "SELECT " + e.runColumns() + " FROM " + e.table("runs") + " WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+	return "SELECT " + e.runColumns() + " FROM " + e.table(
+		"runs",
+	) + " WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
 // ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others.
@@ -137,8 +139,17 @@ func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 	lapsed := record.Leased && s.hasLapsed(ctx, record.Key())
 	err := s.PutRuns(ctx, []jobrun.Record{record})
 	if err == nil && lapsed {
-		slog.Warn("the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
-			"team", record.Team, "project", record.Project, "job", record.Job, "run", record.Run.ID)
+		slog.Warn(
+			"the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
+			"team",
+			record.Team,
+			"project",
+			record.Project,
+			"job",
+			record.Job,
+			"run",
+			record.Run.ID,
+		)
 	}
 	return err
 }
@@ -164,7 +175,9 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 		var statement strings.Builder
 		var args []any
 		columns := slices.Concat(writtenColumns, s.engine.Lease.Columns)
-		statement.WriteString("INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ")
+		statement.WriteString(
+			"INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ",
+		)
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -196,17 +209,22 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 	err := s.engine.Import(
 		ctx,
 		s.db,
-		Rows{Table: s.engine.table("runs"), Columns: writtenColumns, OnConflict: s.engine.replaceRun(), Values: func(yield func([]any, error) bool) {
-			for record, err := range records {
-				if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
-					yield(nil, broken)
-					return
+		Rows{
+			Table:      s.engine.table("runs"),
+			Columns:    writtenColumns,
+			OnConflict: s.engine.replaceRun(),
+			Values: func(yield func([]any, error) bool) {
+				for record, err := range records {
+					if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
+						yield(nil, broken)
+						return
+					}
+					if !yield(values(&record), nil) {
+						return
+					}
 				}
-				if !yield(values(&record), nil) {
-					return
-				}
-			}
-		}},
+			},
+		},
 	)
 	if errors.Is(err, ErrPartly) {
 		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))

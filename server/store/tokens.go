@@ -23,14 +23,21 @@ func (s *Store) Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token,
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var t jobrun.Token
-	err := s.queryRow(ctx, "SELECT "+tokenColumns+" FROM "+s.engine.table("tokens")+" WHERE hash = $1", hash[:]).Scan(tokenFields(&t)...)
+	err := s.queryRow(
+		ctx,
+		"SELECT "+tokenColumns+" FROM "+s.engine.table("tokens")+" WHERE hash = $1",
+		hash[:],
+	).Scan(
+		tokenFields(&t)...)
 	return t, s.classify(ctx, err)
 }
 
 // CreateToken stores a token under the hash of its secret.
 // Returns ErrExists if there is a token of that name.
 func (s *Store) CreateToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token) error {
-	_, err := s.exec(ctx, "INSERT INTO "+s.engine.table("tokens")+" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	_, err := s.exec(
+		ctx,
+		"INSERT INTO "+s.engine.table("tokens")+" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		append([]any{hash[:]}, tokenFields(&t)...)...)
 	return err
 }

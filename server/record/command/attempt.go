@@ -110,7 +110,10 @@ func executed(args []string, execute func(path string, args []string) error) err
 // environment returns the environment in which the command finds its run.
 func environment(outer []string, record jobrun.Record) []string {
 	run := map[string]string{
-		"JOBRUN_ID": record.Run.ID, "JOBRUN_TEAM": record.Team, "JOBRUN_PROJECT": record.Project, "JOBRUN_JOB": record.Job,
+		"JOBRUN_ID":      record.Run.ID,
+		"JOBRUN_TEAM":    record.Team,
+		"JOBRUN_PROJECT": record.Project,
+		"JOBRUN_JOB":     record.Job,
 	}
 	environment := make([]string, 0, len(outer)+len(run))
 	for _, entry := range outer {

@@ -46,7 +46,10 @@ func (w *Watcher) catchUp(ctx context.Context, namespace string) {
 	w.mu.Unlock()
 	w.log.Info("synced", append(place(namespace), "jobs", len(known))...)
 	for _, record := range w.earlier {
-		if watching, watched := w.watched(record.Project); !watched || watching != namespace || record.Team != w.options.Team {
+		if watching, watched := w.watched(
+			record.Project,
+		); !watched || watching != namespace ||
+			record.Team != w.options.Team {
 			continue
 		}
 		switch {

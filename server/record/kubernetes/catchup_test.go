@@ -125,7 +125,8 @@ func TestWatcherIsNotReadyWhereAllIsForbidden(t *testing.T) {
 	w := start(t, api, newFakeStore(), Options{Namespaces: []string{"a", "b"}})
 	w.journal.await(`in namespace a"`)
 	w.journal.await(`in namespace b"`)
-	if err := w.Ready(); err == nil || !strings.Contains(err.Error(), "list and watch on jobs.batch in namespace a, b") {
+	if err := w.Ready(); err == nil ||
+		!strings.Contains(err.Error(), "list and watch on jobs.batch in namespace a, b") {
 		t.Errorf("it is ready, or says %v", err)
 	}
 }

@@ -22,9 +22,13 @@ func kubeconfig(t *testing.T, api *fakeAPI, user string) *rest.Config {
 		server.Close()
 	})
 	file := t.TempDir() + "/kubeconfig"
-	writeFile(t, file, fmt.Sprintf(`{"clusters": [{"name": "c", "cluster": {"server": %q, "insecure-skip-tls-verify": true}}],
+	writeFile(
+		t,
+		file,
+		fmt.Sprintf(`{"clusters": [{"name": "c", "cluster": {"server": %q, "insecure-skip-tls-verify": true}}],
 		"users": [{"name": "u", "user": %s}], "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-		"current-context": "x"}`, server.URL, user))
+		"current-context": "x"}`, server.URL, user),
+	)
 	config, err := LoadConfig(file)
 	if err != nil {
 		t.Fatal(err)

@@ -77,7 +77,11 @@ func New(
 		mapping: &mapping{team: options.Team, jobLabel: options.JobLabel},
 		address: address,
 		connection: &connection{
-			client: client, log: log, metrics: writer.metrics, advice: credentialsAdvice(config), states: map[string]state{},
+			client:  client,
+			log:     log,
+			metrics: writer.metrics,
+			advice:  credentialsAdvice(config),
+			states:  map[string]state{},
 		},
 		writer:    writer,
 		starts:    &starts{store: store, log: log, first: map[string]time.Time{}},

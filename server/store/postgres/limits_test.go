@@ -71,7 +71,8 @@ func wantTimeout(t *testing.T, url, says string, limit time.Duration) {
 		if err == nil {
 			s.Close()
 		}
-		if !errors.Is(err, jobrun.ErrTimeout) || errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), says) {
+		if !errors.Is(err, jobrun.ErrTimeout) || errors.Is(err, store.ErrUnusable) ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want ErrTimeout, and %q", err, says)
 		}
 	})
@@ -89,7 +90,9 @@ func testOpenEndsWhileATableIsLocked(t *testing.T, pg *servers.Server) {
 func testOpenEndsWhileAnotherProcessMigrates(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	other := storetest.Open(t, postgres.Engine, url)
-	if _, err := other.DB().Exec("DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)"); err != nil {
+	if _, err := other.DB().Exec(
+		"DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)",
+	); err != nil {
 		t.Fatal(err)
 	}
 	held, err := other.DB().BeginTx(t.Context(), nil)

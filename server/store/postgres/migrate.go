@@ -72,7 +72,11 @@ func isCurrent(ctx context.Context, db *sql.DB, d *dialer, files fs.FS, tables s
 		return false, err
 	}
 	if encoding != "UTF8" {
-		return false, fmt.Errorf("%w: the database has the encoding %s: create one with UTF8", store.ErrUnusable, encoding)
+		return false, fmt.Errorf(
+			"%w: the database has the encoding %s: create one with UTF8",
+			store.ErrUnusable,
+			encoding,
+		)
 	}
 	return store.IsCurrent(ctx, db, files, tables)
 }
@@ -125,7 +129,13 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS, tables string) error 
 func lock(ctx context.Context, tx *sql.Tx) error {
 	for end := time.Now().Add(lockTimeout); ; {
 		var locked bool
-		if err := tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", migrationLock).Scan(&locked); err != nil {
+		if err := tx.QueryRowContext(
+			ctx,
+			"SELECT pg_try_advisory_xact_lock($1)",
+			migrationLock,
+		).Scan(
+			&locked,
+		); err != nil {
 			return err
 		}
 		if locked {
@@ -163,10 +173,13 @@ func steps(files fs.FS, tables string) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, settings+string(text))
-			return err
-		}}, nil))
+		steps = append(
+			steps,
+			goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, settings+string(text))
+				return err
+			}}, nil),
+		)
 	}
 	return steps, nil
 }

@@ -76,7 +76,11 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		select {
 		case <-time.After(openPause):
 		case <-waiting.Done():
-			return nil, fmt.Errorf("%s: it could not be opened in time, another process may have locked it: %w", c.path, context.Cause(waiting))
+			return nil, fmt.Errorf(
+				"%s: it could not be opened in time, another process may have locked it: %w",
+				c.path,
+				context.Cause(waiting),
+			)
 		}
 	}
 }

@@ -45,7 +45,8 @@ func TestRemovedFileIsUnavailable(t *testing.T) {
 		"Ready": s.Ready(t.Context()), "Run": runErr, "Revision": revisionErr,
 		"PutRun": s.PutRun(t.Context(), storetest.Record()),
 	} {
-		if !errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), sqlite.Path(url)) {
+		if !errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, store.ErrUnusable) ||
+			!strings.Contains(err.Error(), sqlite.Path(url)) {
 			t.Errorf("%s: %v, want ErrUnavailable, which may pass, and the file", call, err)
 		}
 	}

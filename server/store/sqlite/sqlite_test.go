@@ -68,7 +68,11 @@ func TestImportSaysThatItHasStoredAPart(t *testing.T) {
 			}
 		}
 	}
-	if err := s.ImportRuns(t.Context(), imported); !errors.Is(err, store.ErrPartly) || !strings.Contains(err.Error(), "refused") {
+	if err := s.ImportRuns(
+		t.Context(),
+		imported,
+	); !errors.Is(err, store.ErrPartly) ||
+		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v, want ErrPartly", err)
 	}
 	if _, err := s.DB().Exec("DROP TRIGGER refuse"); err != nil {

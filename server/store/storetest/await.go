@@ -195,7 +195,10 @@ func age(t *testing.T, s *Store, by time.Duration) {
 	if slices.Contains(s.lease.Columns, "lease_lock") {
 		unlock = ", lease_lock = NULL"
 	}
-	if _, err := s.DB().Exec("UPDATE runs SET lease_renewed = lease_renewed - $1"+unlock, by.Milliseconds()); err != nil {
+	if _, err := s.DB().Exec(
+		"UPDATE runs SET lease_renewed = lease_renewed - $1"+unlock,
+		by.Milliseconds(),
+	); err != nil {
 		t.Fatal(err)
 	}
 }

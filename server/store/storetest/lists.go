@@ -155,7 +155,12 @@ func testListsOfNothing(t *testing.T, on subject) {
 	if list, err := s.Projects(t.Context(), "other", nil, page); err != nil || len(list.Items) > 0 || list.Next != "" {
 		t.Errorf("projects of a team without any: %+v, %v", list, err)
 	}
-	if list, err := s.Projects(t.Context(), key.Team, []string{"z", "other", key.Project, "a", key.Project}, page); err != nil ||
+	if list, err := s.Projects(
+		t.Context(),
+		key.Team,
+		[]string{"z", "other", key.Project, "a", key.Project},
+		page,
+	); err != nil ||
 		!slices.Equal(list.Items, []string{key.Project}) {
 		t.Errorf("projects that a token may see: %+v, %v", list, err)
 	}
