@@ -176,10 +176,8 @@ func (e Engine) jobsQuery() string {
 // condition and that column (https://wiki.postgresql.org/wiki/Loose_indexscan).
 func (e Engine) distinct(column, condition, after, most string) string {
 	next := func(after string) string {
-		return "(SELECT " + column + " FROM " + e.table(
-			"runs",
-		) + " WHERE " + condition + " AND " + column + " > " + after +
-			" ORDER BY " + column + " LIMIT 1)"
+		return "(SELECT " + column + " FROM " + e.table("runs") +
+			" WHERE " + condition + " AND " + column + " > " + after + " ORDER BY " + column + " LIMIT 1)"
 	}
 	return "WITH RECURSIVE names(listed, n) AS (SELECT " + next(after) + ", 1 UNION ALL SELECT " + next("listed") +
 		", n + 1 FROM names WHERE listed IS NOT NULL AND n < " + most + ") "

@@ -75,12 +75,10 @@ func (s *Store) findExpired(
 // removeExpired deletes the expired runs on the page after the key, and then pauses for as long as
 // that took: SQLite does not queue writers, so that others might never have their turn.
 func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.Time) (int, error) {
-	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM " + s.engine.table(
-		"runs",
-	) + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns +
-		" FROM page WHERE expired) AND " + s.expired() + s.engine.SkipLocked + ") DELETE FROM " + s.engine.table(
-		"runs",
-	) + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
+	runs := s.engine.table("runs")
+	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM " + runs +
+		" WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM page WHERE expired) AND " + s.expired() +
+		s.engine.SkipLocked + ") DELETE FROM " + runs + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
 	begin := time.Now()
 	result, err := s.exec(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())
 	if err != nil {

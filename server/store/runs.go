@@ -57,9 +57,8 @@ func (e Engine) runColumns() string { return fieldColumns + ", " + e.Lease.lapse
 
 // readRun is the query of a run by its key.
 func (e Engine) readRun() string {
-	return "SELECT " + e.runColumns() + " FROM " + e.table(
-		"runs",
-	) + " WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
+	return "SELECT " + e.runColumns() + " FROM " + e.table("runs") +
+		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
 // ScanRun scans Watch.RunColumns into the record's run, and the columns after them into the others.
@@ -141,14 +140,7 @@ func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 	if err == nil && lapsed {
 		slog.Warn(
 			"the recorder of a run was not heard of for too long, and lives: readers may have been told that the run failed",
-			"team",
-			record.Team,
-			"project",
-			record.Project,
-			"job",
-			record.Job,
-			"run",
-			record.Run.ID,
+			"team", record.Team, "project", record.Project, "job", record.Job, "run", record.Run.ID,
 		)
 	}
 	return err
