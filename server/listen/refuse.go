@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Refuser says what a caller is told whose request net/http refuses, before it reaches the handler:
@@ -20,9 +21,8 @@ type Refuser interface {
 // TLS that comes to a port with it. It is not in a form that a handler's response has, which always
 // has a date.
 var (
-	refusal = regexp.MustCompile(
-		`^HTTP/1\.1 (\d{3}) [^\r\n]*\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n(?:\d{3} [^:\r\n]*: )?([^\r\n]*)$`,
-	)
+	refusal = regexp.MustCompile(`^HTTP/1\.1 (\d{3}) [^\r\n]*\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+		`Connection: close\r\n\r\n([^\r\n]*)$`)
 	plainOnTLS = []byte("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 )
 
@@ -80,7 +80,8 @@ func refused(p []byte) (status int, reason string, ok bool) {
 		return 0, "", false
 	}
 	status, _ = strconv.Atoi(string(match[1])) // three digits
-	return status, string(match[2]), true
+	reason = strings.TrimPrefix(string(match[2]), fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	return status, strings.TrimPrefix(reason, ": "), true
 }
 
 // CloseWrite tells the other end that nothing more comes, if the connection can: see lazyConn.
