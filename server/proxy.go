@@ -104,6 +104,9 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 		}
 		if size > maxHeaders {
+			if r.ProtoMajor == 1 { // over HTTP/2, other requests of the connection go on
+				c.Response().Header().Set(echo.HeaderConnection, "close")
+			}
 			return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge)
 		}
 		return next(c)
