@@ -170,7 +170,7 @@ func checkIDs(prefix string, ids ...id) error {
 }
 
 // GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded,
-// whether the server says null, "" or nothing at all.
+// whether the server says null, "" or nothing at all. Its StartedAt is zero in the same way.
 //
 // The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest],
 // [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -101,9 +102,13 @@ func (get *getJobRun) run(ctx context.Context) error {
 	if err := get.choose(ctx, c, conn, level); err != nil {
 		return err
 	}
-	run, err := get.see(ctx, c, conn)
+	run, resp, err := get.see(ctx, c, conn)
 	if run != nil && !get.quiet {
-		if err := get.print(run, func(now time.Time, color bool) ([]byte, error) {
+		sent, err := sentRun(resp, get.latest && !get.wait)
+		if err != nil {
+			return err
+		}
+		if err := get.print(sent, func(now time.Time, color bool) ([]byte, error) {
 			return summary(run, now, color)
 		}); err != nil {
 			return err
@@ -112,12 +117,31 @@ func (get *getJobRun) run(ctx context.Context) error {
 	return err
 }
 
-// see returns the run that is asked for. With an error, it may be the last state seen.
-func (get *getJobRun) see(ctx context.Context, c *client.Client, conn connection) (*client.JobRun, error) {
+// sentRun returns the run of a response, which may be the first one of a list, as the server sent it.
+func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
+	var answer struct{ Data json.RawMessage }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if !listed {
+		return answer.Data, nil
+	}
+	var list struct{ Runs []json.RawMessage }
+	err := json.Unmarshal(answer.Data, &list)
+	return list.Runs[0], err // the client has seen that there is one
+}
+
+// see returns the run that is asked for, and the response that it is in. With an error, it may be
+// the last state seen.
+func (get *getJobRun) see(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+) (*client.JobRun, *client.Response, error) {
 	if get.latest {
-		run, err := get.newest(ctx, c, conn)
+		run, resp, err := get.newest(ctx, c, conn)
 		if err != nil || !get.wait {
-			return run, err
+			return run, resp, err
 		}
 		get.ref.Run = run.ID
 	}
@@ -128,7 +152,11 @@ func (get *getJobRun) see(ctx context.Context, c *client.Client, conn connection
 }
 
 // newest returns the run of the job that started last.
-func (get *getJobRun) newest(ctx context.Context, c *client.Client, conn connection) (*client.JobRun, error) {
+func (get *getJobRun) newest(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.LatestJobRun(ctx, get.job())
@@ -136,9 +164,9 @@ func (get *getJobRun) newest(ctx context.Context, c *client.Client, conn connect
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
 	if err != nil {
-		return nil, explainRef(err, resp, conn, get.ref)
+		return nil, nil, explainRef(err, resp, conn, get.ref)
 	}
-	return run, nil
+	return run, resp, nil
 }
 
 // once returns the run of the moment.
@@ -147,7 +175,7 @@ func (get *getJobRun) once(
 	c *client.Client,
 	conn connection,
 	ref client.RunRef,
-) (*client.JobRun, error) {
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
@@ -155,9 +183,9 @@ func (get *getJobRun) once(
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
 	if err != nil {
-		return nil, explainRef(err, resp, conn, ref)
+		return nil, nil, explainRef(err, resp, conn, ref)
 	}
-	return run, nil
+	return run, resp, nil
 }
 
 // await returns the run that has concluded, or the last state seen, if any, with an error. That of
@@ -167,7 +195,7 @@ func (get *getJobRun) await(
 	c *client.Client,
 	conn connection,
 	ref client.RunRef,
-) (*client.JobRun, error) {
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, get.timeout)
 	defer cancel()
 	progress := newProgress(get.quiet)
@@ -207,16 +235,16 @@ func (get *getJobRun) await(
 		if trouble != "" {
 			message += "; the last request failed: " + trouble
 		}
-		return run, &outcome{exitTimeout, message}
+		return run, resp, &outcome{exitTimeout, message}
 	case errors.Is(err, client.ErrNotFound) && !absent.IsZero():
 		waited := time.Since(absent).Round(100 * time.Millisecond)
-		return nil, explained(err, "%s has no %s after %v", conn.host, describe(ref), waited)
+		return nil, nil, explained(err, "%s has no %s after %v", conn.host, describe(ref), waited)
 	case err != nil:
-		return nil, explainRef(err, resp, conn, ref)
+		return nil, nil, explainRef(err, resp, conn, ref)
 	case run.Status == client.JobRunStatusSuccess:
-		return run, nil
+		return run, resp, nil
 	case run.Status == client.JobRunStatusFailed:
-		return run, &outcome{status: exitFailed}
+		return run, resp, &outcome{status: exitFailed}
 	}
-	return run, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
+	return run, resp, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
 }

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"slices"
 	"time"
@@ -21,11 +22,10 @@ const listHelp = `
 The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print
 the list for programs. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
 
-// A pageOf asks for a page of a list, and an allOf for all of them.
-type (
-	pageOf[T any] func(context.Context, *client.Client, client.ListOptions) (*client.Page[T], *client.Response, error)
-	allOf[T any]  func(context.Context, *client.Client, client.ListOptions) iter.Seq2[T, error]
-)
+// A pageOf asks for a page of a list.
+type pageOf[T any] func(
+	context.Context, *client.Client, client.ListOptions,
+) (*client.Page[T], *client.Response, error)
 
 // newListProjects makes the command "northflank list projects".
 func newListProjects() *cobra.Command {
@@ -48,9 +48,6 @@ func newListProjects() *cobra.Command {
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Project], *client.Response, error) {
 				return c.ListProjects(ctx, r.ref.Team, at)
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Project, error] {
-				return c.Projects(ctx, r.ref.Team, at)
 			})
 	}
 	return cmd
@@ -78,9 +75,6 @@ func newListJobs() *cobra.Command {
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Job], *client.Response, error) {
 				return c.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Job, error] {
-				return c.Jobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
 			})
 	}
 	return cmd
@@ -114,10 +108,6 @@ func newGetJobRuns() *cobra.Command {
 			) (*client.Page[client.JobRun], *client.Response, error) {
 				opts.ListOptions = at
 				return c.ListJobRuns(ctx, r.job(), opts)
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.JobRun, error] {
-				opts.ListOptions = at
-				return c.JobRuns(ctx, r.job(), opts)
 			})
 	}
 	return cmd
@@ -140,7 +130,6 @@ func show[T any](
 	asTable func([]T, time.Time, bool) table,
 	name string,
 	page pageOf[T],
-	all allOf[T],
 ) error {
 	if err := flags.check(cmd); err != nil {
 		return err
@@ -158,21 +147,23 @@ func show[T any](
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
-	items := []T{}
+	var items []T
+	var sent []json.RawMessage
 	var more string
 	if flags.all {
-		for item, err := range all(ctx, c, flags.at) {
+		list := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return page(ctx, c, at) }
+		for read, err := range client.Pages(ctx, flags.at, list) {
 			if err != nil {
 				return explainRef(err, nil, conn, r.ref)
 			}
-			items = append(items, item)
+			items, sent = append(items, read.Items...), append(sent, read.Raw...)
 		}
 	} else {
 		read, resp, err := page(ctx, c, flags.at)
 		if err != nil {
 			return explainRef(err, resp, conn, r.ref)
 		}
-		items = read.Items
+		items, sent = read.Items, read.Raw
 		if read.HasNext {
 			more = fmt.Sprintf(
 				"There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
@@ -180,7 +171,7 @@ func show[T any](
 			)
 		}
 	}
-	if err := r.printTable(map[string][]T{name: items}, func(now time.Time, color bool) table {
+	if err := r.printTable(name, sent, func(now time.Time, color bool) table {
 		return asTable(items, now, color)
 	}); err != nil {
 		return err
@@ -191,9 +182,29 @@ func show[T any](
 
 // listedRun is a run of a list of runs of several jobs.
 type listedRun struct {
-	ProjectID string `json:"projectId"`
-	JobID     string `json:"jobId"`
 	client.JobRun
+	jobID string
+	sent  json.RawMessage
+}
+
+// withJob returns the run as the server sent it, and before that the project and the job it is of.
+func (l listedRun) withJob(project string) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(l.sent, &fields); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, id := range []member{{"projectId", project}, {"jobId", l.jobID}} {
+		if _, ok := fields[id.name]; !ok {
+			writeJSON(&b, id.name)
+			b.WriteByte(':')
+			writeJSON(&b, id.value)
+			b.WriteByte(',')
+		}
+	}
+	b.Write(bytes.TrimLeft(l.sent, "{ \t\r\n")) // of a run there is at least the id
+	return b.Bytes(), nil
 }
 
 // listRuns is the command "northflank list runs".
@@ -243,7 +254,15 @@ func (l *listRuns) run(ctx context.Context) error {
 	if err != nil {
 		return explainRef(err, nil, conn, client.RunRef{Team: l.ref.Team, Project: l.ref.Project})
 	}
-	if err := l.printTable(map[string][]listedRun{"runs": runs}, func(now time.Time, color bool) table {
+	var sent []json.RawMessage
+	for _, run := range runs {
+		with, err := run.withJob(l.ref.Project)
+		if err != nil {
+			return err
+		}
+		sent = append(sent, with)
+	}
+	if err := l.printTable("runs", sent, func(now time.Time, color bool) table {
 		return listedTable(runs, now, color)
 	}); err != nil {
 		return err
@@ -260,28 +279,34 @@ func (l *listRuns) collect(
 	c *client.Client,
 	opts client.ListJobRunsOptions,
 ) (runs []listedRun, more bool, err error) {
-	runs = []listedRun{}
+	perPage := 100
 	if l.limit > 0 {
-		opts.PerPage = min(100, l.limit+1)
+		perPage = min(perPage, l.limit+1)
 	}
 	for job, err := range c.Jobs(ctx, l.project(), client.ListJobsOptions{}) {
 		if err != nil {
 			return nil, false, err
 		}
-		if job.LatestRun != nil && job.LatestRun.StartedAt.Before(opts.Since) {
+		if job.LatestRun != nil && !job.LatestRun.StartedAt.IsZero() && job.LatestRun.StartedAt.Before(opts.Since) {
 			continue
 		}
 		ref := client.JobRef{Team: l.ref.Team, Project: l.ref.Project, Job: job.ID}
 		n := 0
-		for run, err := range c.JobRuns(ctx, ref, opts) {
+		list := func(at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
+			opts.ListOptions = at
+			return c.ListJobRuns(ctx, ref, opts)
+		}
+		for page, err := range client.Pages(ctx, client.ListOptions{PerPage: perPage}, list) {
 			if errors.Is(err, client.ErrNotFound) {
 				break // its runs have been removed meanwhile
 			}
 			if err != nil {
 				return nil, false, err
 			}
-			runs = append(runs, listedRun{l.ref.Project, job.ID, run})
-			if n++; l.limit > 0 && n > l.limit {
+			for i, run := range page.Items {
+				runs = append(runs, listedRun{run, job.ID, page.Raw[i]})
+			}
+			if n += len(page.Items); l.limit > 0 && n > l.limit {
 				break
 			}
 		}

@@ -20,32 +20,32 @@ func TestSummary(t *testing.T) {
 		"success": {
 			client.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: client.JobRunStatusSuccess, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
 			true,
-			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 ended, 0 retries allowed\n" +
+			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 attempt, no retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-08 11:52:08 UTC (3 days ago), after 5m0s\n",
 		},
 		"failed": {
 			client.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: client.JobRunStatusFailed, ConcludedAt: after(26 * time.Hour)},
 			true,
-			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 ended, 2 retries allowed\n" +
+			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 attempts, 2 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h0m0s\n",
 		},
 		"running": {
 			client.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: client.JobRunStatusRunning},
 			true,
-			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 ended, 1 retry allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
+			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 attempts ended, 1 retry allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, running for 3d4h0m0s\n",
 		},
 		"no color, no time": {
 			client.JobRun{RunName: "a", ID: "1", Concluded: true, Status: client.JobRunStatusFailed},
 			false,
-			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 ended, 0 retries allowed\n" +
+			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 attempts, no retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  yes, the server does not say when\n",
 		},
 		"unknown status": {
 			client.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
 			true,
-			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 ended, 0 retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
+			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 attempts ended, no retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, running for 3d4h0m0s\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
