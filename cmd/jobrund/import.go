@@ -68,7 +68,7 @@ the import is interrupted meanwhile, import all again.`,
 			if err != nil {
 				return fmt.Errorf("nothing was imported: %s: %w", name, err)
 			}
-			fmt.Fprintf(os.Stderr, "jobrund: imported %d runs\n", count)
+			fmt.Fprintf(os.Stderr, "jobrund: imported %s\n", countRuns(count))
 			return nil
 		},
 	}

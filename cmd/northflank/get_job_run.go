@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 )
 
 // getJobRun is the command "northflank get job run".
@@ -63,11 +64,11 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 			case cmd.Flags().Changed("timeout") && !get.wait:
 				return usagef("--timeout goes with --wait")
 			case get.timeout <= 0:
-				return usagef("--timeout %v: it has to be longer than nothing", get.timeout)
+				return usagef("--timeout %s: it has to be longer than nothing", duration.Format(get.timeout))
 			case cmd.Flags().Changed("wait-for-start") && !get.wait:
 				return usagef("--wait-for-start goes with --wait")
 			case get.waitForStart < 0:
-				return usagef("--wait-for-start %v: it must not be negative", get.waitForStart)
+				return usagef("--wait-for-start %s: it must not be negative", duration.Format(get.waitForStart))
 			case get.latest && get.ref.Run != "":
 				return usagef("--latest does not go with --runId")
 			}
@@ -80,11 +81,11 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
-	flags.DurationVar(&get.timeout, "timeout", 30*time.Minute, "`duration` of the wait at most, such as 90s or 2h")
-	flags.DurationVar(
-		&get.waitForStart,
+	get.timeout, get.waitForStart = 30*time.Minute, 30*time.Second
+	flags.Var((*duration.Value)(&get.timeout), "timeout", "`duration` of the wait at most, such as 90s, 2h or 1d12h")
+	flags.Var(
+		(*duration.Value)(&get.waitForStart),
 		"wait-for-start",
-		30*time.Second,
 		"with --wait, `duration` to wait at most for a run that is not there yet; 0 for not at all",
 	)
 	return cmd

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 )
 
 // aliases are other names for flags, as the official command line has them.
@@ -147,15 +148,7 @@ func (w *when) Set(s string) error {
 		w.at = at
 		return nil
 	}
-	hours := s
-	days, isDays := strings.CutSuffix(s, "d")
-	if isDays {
-		hours = days + "h"
-	}
-	ago, err := time.ParseDuration(hours)
-	if isDays {
-		ago *= 24
-	}
+	ago, err := duration.Parse(s)
 	if err != nil || ago < 0 {
 		return errors.New("neither a duration such as 24h or 7d nor a time such as 2006-01-02T15:04:05Z")
 	}
