@@ -82,9 +82,11 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	if err := checkBaseURL(baseURL); err != nil {
 		return nil, err
 	}
+	// Connections of its own: a request given up closes the idle ones.
+	transport := cleanhttp.DefaultPooledTransport()
+	transport.OnProxyConnectResponse = checkProxy
 	c := &Client{
-		// Connections of its own: a request given up closes the idle ones.
-		http:       *cleanhttp.DefaultPooledClient(),
+		http:       http.Client{Transport: transport},
 		userAgent:  []string{"jobruns-client (+https://github.com/jobruns/jobruns)"},
 		maxRetries: 4,
 	}

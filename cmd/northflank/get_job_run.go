@@ -239,7 +239,7 @@ func (get *getJobRun) await(
 		return run, resp, &outcome{exitTimeout, message}
 	case errors.Is(err, client.ErrNotFound) && !absent.IsZero():
 		waited := time.Since(absent).Round(100 * time.Millisecond)
-		return nil, nil, explained(err, "%s has no %s after %v", conn.host, describe(ref), waited)
+		return nil, nil, explained(err, conn, "%s has no %s after %v", conn.host, describe(ref), waited)
 	case err != nil:
 		return nil, nil, explainRef(err, resp, conn, ref)
 	case run.Status == client.JobRunStatusSuccess:

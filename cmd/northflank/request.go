@@ -123,9 +123,9 @@ func describe(ref client.RunRef) string {
 func explainRef(err error, resp *client.Response, conn connection, ref client.RunRef) error {
 	switch {
 	case errors.Is(err, client.ErrNotFound):
-		return explained(err, "%s has no %s", conn.host, describe(ref))
+		return explained(err, conn, "%s has no %s", conn.host, describe(ref))
 	case errors.Is(err, client.ErrForbidden):
-		return explained(err, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
+		return explained(err, conn, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
 	}
 	return explain(err, resp, conn)
 }
