@@ -39,6 +39,9 @@ context, is sent to that host only. A context for the same server gives the proj
 On a terminal, the project, the job and the run are asked for where they are missing: arrow keys move, and what is
 typed filters. --latest is the run of the job that started last.
 
+-o json and -o yaml print for programs what the server sent. -o json --jq EXPRESSION prints what jq's language makes of
+it, a line for each result, strings without quotes.
+
 Requests that the server is too busy for are made again, for a minute at most.
 
 With --wait the result is printed when the run has concluded. Until then standard error tells how it is doing: on a
@@ -55,7 +58,7 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 		Example: `  northflank get job run
   northflank get job run --projectId default-project --jobId example-job --latest
   northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
-  northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json
+  northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json --jq .status
   NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose
   northflank get job run --project p --job j --run r --wait --timeout 2h && echo the run has succeeded`,
 		Args: cobra.NoArgs,
@@ -109,7 +112,7 @@ func (get *getJobRun) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := get.print(sent, func(now time.Time, color bool) ([]byte, error) {
+		if err := get.print(ctx, sent, func(now time.Time, color bool) ([]byte, error) {
 			return summary(run, now, color)
 		}); err != nil {
 			return err

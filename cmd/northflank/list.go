@@ -20,7 +20,7 @@ const allTimeout = 10 * time.Minute
 
 const listHelp = `
 The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print
-the list for programs. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
+the list for programs, and -o json --jq EXPRESSION what jq's language makes of it. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
 
 // A pageOf asks for a page of a list.
 type pageOf[T any] func(
@@ -171,7 +171,7 @@ func show[T any](
 			)
 		}
 	}
-	if err := r.printTable(name, sent, func(now time.Time, color bool) table {
+	if err := r.printTable(cmd.Context(), name, sent, func(now time.Time, color bool) table {
 		return asTable(items, now, color)
 	}); err != nil {
 		return err
@@ -223,7 +223,7 @@ func newListRuns() *cobra.Command {
 run since --since.
 ` + listHelp,
 		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
-  northflank list runs --project default-project --limit 10 -o json`,
+  northflank list runs --project default-project --limit 10 -o json --jq '.runs[].id'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
 	}
@@ -262,7 +262,7 @@ func (l *listRuns) run(ctx context.Context) error {
 		}
 		sent = append(sent, with)
 	}
-	if err := l.printTable("runs", sent, func(now time.Time, color bool) table {
+	if err := l.printTable(ctx, "runs", sent, func(now time.Time, color bool) table {
 		return listedTable(runs, now, color)
 	}); err != nil {
 		return err

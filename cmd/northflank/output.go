@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,16 +10,17 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/term"
 
 	"github.com/jobruns/jobruns/client"
 )
 
 // print writes what the server sent in the format that was asked for, or else as text for people.
-func (r *request) print(sent json.RawMessage, forPeople func(now time.Time, color bool) ([]byte, error)) error {
+func (r *request) print(ctx context.Context, sent json.RawMessage, forPeople func(now time.Time, color bool) ([]byte, error)) error {
 	var text []byte
 	var err error
-	if encode := formats[r.output]; encode != nil {
+	if r.code != nil {
+		text, err = runJQ(ctx, r.code, sent, onTerminal(os.Stdout))
+	} else if encode := formats[r.output]; encode != nil {
 		text, err = encode(sent)
 	} else {
 		text, err = forPeople(time.Now(), colored(os.Stdout))
@@ -120,5 +122,5 @@ func paint(status client.JobRunStatus, color bool) string {
 // colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is
 // set (https://no-color.org).
 func colored(f *os.File) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(f)
 }

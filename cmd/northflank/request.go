@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/itchyny/gojq"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -23,6 +24,8 @@ type request struct {
 	server connectionFlags
 	ref    client.RunRef
 	output string
+	jq     string     // an expression, or ""
+	code   *gojq.Code // of it; nil for none
 }
 
 // The levels of what a request is about: each needs those before it.
@@ -54,6 +57,7 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 	}
 	flags.StringVar(&r.ref.Team, "teamId", "", "`ID` of the team, if not the token's own (or --team)")
 	flags.StringVarP(&r.output, "output", "o", "", "`format`, json or yaml; for people if left out")
+	flags.StringVarP(&r.jq, "jq", "q", "", "`expression` of jq for what to print of the JSON; with -o json")
 	r.server.add(cmd, "API `token`")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if full, ok := aliases[name]; ok {
@@ -68,6 +72,15 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 func (r *request) open() (*client.Client, connection, error) {
 	if !isFormat(r.output) {
 		return nil, connection{}, usagef("unknown output format %q: json and yaml are allowed", r.output)
+	}
+	if r.jq != "" {
+		if r.output != "json" {
+			return nil, connection{}, usagef("--jq goes with -o json")
+		}
+		var err error
+		if r.code, err = compileJQ(r.jq); err != nil {
+			return nil, connection{}, err
+		}
 	}
 	conn, err := r.server.resolve()
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"strings"
@@ -115,7 +116,12 @@ func took(run *client.JobRun, now time.Time) string {
 }
 
 // printTable writes a list of the name, of items as the server sent them, in the format that was asked for, or as a table for people.
-func (r *request) printTable(name string, items []json.RawMessage, asTable func(time.Time, bool) table) error {
+func (r *request) printTable(
+	ctx context.Context,
+	name string,
+	items []json.RawMessage,
+	asTable func(now time.Time, color bool) table,
+) error {
 	if items == nil {
 		items = []json.RawMessage{}
 	}
@@ -123,7 +129,7 @@ func (r *request) printTable(name string, items []json.RawMessage, asTable func(
 	if err != nil {
 		return err
 	}
-	return r.print(sent, func(now time.Time, color bool) ([]byte, error) {
+	return r.print(ctx, sent, func(now time.Time, color bool) ([]byte, error) {
 		return []byte(asTable(now, color).render(width(os.Stdout))), nil
 	})
 }
