@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	_ "time/tzdata" // the scripts have TZ
 
 	"github.com/rogpeppe/go-internal/testscript"
 )

@@ -23,7 +23,11 @@ func (r *request) print(ctx context.Context, sent json.RawMessage, forPeople fun
 	} else if encode := formats[r.output]; encode != nil {
 		text, err = encode(sent)
 	} else {
-		text, err = forPeople(time.Now(), colored(os.Stdout))
+		now := time.Now().UTC()
+		if onTerminal(os.Stdout) {
+			now = now.Local() // programs that read this all the same find the same everywhere
+		}
+		text, err = forPeople(now, colored(os.Stdout))
 	}
 	if err != nil {
 		return err
@@ -69,14 +73,20 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// moment is a time. The zero one is one that the server has not sent.
+// moment is a time, in the zone of now too. The zero one is one that the server has not sent.
 func moment(at, now time.Time) string {
 	if at.IsZero() {
 		return "the server does not say when"
 	}
+	const layout = "2006-01-02 15:04:05 MST"
+	text := at.UTC().Format(layout)
+	local := at.In(now.Location())
+	if _, offset := local.Zone(); offset != 0 {
+		text += ", " + local.Format(layout)
+	}
 	return fmt.Sprintf(
 		"%s (%s)",
-		at.UTC().Format("2006-01-02 15:04:05 UTC"),
+		text,
 		humanize.RelTime(at, now, "ago", "from now"),
 	)
 }

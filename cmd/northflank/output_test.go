@@ -58,6 +58,22 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestMomentSaysLocalTimeToo(t *testing.T) {
+	at := time.Date(2020, 12, 8, 23, 47, 8, 0, time.UTC)
+	for _, tt := range []struct {
+		zone *time.Location
+		want string
+	}{
+		{time.UTC, "2020-12-08 23:47:08 UTC (1 hour ago)"},
+		{time.FixedZone("CET", 3600), "2020-12-08 23:47:08 UTC, 2020-12-09 00:47:08 CET (1 hour ago)"},
+		{time.FixedZone("GMT", 0), "2020-12-08 23:47:08 UTC (1 hour ago)"},
+	} {
+		if got := moment(at, at.Add(time.Hour).In(tt.zone)); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.zone, got, tt.want)
+		}
+	}
+}
+
 func TestNormalizeHost(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                          "",
