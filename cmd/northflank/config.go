@@ -99,7 +99,9 @@ func (c *config) current() (*savedContext, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return nil, fmt.Errorf("%s: current is %q: %w: run northflank context use, or northflank login", c.path, name, errNoContext)
+	return nil, fmt.Errorf(
+		"%s: current is %q: %w: run northflank context use, or northflank login",
+		c.path, name, errNoContext)
 }
 
 // hasName reports whether a context has the name.

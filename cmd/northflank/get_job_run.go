@@ -58,7 +58,7 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 		Example: `  northflank get job run
   northflank get job run --projectId default-project --jobId example-job --latest
   northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
-  northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json --jq .status
+  northflank get job run --project default-project --job example-job --latest -o json --jq .status
   NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose
   northflank get job run --project p --job j --run r --wait --timeout 2h && echo the run has succeeded`,
 		Args: cobra.NoArgs,

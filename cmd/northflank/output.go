@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -15,7 +16,11 @@ import (
 )
 
 // print writes what the server sent in the format that was asked for, or else as text for people.
-func (r *request) print(ctx context.Context, sent json.RawMessage, forPeople func(now time.Time, color bool) ([]byte, error)) error {
+func (r *request) print(
+	ctx context.Context,
+	sent json.RawMessage,
+	forPeople func(now time.Time, color bool) ([]byte, error),
+) error {
 	var text []byte
 	var err error
 	if r.code != nil {
@@ -103,12 +108,20 @@ func conclusion(run *client.JobRun, now time.Time) string {
 	if run.StartedAt.IsZero() {
 		return "not yet"
 	}
-	return "not yet, running for " + length(max(0, now.Sub(run.StartedAt)))
+	doing := "after"
+	if run.Status == client.JobRunStatusRunning {
+		doing = "running for"
+	}
+	return fmt.Sprintf("not yet, %s %s", doing, length(max(0, now.Sub(run.StartedAt))))
 }
 
-// length is a duration in days and less, such as 2d3h0m0s.
+// length is a duration in days and less, such as 2d3h0m0s. The longest and the shortest one are what
+// Sub returns of times that are further apart.
 func length(d time.Duration) string {
 	const day = 24 * time.Hour
+	if d == math.MaxInt64 || d == math.MinInt64 {
+		return "centuries"
+	}
 	d = d.Round(time.Second)
 	if d < day {
 		return d.String()

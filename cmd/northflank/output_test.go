@@ -45,7 +45,7 @@ func TestSummary(t *testing.T) {
 			client.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
 			true,
 			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 attempts ended, no retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, running for 3d4h0m0s\n",
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,6 +55,13 @@ func TestSummary(t *testing.T) {
 				t.Errorf("(-want +got):\n%s error: %v", diff, err)
 			}
 		})
+	}
+}
+
+func TestTimesThatAreFarApartAreNotCounted(t *testing.T) {
+	run := client.JobRun{StartedAt: time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), Status: client.JobRunStatusRunning}
+	if got := conclusion(&run, time.Now()); got != "not yet, running for centuries" {
+		t.Error(got)
 	}
 }
 
