@@ -52,6 +52,13 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		resp, err := c.Login(ctx)
 		cancel()
+		if tt.host == silent.URL {
+			ref := client.RunRef{Project: "p", Job: "j"}
+			want := `waiting for job "j" in project "p": Get `
+			if got := explainRef(err, resp, conn, ref).Error(); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s, want it to begin with %s", name, got, want)
+			}
+		}
 		if got := explain(err, resp, conn).Error(); !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%s: %s, want it to end with %s", name, got, tt.want)
 		}

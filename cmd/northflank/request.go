@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -139,6 +140,8 @@ func explainRef(err error, resp *client.Response, conn connection, ref client.Ru
 		return explained(err, conn, "%s has no %s", conn.host, describe(ref))
 	case errors.Is(err, client.ErrForbidden):
 		return explained(err, conn, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
+	case errors.Is(err, context.DeadlineExceeded) && ref.Project != "":
+		err = fmt.Errorf("waiting for %s: %w", describe(ref), err)
 	}
 	return explain(err, resp, conn)
 }
