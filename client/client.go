@@ -82,9 +82,11 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	if err := checkBaseURL(baseURL); err != nil {
 		return nil, err
 	}
+	// Connections of its own: a request given up closes the idle ones.
+	transport := cleanhttp.DefaultPooledTransport()
+	transport.OnProxyConnectResponse = checkProxy
 	c := &Client{
-		// Connections of its own: a request given up closes the idle ones.
-		http:       *cleanhttp.DefaultPooledClient(),
+		http:       http.Client{Transport: transport},
 		userAgent:  []string{"jobruns-client (+https://github.com/jobruns/jobruns)"},
 		maxRetries: 4,
 	}
@@ -170,7 +172,7 @@ func checkIDs(prefix string, ids ...id) error {
 }
 
 // GetJobRun returns the details of a run. Its ConcludedAt is nil while it has not concluded,
-// whether the server says null, "" or nothing at all.
+// whether the server says null, "" or nothing at all. Its StartedAt is zero in the same way.
 //
 // The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest],
 // [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 that holds no

@@ -10,7 +10,8 @@ import (
 // wireRun is a run as it comes.
 type wireRun struct {
 	JobRun
-	ConcludedAt optionalTime `json:"concludedAt"` // instead of the one in JobRun
+	StartedAt   optionalTime `json:"startedAt"` // these instead of those in JobRun
+	ConcludedAt optionalTime `json:"concludedAt"`
 }
 
 // run returns the run. What has no id or no status is not one: the error says so of name, which is
@@ -23,6 +24,9 @@ func (w *wireRun) run(name string) (*JobRun, error) {
 		return nil, fmt.Errorf("not a job run: there is no %s.id", name)
 	case w.Status == "":
 		return nil, fmt.Errorf("not a job run: there is no %s.status", name)
+	}
+	if w.StartedAt.at != nil {
+		w.JobRun.StartedAt = *w.StartedAt.at
 	}
 	w.JobRun.ConcludedAt = w.ConcludedAt.at
 	return &w.JobRun, nil

@@ -22,11 +22,13 @@ func decodePage[W, T any](body []byte, key string, item func(read *W, name strin
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("not a list of %s: %w", key, err)
 	}
+	page := &Page[T]{HasNext: answer.Pagination.HasNextPage}
 	var read []W
-	if err := json.Unmarshal(answer.Data[key], &read); err != nil || read == nil {
+	if json.Unmarshal(answer.Data[key], &read) != nil || read == nil ||
+		json.Unmarshal(answer.Data[key], &page.Raw) != nil {
 		return nil, fmt.Errorf("not a list of %s: there is no such list in data.%s", key, key)
 	}
-	page := &Page[T]{HasNext: answer.Pagination.HasNextPage, Items: make([]T, len(read))}
+	page.Items = make([]T, len(read))
 	if page.HasNext {
 		page.Cursor = answer.Pagination.Cursor
 	}

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -26,12 +28,26 @@ var (
 	ErrRateLimited = errors.New("rate limited")
 )
 
+// ErrProxyPassword is the error of a request, which is then not tried again, if a proxy wants a user
+// and a password before it connects to the server (407, RFC 9110, section 15.5.8).
+var ErrProxyPassword = errors.New("the proxy wants a user and a password")
+
+// checkProxy is called with a proxy's response to CONNECT. Any other error net/http makes itself.
+func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return fmt.Errorf("%w: %s", ErrProxyPassword, proxy.Host)
+	}
+	return nil
+}
+
 var sentinels = map[int]error{
 	http.StatusBadRequest:      ErrBadRequest,
 	http.StatusUnauthorized:    ErrUnauthorized,
 	http.StatusForbidden:       ErrForbidden,
 	http.StatusNotFound:        ErrNotFound,
 	http.StatusTooManyRequests: ErrRateLimited,
+
+	http.StatusProxyAuthRequired: ErrProxyPassword,
 }
 
 // Error is a response that is not what was asked for: one that the server calls an error, a
@@ -74,7 +90,7 @@ func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 	if problem == "" && json.Unmarshal(body, &answer) == nil {
 		e.Message, _ = answer.Error["message"].(string)
 		e.Details, _ = answer.Error["details"].(map[string]any)
-		if id, ok := answer.Error["id"].(string); ok && id != "" {
+		if id, ok := answer.Error["id"].(string); ok && id != "" && !c.hasToken(id) {
 			e.ID = id
 		}
 	}
@@ -82,19 +98,28 @@ func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
 		e.Message = fmt.Sprintf("redirected to %q, which is not followed to another server", location)
 	}
 	if problem != "" || e.Message == "" {
-		e.Message = strings.TrimPrefix(e.Message+"; "+describe(resp.Header.Get("Content-Type"), body), "; ")
+		words := describe(c.withoutToken(resp.Header.Get("Content-Type")), c.withoutToken(string(body)))
+		e.Message = strings.TrimPrefix(e.Message+"; "+words, "; ")
 	}
-	if c.token != "" {
-		e.Message = strings.ReplaceAll(e.Message, c.token, "[token]")
-	}
+	e.Message = c.withoutToken(e.Message)
 	return e
+}
+
+// hasToken reports whether the token is in a text. No token is in none.
+func (c *Client) hasToken(s string) bool { return c.token != "" && strings.Contains(s, c.token) }
+
+func (c *Client) withoutToken(s string) string {
+	if c.token == "" {
+		return s
+	}
+	return strings.ReplaceAll(s, c.token, "[token]")
 }
 
 var htmlTag = regexp.MustCompile(`<[^>]*>`)
 
 // describe says what kind of response it is instead of the API's, with its first words, so that a
 // person recognizes it.
-func describe(contentType string, body []byte) string {
+func describe(contentType, body string) string {
 	if len(body) == 0 {
 		return "the response is empty"
 	}
@@ -104,7 +129,7 @@ func describe(contentType string, body []byte) string {
 	return fmt.Sprintf(
 		"the response is %s: %q",
 		excerpt(contentType),
-		excerpt(htmlTag.ReplaceAllString(string(body), " ")),
+		excerpt(htmlTag.ReplaceAllString(body, " ")),
 	)
 }
 

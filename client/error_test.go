@@ -32,6 +32,7 @@ func TestErrors(t *testing.T) {
 		"odd types":        {400, `{"error": {"status": "x", "message": "no", "id": 7, "details": "x"}}`, nil, Error{Message: "no"}, ErrBadRequest},
 		"details a list":   {400, `{"error": {"message": "no", "details": [1]}}`, nil, Error{Message: "no"}, ErrBadRequest},
 		"the token":        {401, `{"error": {"message": "what is ` + token + `?"}}`, nil, Error{Message: "what is [token]?"}, ErrUnauthorized},
+		"ids the token":    {403, `{"error": {"message": "no", "id": "` + token + `"}}`, []string{"X-Request-Id", "r-" + token}, Error{Message: "no"}, ErrForbidden},
 		"error a string":   {400, `{"error": "no"}`, []string{"Content-Type", "application/json"}, Error{Message: `the response is application/json: "{\"error\": \"no\"}"`}, ErrBadRequest},
 		"no message":       {500, `{"error": {"id": "r1"}}`, nil, Error{ID: "r1", Message: `the response is text/plain; charset=utf-8: "{\"error\": {\"id\": \"r1\"}}"`}, nil},
 		"html":             {502, "<html>\n<h1>502 <b class='x'>Bad</b>\x1b[31m Gateway</h1>", html, Error{Message: `the response is text/html; charset=utf-8: "502 Bad [31m Gateway"`}, nil},

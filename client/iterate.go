@@ -49,7 +49,29 @@ func all[T any](
 	list func(ListOptions) (*Page[T], *Response, error),
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var none T
+		for page, err := range Pages(ctx, at, list) {
+			if err != nil {
+				yield(*new(T), err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Pages returns the pages of a list, beginning with the one that the options name. The function
+// list asks for one, by [Client.ListJobRuns] or its like. Pages asks when the loop comes to a page,
+// and waits and fails like [Client.Projects].
+func Pages[T any](
+	ctx context.Context,
+	at ListOptions,
+	list func(ListOptions) (*Page[T], *Response, error),
+) iter.Seq2[*Page[T], error] {
+	return func(yield func(*Page[T], error) bool) {
 		next := at // the loop may be started again
 		if next.PerPage == 0 {
 			next.PerPage = 100
@@ -64,23 +86,18 @@ func all[T any](
 				err = cmp.Or(ctx.Err(), err)
 			}
 			if err != nil {
-				yield(none, err)
+				yield(nil, err)
 				return
 			}
-			for _, item := range page.Items {
-				if !yield(item, nil) {
-					return
-				}
-			}
-			if !page.HasNext {
+			if !yield(page, nil) || !page.HasNext {
 				return
 			}
 			if page.Cursor == "" {
-				yield(none, errNoCursor)
+				yield(nil, errNoCursor)
 				return
 			}
 			if seen[page.Cursor] {
-				yield(none, fmt.Errorf("the server sends the cursor %q again, which would never end", page.Cursor))
+				yield(nil, fmt.Errorf("the server sends the cursor %q again, which would never end", page.Cursor))
 				return
 			}
 			seen[page.Cursor] = true

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,8 +52,9 @@ type ListJobRunsOptions struct {
 // the last one.
 type Page[T any] struct {
 	Items   []T
-	HasNext bool   // whether there may be more results
-	Cursor  string // for the ListOptions of the next page; empty on the last one
+	Raw     []json.RawMessage // the Items as the server sent them, with the fields that a T does not have
+	HasNext bool              // whether there may be more results
+	Cursor  string            // for the ListOptions of the next page; empty on the last one
 }
 
 // ListProjects returns a page of the projects that the token may see. The team is its ID, or empty
@@ -137,7 +139,7 @@ func (c *Client) ListJobRuns(
 	}
 	page, resp, err := result(c, answer, err, decodeRuns)
 	if err == nil {
-		page.Items = slices.DeleteFunc(page.Items, func(run JobRun) bool { return !opts.match(run) })
+		page.keep(opts.match)
 	}
 	return page, resp, err
 }
@@ -146,6 +148,18 @@ func (c *Client) ListJobRuns(
 func (o *ListJobRunsOptions) match(run JobRun) bool {
 	return (len(o.Statuses) == 0 || slices.Contains(o.Statuses, run.Status)) && !run.StartedAt.Before(o.Since) &&
 		(o.Until.IsZero() || run.StartedAt.Before(o.Until))
+}
+
+// keep leaves out the items that do not match.
+func (p *Page[T]) keep(match func(T) bool) {
+	n := 0
+	for i, item := range p.Items {
+		if match(item) {
+			p.Items[n], p.Raw[n] = item, p.Raw[i]
+			n++
+		}
+	}
+	p.Items, p.Raw = p.Items[:n], p.Raw[:n]
 }
 
 // LatestJobRun returns the run of a job that started last.

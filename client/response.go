@@ -13,7 +13,7 @@ type Response struct {
 	*http.Response
 
 	// RequestID is what the server calls the request (X-Request-Id), and its log too; empty if it
-	// does not say.
+	// does not say, or says the token.
 	RequestID string
 
 	// RateLimit is the zero value if the server sent none.
@@ -41,6 +41,9 @@ func result[T any](
 		Response:  answer,
 		RequestID: answer.Header.Get("X-Request-Id"),
 		RateLimit: rateLimit(answer.Header),
+	}
+	if c.hasToken(resp.RequestID) {
+		resp.RequestID = ""
 	}
 	body := answer.Body.(*content).bytes
 	if answer.StatusCode != http.StatusOK {

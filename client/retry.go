@@ -97,7 +97,8 @@ func temporary(ctx context.Context, resp *http.Response, err error) bool {
 	}
 	var alert tls.AlertError
 	var refused *url.Error // together with a response it is a redirect that was refused
-	if errors.Is(err, errTooLarge) || errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &alert) ||
+	if errors.Is(err, errTooLarge) || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.Is(err, ErrProxyPassword) || errors.As(err, &alert) ||
 		resp != nil && errors.As(err, &refused) {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -182,4 +183,30 @@ func deadline(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+func TestProxyThatWantsPasswordIsAskedOnce(t *testing.T) {
+	var asked atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Proxy-Authenticate", `Basic realm="proxy"`)
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	for _, server := range []string{"https://api.invalid", "http://api.invalid"} {
+		asked.Store(0)
+		c, err := New(server, WithToken("token"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxyURL, err := url.Parse(proxy.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.http.Transport.(*http.Transport).Proxy = http.ProxyURL(proxyURL)
+		_, _, err = c.GetJobRun(t.Context(), documentedRef)
+		if !errors.Is(err, ErrProxyPassword) || asked.Load() != 1 {
+			t.Errorf("%s: %v after %d requests, want ErrProxyPassword after 1", server, err, asked.Load())
+		}
+	}
 }

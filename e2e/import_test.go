@@ -32,7 +32,7 @@ func importText(t testing.TB, store, text string, args ...string) outcome {
 }
 
 func imported(runs int) outcome {
-	return outcome{stderr: fmt.Sprintf("jobrund: imported %d runs\n", runs)}
+	return outcome{stderr: "jobrund: imported " + someRuns(runs) + "\n"}
 }
 
 func TestImport(t *testing.T) {

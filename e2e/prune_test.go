@@ -16,7 +16,15 @@ func concluded(id string, at time.Time) string {
 }
 
 func removed(runs int) outcome {
-	return outcome{stderr: fmt.Sprintf("jobrund: removed %d runs\n", runs)}
+	return outcome{stderr: "jobrund: removed " + someRuns(runs) + "\n"}
+}
+
+// someRuns says a number of runs as the programs do.
+func someRuns(n int) string {
+	if n == 1 {
+		return "1 run"
+	}
+	return fmt.Sprintf("%d runs", n)
 }
 
 func TestPrune(t *testing.T) {
@@ -89,7 +97,7 @@ func TestServeRetains(t *testing.T) {
 	ask(t, keeps, token, "/v1/projects/p/jobs/j/runs/0", http.StatusOK)
 	var servers []*apiServer
 	for range 3 {
-		servers = append(servers, serve(t, store, "--retain", "2160h"))
+		servers = append(servers, serve(t, store, "--retain", "90d"))
 	}
 	db := openDatabase(t, strings.TrimPrefix(store, "sqlite:"))
 	for left := 0; left != 1; time.Sleep(10 * time.Millisecond) {

@@ -105,7 +105,7 @@ func TestTokenList(t *testing.T) {
 		t.Errorf("without tokens: %+v", empty)
 	}
 	var secrets []string
-	for _, args := range []string{"--name b", "--name a --team t,u --team v --project p,q --expires-in 720h"} {
+	for _, args := range []string{"--name b", "--name a --team t,u --team v --project p,q --expires-in 30d"} {
 		args = "token create --store " + store + " " + args + " --permission"
 		secrets = append(
 			secrets,

@@ -109,7 +109,11 @@ func writeError(log *slog.Logger) echo.HTTPErrorHandler {
 		for name, values := range header {
 			response.Header()[name] = values
 		}
-		if err := c.JSON(told.Status, model.ErrorResult{Error: told}); err != nil {
+		body, err := encode(model.ErrorResult{Error: told})
+		if err == nil {
+			err = c.JSONBlob(told.Status, body)
+		}
+		if err != nil {
 			log.Warn("the response could not be written", "id", told.ID, "error", err)
 		}
 	}

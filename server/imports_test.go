@@ -47,6 +47,7 @@ var internal = map[string][]string{
 	"server/record/kubernetes": {"gen/model", "server/jobrun"},
 	"server/record/jsonlines":  {"gen/model", "server/jobrun"},
 	"cmd/internal/cli":         {"server/jobrun", "server/store", "server/store/postgres", "server/store/sqlite"},
+	"cmd/internal/duration":    {},
 	"cmd/internal/man":         {},
 	"cmd/internal/version":     {},
 	"cmd/jobrun": {
@@ -59,6 +60,7 @@ var internal = map[string][]string{
 	},
 	"cmd/jobrund": {
 		"cmd/internal/cli",
+		"cmd/internal/duration",
 		"cmd/internal/man",
 		"cmd/internal/version",
 		"server",
@@ -70,7 +72,7 @@ var internal = map[string][]string{
 		"server/record/kubernetes",
 		"server/store",
 	},
-	"cmd/northflank": {"client", "cmd/internal/man", "cmd/internal/version"},
+	"cmd/northflank": {"client", "cmd/internal/duration", "cmd/internal/man", "cmd/internal/version"},
 }
 
 // foreign says which packages may import a library: one package, one outside thing.

@@ -68,7 +68,7 @@ func (h *handler) listProjects(ctx context.Context, p model.ListProjectsParams) 
 // Returns jobrun.ErrNotFound if there is no such project.
 func (h *handler) ListJobs(ctx context.Context, r gen.ListJobsRequestObject) (gen.ListJobsResponseObject, error) {
 	body, err := h.listJobs(ctx, r.ProjectID, r.Params)
-	return gen.ListJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
+	return listResponse[model.JobListResult]{body}, err
 }
 
 // ListTeamJobs lists the jobs of a project of the named team.
@@ -78,7 +78,7 @@ func (h *handler) ListTeamJobs(
 	r gen.ListTeamJobsRequestObject,
 ) (gen.ListTeamJobsResponseObject, error) {
 	body, err := h.listJobs(ctx, r.ProjectID, model.ListJobsParams(r.Params))
-	return gen.ListTeamJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
+	return listResponse[model.JobListResult]{body}, err
 }
 
 func (h *handler) listJobs(ctx context.Context, project string, p model.ListJobsParams) (model.JobListResult, error) {
@@ -98,7 +98,7 @@ func (h *handler) ListJobRuns(
 	r gen.ListJobRunsRequestObject,
 ) (gen.ListJobRunsResponseObject, error) {
 	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, r.Params)
-	return gen.ListJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
+	return listResponse[model.JobRunListResult]{body}, err
 }
 
 // ListTeamJobRuns lists the runs of a job of the named team.
@@ -108,7 +108,7 @@ func (h *handler) ListTeamJobRuns(
 	r gen.ListTeamJobRunsRequestObject,
 ) (gen.ListTeamJobRunsResponseObject, error) {
 	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, model.ListJobRunsParams(r.Params))
-	return gen.ListTeamJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
+	return listResponse[model.JobRunListResult]{body}, err
 }
 
 func (h *handler) listJobRuns(

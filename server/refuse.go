@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,10 +33,10 @@ func (s *Server) Refuse(remote string, status int, reason string) (http.Header, 
 	s.refused.requests.WithLabelValues(strconv.Itoa(status)).Inc()
 	s.refused.log.Info("request", slog.String("id", told.ID), slog.Int("status", status),
 		slog.String("remote", remote), slog.String("error", message))
-	body, _ := json.Marshal(model.ErrorResult{Error: told}) // strings and numbers never fail
+	body, _ := encode(model.ErrorResult{Error: told}) // strings and numbers never fail
 	return http.Header{
 		echo.HeaderContentType:  {"application/json"},
 		echo.HeaderCacheControl: {"private, no-store"},
 		echo.HeaderXRequestID:   {told.ID},
-	}, append(body, '\n')
+	}, body
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"time"
 
 	"github.com/VictoriaMetrics/fastcache"
@@ -87,8 +86,8 @@ func (r *runReader) readStore(
 	if err := r.check(&result); err != nil {
 		return nil, false, err
 	}
-	body, err = json.Marshal(result)
-	return append(body, '\n'), final, err
+	body, err = encode(result)
+	return body, final, err
 }
 
 // await waits for the run to conclude until the time is up or the server shuts down.

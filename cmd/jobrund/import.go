@@ -26,7 +26,8 @@ func newImport() *cobra.Command {
 
   {"teamId": "default", "projectId": "p", "jobId": "j", "run": {"id": "...", ...}}
 
-with the eleven fields of a run. All lines are checked against the contract before the
+with the eleven fields of a run, whose name must not have characters that a terminal
+would act upon. All lines are checked against the contract before the
 first is imported: if one is wrong, none is. A run that is in the store already is
 replaced. The runs are stored in pieces, so that nobody who records waits for long. If
 the import is interrupted meanwhile, import all again.`,
@@ -68,7 +69,7 @@ the import is interrupted meanwhile, import all again.`,
 			if err != nil {
 				return fmt.Errorf("nothing was imported: %s: %w", name, err)
 			}
-			fmt.Fprintf(os.Stderr, "jobrund: imported %d runs\n", count)
+			fmt.Fprintf(os.Stderr, "jobrund: imported %s\n", countRuns(count))
 			return nil
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -32,11 +33,11 @@ not get smaller, and needs no VACUUM to be used again.
 
 A Job that is still in its cluster is recorded again by jobrund watch, and removed by
 the next prune.`,
-		Example: "  jobrund prune --older-than 2160h",
+		Example: "  jobrund prune --older-than 90d",
 		Args:    cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if age <= 0 {
-				return cli.Usagef("--older-than %s: must be positive", age)
+				return cli.Usagef("--older-than %s: must be positive", duration.Format(age))
 			}
 			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
 			if err != nil {
@@ -45,20 +46,27 @@ the next prune.`,
 			defer s.Close()
 			removed, err := s.Prune(cmd.Context(), time.Now().Add(-age))
 			if err != nil {
-				return fmt.Errorf("%d runs were removed, and then: %w", removed, err)
+				return fmt.Errorf("removed %s, and then: %w", countRuns(removed), err)
 			}
-			fmt.Fprintf(os.Stderr, "jobrund: removed %d runs\n", removed)
+			fmt.Fprintf(os.Stderr, "jobrund: removed %s\n", countRuns(removed))
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(
-		&age,
+	cmd.Flags().Var(
+		(*duration.Value)(&age),
 		"older-than",
-		0,
-		"how long ago they concluded at least, such as 2160h for 90 days (required)",
+		"how long ago they concluded at least, such as 90d or 12h (required)",
 	)
 	cli.Require(cmd, "older-than")
 	return cmd
+}
+
+// countRuns says a number of runs.
+func countRuns[T int | int64](n T) string {
+	if n == 1 {
+		return "1 run"
+	}
+	return fmt.Sprintf("%d runs", n)
 }
 
 // startRetaining has retain remove runs in the background, if there is an age. What it returns ends

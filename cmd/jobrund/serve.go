@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/listen"
@@ -53,7 +54,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return cli.Usagef("--tls-cert and --tls-key go together")
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
-				return cli.Usagef("--retain %s: must be positive", age)
+				return cli.Usagef("--retain %s: must be positive", duration.Format(age))
 			}
 			if cache != 0 && cache < leastCache {
 				return cli.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
@@ -144,11 +145,10 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"cache-size",
 		"memory for the cache of runs that have concluded, at least 32MiB; with 0, neither they nor tokens are cached",
 	)
-	flags.DurationVar(
-		&age,
+	flags.Var(
+		(*duration.Value)(&age),
 		"retain",
-		0,
-		"remove runs that concluded longer ago, such as 2160h for 90 days (default keep them for ever)",
+		"remove runs that concluded longer ago, such as 90d or 12h (default keep them for ever)",
 	)
 	flags.DurationVar(
 		&delay,

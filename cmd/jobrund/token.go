@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
@@ -37,7 +38,7 @@ func newTokenCreate() *cobra.Command {
 		Long: `Create a token and print it, alone, on standard output. The store keeps only a hash
 of it, so it is never shown again.`,
 		Example: `  jobrund token create --name ci
-  jobrund token create --name ci --team default --project default-project --expires-in 720h`,
+  jobrund token create --name ci --team default --project default-project --expires-in 30d`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkToken(cmd.Flags(), &t); err != nil {
@@ -46,7 +47,7 @@ of it, so it is never shown again.`,
 			t.CreatedAt = time.Now().UTC()
 			if cmd.Flags().Changed("expires-in") {
 				if validity <= 0 {
-					return cli.Usagef("--expires-in %s: must be positive", validity)
+					return cli.Usagef("--expires-in %s: must be positive", duration.Format(validity))
 				}
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
@@ -88,7 +89,11 @@ of it, so it is never shown again.`,
 		nil,
 		"permission that it has; can be repeated (default all that only read)",
 	)
-	flags.DurationVar(&validity, "expires-in", 0, "how long it is valid, such as 720h (default for ever)")
+	flags.Var(
+		(*duration.Value)(&validity),
+		"expires-in",
+		"how long it is valid, such as 30d or 12h (default for ever)",
+	)
 	cli.Require(cmd, "name")
 	return cmd
 }

@@ -135,12 +135,20 @@ func named(id, name string) string {
 	return id + " (" + name + ")"
 }
 
+// age says how long ago a time is, or "?" of the zero one.
+func age(at, now time.Time) string {
+	if at.IsZero() {
+		return "?"
+	}
+	return humanize.RelTime(at, now, "ago", "from now")
+}
+
 // state says in some words how a run is doing.
 func state(run *client.JobRun, now time.Time) string {
 	return fmt.Sprintf(
 		"%s, %s, %s",
 		run.Status,
-		humanize.RelTime(run.StartedAt, now, "ago", "from now"),
+		age(run.StartedAt, now),
 		took(run, now),
 	)
 }

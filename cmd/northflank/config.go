@@ -28,7 +28,7 @@ type savedContext struct {
 	Job     string `json:"job,omitempty"`     // default for --jobId
 }
 
-// readConfig reads the file, if there is one.
+// readConfig reads the file, if there is one. An empty one is as good as none.
 func readConfig() (*config, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -36,7 +36,8 @@ func readConfig() (*config, error) {
 	}
 	c := &config{path: filepath.Join(home, ".northflank", "config.json")}
 	text, err := os.ReadFile(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))) // editors on Windows write a byte order mark
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
 		// The official command line asks for updates when the last time is long ago.
 		c.fields = map[string]json.RawMessage{"lastUpdateCheck": json.RawMessage(`"1970-01-01T00:00:00.000Z"`)}
 		return c, nil
@@ -45,10 +46,11 @@ func readConfig() (*config, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &c.fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.path, err)
+		return nil, fmt.Errorf("%s: %w: mend the file, or remove it and run northflank login", c.path, err)
 	}
 	if c.fields == nil {
-		return nil, fmt.Errorf("%s: null where an object should be", c.path)
+		return nil, fmt.Errorf(
+			"%s: null where an object should be: mend the file, or remove it and run northflank login", c.path)
 	}
 	return c, c.field("contexts", &c.contexts)
 }
@@ -74,7 +76,11 @@ func currentContext() (*savedContext, error) {
 	return c.current()
 }
 
-// current returns the current context, or nil if there is none.
+// errNoContext is that the current context is one that the file does not have.
+var errNoContext = errors.New("there is no such context")
+
+// current returns the current context, or nil if there is none. Returns errNoContext if the file
+// names one that it does not have.
 func (c *config) current() (*savedContext, error) {
 	var name string
 	if err := c.field("current", &name); err != nil {
@@ -90,7 +96,12 @@ func (c *config) current() (*savedContext, error) {
 		}
 		return &saved, nil
 	}
-	return nil, nil
+	if name == "" {
+		return nil, nil
+	}
+	return nil, fmt.Errorf(
+		"%s: current is %q: %w: run northflank context use, or northflank login",
+		c.path, name, errNoContext)
 }
 
 // hasName reports whether a context has the name.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -72,6 +73,9 @@ func (f *connectionFlags) sources(saved *savedContext) []source {
 func (f *connectionFlags) resolve() (connection, error) {
 	saved, configErr := currentContext()
 	sources := f.sources(saved)
+	for i := range sources {
+		sources[i].token = trimToken(sources[i].token)
+	}
 	conn := connection{caCert: f.authorities()}
 	for _, s := range sources {
 		if s.host != "" {
@@ -100,10 +104,33 @@ func (f *connectionFlags) resolve() (connection, error) {
 			tokenEnv,
 			kept,
 		)
-	case saved != nil && normalizeHost(cmp.Or(saved.Host, defaultHost)) == conn.host:
+	}
+	if err := checkToken(conn.token, conn.tokenFrom); err != nil {
+		return conn, err
+	}
+	if saved != nil && normalizeHost(cmp.Or(saved.Host, defaultHost)) == conn.host {
 		conn.context = *saved
 	}
 	return conn, nil
+}
+
+// trimToken removes what a file or a clipboard puts around a token: spaces, line ends, a byte order
+// mark, characters that have no width.
+func trimToken(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) })
+}
+
+// checkToken returns an error that names the place the token comes from, and what is in it that no
+// token has (RFC 6750, section 2.1), or that no header can have.
+func checkToken(token, from string) error {
+	n := 0
+	for _, r := range token {
+		n++
+		if r <= ' ' || r > '~' {
+			return usagef("the token of %s has the character %U in place %d, which no token has: copy it again", from, r, n)
+		}
+	}
+	return nil
 }
 
 // authorities is the file that says whom to trust, or "".

@@ -43,7 +43,7 @@ func newContextList() *cobra.Command {
 func (c *config) table() (table, error) {
 	t := table{headers: []string{"", "NAME", "HOST", "PROJECT", "JOB"}}
 	current, err := c.current()
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoContext) {
 		return t, err
 	}
 	for _, raw := range c.contexts {
@@ -177,7 +177,7 @@ func (r *request) chooseFor(ctx context.Context, saved savedContext, level int) 
 	name := fmt.Sprintf("context %q", saved.Name)
 	conn := connection{
 		host: normalizeHost(cmp.Or(saved.Host, defaultHost)), hostFrom: name,
-		token: saved.Token, tokenFrom: name, caCert: r.server.authorities(),
+		token: trimToken(saved.Token), tokenFrom: name, caCert: r.server.authorities(),
 	}
 	c, err := conn.client()
 	if err != nil {

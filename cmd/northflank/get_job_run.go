@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 )
 
 // getJobRun is the command "northflank get job run".
@@ -37,6 +39,9 @@ context, is sent to that host only. A context for the same server gives the proj
 On a terminal, the project, the job and the run are asked for where they are missing: arrow keys move, and what is
 typed filters. --latest is the run of the job that started last.
 
+-o json and -o yaml print for programs what the server sent. -o json --jq EXPRESSION prints what jq's language makes of
+it, a line for each result, strings without quotes.
+
 Requests that the server is too busy for are made again, for a minute at most.
 
 With --wait the result is printed when the run has concluded. Until then standard error tells how it is doing: on a
@@ -53,7 +58,7 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 		Example: `  northflank get job run
   northflank get job run --projectId default-project --jobId example-job --latest
   northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
-  northflank get job run --project default-project --job example-job --run d34582a4-35bd-4c71-8e7c-e36999b88723 -o json
+  northflank get job run --project default-project --job example-job --latest -o json --jq .status
   NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose
   northflank get job run --project p --job j --run r --wait --timeout 2h && echo the run has succeeded`,
 		Args: cobra.NoArgs,
@@ -62,11 +67,11 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 			case cmd.Flags().Changed("timeout") && !get.wait:
 				return usagef("--timeout goes with --wait")
 			case get.timeout <= 0:
-				return usagef("--timeout %v: it has to be longer than nothing", get.timeout)
+				return usagef("--timeout %s: it has to be longer than nothing", duration.Format(get.timeout))
 			case cmd.Flags().Changed("wait-for-start") && !get.wait:
 				return usagef("--wait-for-start goes with --wait")
 			case get.waitForStart < 0:
-				return usagef("--wait-for-start %v: it must not be negative", get.waitForStart)
+				return usagef("--wait-for-start %s: it must not be negative", duration.Format(get.waitForStart))
 			case get.latest && get.ref.Run != "":
 				return usagef("--latest does not go with --runId")
 			}
@@ -79,11 +84,11 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
-	flags.DurationVar(&get.timeout, "timeout", 30*time.Minute, "`duration` of the wait at most, such as 90s or 2h")
-	flags.DurationVar(
-		&get.waitForStart,
+	get.timeout, get.waitForStart = 30*time.Minute, 30*time.Second
+	flags.Var((*duration.Value)(&get.timeout), "timeout", "`duration` of the wait at most, such as 90s, 2h or 1d12h")
+	flags.Var(
+		(*duration.Value)(&get.waitForStart),
 		"wait-for-start",
-		30*time.Second,
 		"with --wait, `duration` to wait at most for a run that is not there yet; 0 for not at all",
 	)
 	return cmd
@@ -101,9 +106,13 @@ func (get *getJobRun) run(ctx context.Context) error {
 	if err := get.choose(ctx, c, conn, level); err != nil {
 		return err
 	}
-	run, err := get.see(ctx, c, conn)
+	run, resp, err := get.see(ctx, c, conn)
 	if run != nil && !get.quiet {
-		if err := get.print(run, func(now time.Time, color bool) ([]byte, error) {
+		sent, err := sentRun(resp, get.latest && !get.wait)
+		if err != nil {
+			return err
+		}
+		if err := get.print(ctx, sent, func(now time.Time, color bool) ([]byte, error) {
 			return summary(run, now, color)
 		}); err != nil {
 			return err
@@ -112,12 +121,31 @@ func (get *getJobRun) run(ctx context.Context) error {
 	return err
 }
 
-// see returns the run that is asked for. With an error, it may be the last state seen.
-func (get *getJobRun) see(ctx context.Context, c *client.Client, conn connection) (*client.JobRun, error) {
+// sentRun returns the run of a response, which may be the first one of a list, as the server sent it.
+func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
+	var answer struct{ Data json.RawMessage }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if !listed {
+		return answer.Data, nil
+	}
+	var list struct{ Runs []json.RawMessage }
+	err := json.Unmarshal(answer.Data, &list)
+	return list.Runs[0], err // the client has seen that there is one
+}
+
+// see returns the run that is asked for, and the response that it is in. With an error, it may be
+// the last state seen.
+func (get *getJobRun) see(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+) (*client.JobRun, *client.Response, error) {
 	if get.latest {
-		run, err := get.newest(ctx, c, conn)
+		run, resp, err := get.newest(ctx, c, conn)
 		if err != nil || !get.wait {
-			return run, err
+			return run, resp, err
 		}
 		get.ref.Run = run.ID
 	}
@@ -128,7 +156,11 @@ func (get *getJobRun) see(ctx context.Context, c *client.Client, conn connection
 }
 
 // newest returns the run of the job that started last.
-func (get *getJobRun) newest(ctx context.Context, c *client.Client, conn connection) (*client.JobRun, error) {
+func (get *getJobRun) newest(
+	ctx context.Context,
+	c *client.Client,
+	conn connection,
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.LatestJobRun(ctx, get.job())
@@ -136,9 +168,9 @@ func (get *getJobRun) newest(ctx context.Context, c *client.Client, conn connect
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
 	if err != nil {
-		return nil, explainRef(err, resp, conn, get.ref)
+		return nil, nil, explainRef(err, resp, conn, get.ref)
 	}
-	return run, nil
+	return run, resp, nil
 }
 
 // once returns the run of the moment.
@@ -147,7 +179,7 @@ func (get *getJobRun) once(
 	c *client.Client,
 	conn connection,
 	ref client.RunRef,
-) (*client.JobRun, error) {
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
@@ -155,9 +187,9 @@ func (get *getJobRun) once(
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
 	if err != nil {
-		return nil, explainRef(err, resp, conn, ref)
+		return nil, nil, explainRef(err, resp, conn, ref)
 	}
-	return run, nil
+	return run, resp, nil
 }
 
 // await returns the run that has concluded, or the last state seen, if any, with an error. That of
@@ -167,7 +199,7 @@ func (get *getJobRun) await(
 	c *client.Client,
 	conn connection,
 	ref client.RunRef,
-) (*client.JobRun, error) {
+) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, get.timeout)
 	defer cancel()
 	progress := newProgress(get.quiet)
@@ -207,16 +239,16 @@ func (get *getJobRun) await(
 		if trouble != "" {
 			message += "; the last request failed: " + trouble
 		}
-		return run, &outcome{exitTimeout, message}
+		return run, resp, &outcome{exitTimeout, message}
 	case errors.Is(err, client.ErrNotFound) && !absent.IsZero():
 		waited := time.Since(absent).Round(100 * time.Millisecond)
-		return nil, explained(err, "%s has no %s after %v", conn.host, describe(ref), waited)
+		return nil, nil, explained(err, conn, "%s has no %s after %v", conn.host, describe(ref), waited)
 	case err != nil:
-		return nil, explainRef(err, resp, conn, ref)
+		return nil, nil, explainRef(err, resp, conn, ref)
 	case run.Status == client.JobRunStatusSuccess:
-		return run, nil
+		return run, resp, nil
 	case run.Status == client.JobRunStatusFailed:
-		return run, &outcome{status: exitFailed}
+		return run, resp, &outcome{status: exitFailed}
 	}
-	return run, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
+	return run, resp, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
 }

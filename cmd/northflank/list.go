@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"iter"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,14 +16,14 @@ import (
 const allTimeout = 10 * time.Minute
 
 const listHelp = `
-The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print
-the list for programs. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
+The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print the list for
+programs, and -o json --jq EXPRESSION what jq's language makes of it. The exit status is 0 whatever the list has in it,
+1 for an error and 2 for a wrong command line.`
 
-// A pageOf asks for a page of a list, and an allOf for all of them.
-type (
-	pageOf[T any] func(context.Context, *client.Client, client.ListOptions) (*client.Page[T], *client.Response, error)
-	allOf[T any]  func(context.Context, *client.Client, client.ListOptions) iter.Seq2[T, error]
-)
+// A pageOf asks for a page of a list.
+type pageOf[T any] func(
+	context.Context, *client.Client, client.ListOptions,
+) (*client.Page[T], *client.Response, error)
 
 // newListProjects makes the command "northflank list projects".
 func newListProjects() *cobra.Command {
@@ -48,9 +46,6 @@ func newListProjects() *cobra.Command {
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Project], *client.Response, error) {
 				return c.ListProjects(ctx, r.ref.Team, at)
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Project, error] {
-				return c.Projects(ctx, r.ref.Team, at)
 			})
 	}
 	return cmd
@@ -78,9 +73,6 @@ func newListJobs() *cobra.Command {
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Job], *client.Response, error) {
 				return c.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.Job, error] {
-				return c.Jobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
 			})
 	}
 	return cmd
@@ -114,10 +106,6 @@ func newGetJobRuns() *cobra.Command {
 			) (*client.Page[client.JobRun], *client.Response, error) {
 				opts.ListOptions = at
 				return c.ListJobRuns(ctx, r.job(), opts)
-			},
-			func(ctx context.Context, c *client.Client, at client.ListOptions) iter.Seq2[client.JobRun, error] {
-				opts.ListOptions = at
-				return c.JobRuns(ctx, r.job(), opts)
 			})
 	}
 	return cmd
@@ -140,7 +128,6 @@ func show[T any](
 	asTable func([]T, time.Time, bool) table,
 	name string,
 	page pageOf[T],
-	all allOf[T],
 ) error {
 	if err := flags.check(cmd); err != nil {
 		return err
@@ -158,21 +145,23 @@ func show[T any](
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
-	items := []T{}
+	var items []T
+	var sent []json.RawMessage
 	var more string
 	if flags.all {
-		for item, err := range all(ctx, c, flags.at) {
+		list := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return page(ctx, c, at) }
+		for read, err := range client.Pages(ctx, flags.at, list) {
 			if err != nil {
 				return explainRef(err, nil, conn, r.ref)
 			}
-			items = append(items, item)
+			items, sent = append(items, read.Items...), append(sent, read.Raw...)
 		}
 	} else {
 		read, resp, err := page(ctx, c, flags.at)
 		if err != nil {
 			return explainRef(err, resp, conn, r.ref)
 		}
-		items = read.Items
+		items, sent = read.Items, read.Raw
 		if read.HasNext {
 			more = fmt.Sprintf(
 				"There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
@@ -180,115 +169,11 @@ func show[T any](
 			)
 		}
 	}
-	if err := r.printTable(map[string][]T{name: items}, func(now time.Time, color bool) table {
+	if err := r.printTable(cmd.Context(), name, sent, func(now time.Time, color bool) table {
 		return asTable(items, now, color)
 	}); err != nil {
 		return err
 	}
 	fmt.Fprint(os.Stderr, more)
 	return nil
-}
-
-// listedRun is a run of a list of runs of several jobs.
-type listedRun struct {
-	ProjectID string `json:"projectId"`
-	JobID     string `json:"jobId"`
-	client.JobRun
-}
-
-// listRuns is the command "northflank list runs".
-type listRuns struct {
-	request
-	filter filterFlags
-	limit  int
-}
-
-func newListRuns() *cobra.Command {
-	var l listRuns
-	cmd := &cobra.Command{
-		Use:   "runs",
-		Short: "List the runs of all jobs of a project",
-		Long: `List the runs of all jobs of a project, the one that started last first. It takes a request for each job that has
-run since --since.
-` + listHelp,
-		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
-  northflank list runs --project default-project --limit 10 -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
-	}
-	l.addFlags(cmd, needsProject)
-	l.filter.add(cmd)
-	cmd.Flags().IntVar(&l.limit, "limit", 100, "`number` of runs at the most; 0 for no limit")
-	return cmd
-}
-
-func (l *listRuns) run(ctx context.Context) error {
-	opts, err := l.filter.options()
-	if err != nil {
-		return err
-	}
-	if l.limit < 0 {
-		return usagef("--limit %d: it cannot be negative", l.limit)
-	}
-	c, conn, err := l.open()
-	if err != nil {
-		return err
-	}
-	if err := l.choose(ctx, c, conn, needsProject); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, allTimeout)
-	defer cancel()
-	runs, more, err := l.collect(ctx, c, opts)
-	if err != nil {
-		return explainRef(err, nil, conn, client.RunRef{Team: l.ref.Team, Project: l.ref.Project})
-	}
-	if err := l.printTable(map[string][]listedRun{"runs": runs}, func(now time.Time, color bool) table {
-		return listedTable(runs, now, color)
-	}); err != nil {
-		return err
-	}
-	if more {
-		fmt.Fprintf(os.Stderr, "There are more: these are the %d that started last, --limit 0 shows all.\n", l.limit)
-	}
-	return nil
-}
-
-// collect returns the newest runs of all jobs, and whether there are more.
-func (l *listRuns) collect(
-	ctx context.Context,
-	c *client.Client,
-	opts client.ListJobRunsOptions,
-) (runs []listedRun, more bool, err error) {
-	runs = []listedRun{}
-	if l.limit > 0 {
-		opts.PerPage = min(100, l.limit+1)
-	}
-	for job, err := range c.Jobs(ctx, l.project(), client.ListJobsOptions{}) {
-		if err != nil {
-			return nil, false, err
-		}
-		if job.LatestRun != nil && job.LatestRun.StartedAt.Before(opts.Since) {
-			continue
-		}
-		ref := client.JobRef{Team: l.ref.Team, Project: l.ref.Project, Job: job.ID}
-		n := 0
-		for run, err := range c.JobRuns(ctx, ref, opts) {
-			if errors.Is(err, client.ErrNotFound) {
-				break // its runs have been removed meanwhile
-			}
-			if err != nil {
-				return nil, false, err
-			}
-			runs = append(runs, listedRun{l.ref.Project, job.ID, run})
-			if n++; l.limit > 0 && n > l.limit {
-				break
-			}
-		}
-	}
-	slices.SortStableFunc(runs, func(a, b listedRun) int { return b.StartedAt.Compare(a.StartedAt) })
-	if l.limit > 0 && len(runs) > l.limit {
-		return runs[:l.limit], true, nil
-	}
-	return runs, false, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -90,9 +89,12 @@ func (l *login) readToken(host string) (token, from string, err error) {
 	default:
 		return "", "", usagef("no token: give -t TOKEN, or -t - to read it from standard input")
 	}
-	token = strings.TrimSpace(string(text))
-	if err == nil && token == "" {
-		err = usagef("the token of %s is empty", from)
+	if err != nil {
+		return "", from, err
 	}
-	return token, from, err
+	token = trimToken(string(text))
+	if token == "" {
+		return "", from, usagef("the token of %s is empty", from)
+	}
+	return token, from, checkToken(token, from)
 }

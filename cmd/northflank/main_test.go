@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	_ "time/tzdata" // the scripts have TZ
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -89,7 +90,11 @@ var runs = map[string]struct {
 		nil,
 	},
 	"running": {200, `{"data": {"id": "running", "active": 1, "backoffLimit": 3, "completions": 0, "concluded": false,
-		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
+		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "concludedAt": null,
+		"startedAt": "2020-12-08T11:47:08Z"}}`, nil},
+	"newer": {200, `{"data": {"priority": 1e3, "id": "0018", "status": "PAUSED \u0026 \u003cwaiting\u003e", "runName": "? x",
+		"concluded": true, "startedAt": null, "concludedAt": "2020-12-08T11:52:08Z", "tags": ["no", {"no": "=", "none": []}]}}`, nil},
+	"bare": {200, `{"data": {"id": "bare", "status": "RUNNING"}}`, nil},
 	"evil": {200, `{"data": {"id": "evil", "runName": "\u001b[31mred\u202e\nStatus SUCCESS", "status": "\u001b[2J",
 		"startedAt": "2020-12-08T11:47:08Z"}}`, nil},
 	"evil-error": {500, `{"error": {"message": "\u001b[31mred\r\n"}}`, nil},

@@ -2,47 +2,37 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/goccy/go-yaml"
-	"golang.org/x/term"
 
 	"github.com/jobruns/jobruns/client"
 )
 
-// formats are the values of --output. Without one, the output is for people.
-var formats = map[string]func(v any) ([]byte, error){"json": asJSON, "yaml": asYAML}
-
-func isFormat(name string) bool { return name == "" || formats[name] != nil }
-
-// asJSON is the form of the reference.
-func asJSON(v any) ([]byte, error) {
-	text, err := json.MarshalIndent(v, "", "  ")
-	return append(text, '\n'), err
-}
-
-// asYAML has the fields of the JSON form, in their order.
-func asYAML(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return yaml.JSONToYAML(text)
-}
-
-// print writes a value in the format that was asked for, or else as text for people.
-func (r *request) print(v any, forPeople func(now time.Time, color bool) ([]byte, error)) error {
+// print writes what the server sent in the format that was asked for, or else as text for people.
+func (r *request) print(
+	ctx context.Context,
+	sent json.RawMessage,
+	forPeople func(now time.Time, color bool) ([]byte, error),
+) error {
 	var text []byte
 	var err error
-	if encode := formats[r.output]; encode != nil {
-		text, err = encode(v)
+	if r.code != nil {
+		text, err = runJQ(ctx, r.code, sent, onTerminal(os.Stdout))
+	} else if encode := formats[r.output]; encode != nil {
+		text, err = encode(sent)
 	} else {
-		text, err = forPeople(time.Now(), colored(os.Stdout))
+		now := time.Now().UTC()
+		if onTerminal(os.Stdout) {
+			now = now.Local() // programs that read this all the same find the same everywhere
+		}
+		text, err = forPeople(now, colored(os.Stdout))
 	}
 	if err != nil {
 		return err
@@ -58,11 +48,27 @@ func summary(run *client.JobRun, now time.Time, color bool) ([]byte, error) {
 	fmt.Fprintf(w, "Run\t%s\n", printable(run.RunName))
 	fmt.Fprintf(w, "ID\t%s\n", printable(run.ID))
 	fmt.Fprintf(w, "Status\t%s\n", paint(run.Status, color))
-	fmt.Fprintf(w, "Attempts\t%d ended, %s allowed\n", run.Completions, plural(run.BackoffLimit, "retry", "retries"))
+	fmt.Fprintf(w, "Attempts\t%s, %s allowed\n", ended(run), retries(run.BackoffLimit))
 	fmt.Fprintf(w, "Started\t%s\n", moment(run.StartedAt, now))
 	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run, now))
 	err := w.Flush()
 	return b.Bytes(), err
+}
+
+// ended says how many attempts have ended, of a run that has concluded without that word.
+func ended(run *client.JobRun) string {
+	attempts := plural(run.Completions, "attempt", "attempts")
+	if run.Concluded {
+		return attempts
+	}
+	return attempts + " ended"
+}
+
+func retries(n int) string {
+	if n == 0 {
+		return "no retries"
+	}
+	return plural(n, "retry", "retries")
 }
 
 func plural(n int, one, many string) string {
@@ -72,27 +78,50 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// moment is a time, in the zone of now too. The zero one is one that the server has not sent.
 func moment(at, now time.Time) string {
+	if at.IsZero() {
+		return "the server does not say when"
+	}
+	const layout = "2006-01-02 15:04:05 MST"
+	text := at.UTC().Format(layout)
+	local := at.In(now.Location())
+	if _, offset := local.Zone(); offset != 0 {
+		text += ", " + local.Format(layout)
+	}
 	return fmt.Sprintf(
 		"%s (%s)",
-		at.UTC().Format("2006-01-02 15:04:05 UTC"),
+		text,
 		humanize.RelTime(at, now, "ago", "from now"),
 	)
 }
 
 func conclusion(run *client.JobRun, now time.Time) string {
 	switch {
+	case run.ConcludedAt != nil && run.StartedAt.IsZero():
+		return moment(*run.ConcludedAt, now)
 	case run.ConcludedAt != nil:
 		return fmt.Sprintf("%s, after %s", moment(*run.ConcludedAt, now), length(run.ConcludedAt.Sub(run.StartedAt)))
 	case run.Concluded:
 		return "yes, the server does not say when"
 	}
-	return fmt.Sprintf("not yet, after %s", length(now.Sub(run.StartedAt)))
+	if run.StartedAt.IsZero() {
+		return "not yet"
+	}
+	doing := "after"
+	if run.Status == client.JobRunStatusRunning {
+		doing = "running for"
+	}
+	return fmt.Sprintf("not yet, %s %s", doing, length(max(0, now.Sub(run.StartedAt))))
 }
 
-// length is a duration in days and less, such as 2d3h0m0s.
+// length is a duration in days and less, such as 2d3h0m0s. The longest and the shortest one are what
+// Sub returns of times that are further apart.
 func length(d time.Duration) string {
 	const day = 24 * time.Hour
+	if d == math.MaxInt64 || d == math.MinInt64 {
+		return "centuries"
+	}
 	d = d.Round(time.Second)
 	if d < day {
 		return d.String()
@@ -116,5 +145,5 @@ func paint(status client.JobRunStatus, color bool) string {
 // colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is
 // set (https://no-color.org).
 func colored(f *os.File) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(f)
 }

@@ -20,31 +20,31 @@ func TestSummary(t *testing.T) {
 		"success": {
 			client.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: client.JobRunStatusSuccess, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
 			true,
-			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 ended, 0 retries allowed\n" +
+			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 attempt, no retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-08 11:52:08 UTC (3 days ago), after 5m0s\n",
 		},
 		"failed": {
 			client.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: client.JobRunStatusFailed, ConcludedAt: after(26 * time.Hour)},
 			true,
-			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 ended, 2 retries allowed\n" +
+			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 attempts, 2 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h0m0s\n",
 		},
 		"running": {
 			client.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: client.JobRunStatusRunning},
 			true,
-			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 ended, 1 retry allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
+			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 attempts ended, 1 retry allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, running for 3d4h0m0s\n",
 		},
 		"no color, no time": {
 			client.JobRun{RunName: "a", ID: "1", Concluded: true, Status: client.JobRunStatusFailed},
 			false,
-			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 ended, 0 retries allowed\n" +
+			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 attempts, no retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  yes, the server does not say when\n",
 		},
 		"unknown status": {
 			client.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
 			true,
-			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 ended, 0 retries allowed\n" +
+			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 attempts ended, no retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
 		},
 	} {
@@ -55,6 +55,29 @@ func TestSummary(t *testing.T) {
 				t.Errorf("(-want +got):\n%s error: %v", diff, err)
 			}
 		})
+	}
+}
+
+func TestTimesThatAreFarApartAreNotCounted(t *testing.T) {
+	run := client.JobRun{StartedAt: time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), Status: client.JobRunStatusRunning}
+	if got := conclusion(&run, time.Now()); got != "not yet, running for centuries" {
+		t.Error(got)
+	}
+}
+
+func TestMomentSaysLocalTimeToo(t *testing.T) {
+	at := time.Date(2020, 12, 8, 23, 47, 8, 0, time.UTC)
+	for _, tt := range []struct {
+		zone *time.Location
+		want string
+	}{
+		{time.UTC, "2020-12-08 23:47:08 UTC (1 hour ago)"},
+		{time.FixedZone("CET", 3600), "2020-12-08 23:47:08 UTC, 2020-12-09 00:47:08 CET (1 hour ago)"},
+		{time.FixedZone("GMT", 0), "2020-12-08 23:47:08 UTC (1 hour ago)"},
+	} {
+		if got := moment(at, at.Add(time.Hour).In(tt.zone)); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.zone, got, tt.want)
+		}
 	}
 }
 

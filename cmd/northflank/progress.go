@@ -139,7 +139,10 @@ func (p *progress) show() {
 func liveLine(run *client.JobRun, trouble string, began, now time.Time, color bool) string {
 	line := "waiting"
 	if run != nil {
-		line, began = attempts(run, color), run.StartedAt
+		line = attempts(run, color)
+		if !run.StartedAt.IsZero() {
+			began = run.StartedAt
+		}
 	}
 	line += ", " + length(max(0, now.Sub(began)))
 	if trouble != "" {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/itchyny/gojq"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 )
 
 // aliases are other names for flags, as the official command line has them.
@@ -22,6 +25,8 @@ type request struct {
 	server connectionFlags
 	ref    client.RunRef
 	output string
+	jq     string     // an expression, or ""
+	code   *gojq.Code // of it; nil for none
 }
 
 // The levels of what a request is about: each needs those before it.
@@ -53,6 +58,7 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 	}
 	flags.StringVar(&r.ref.Team, "teamId", "", "`ID` of the team, if not the token's own (or --team)")
 	flags.StringVarP(&r.output, "output", "o", "", "`format`, json or yaml; for people if left out")
+	flags.StringVarP(&r.jq, "jq", "q", "", "`expression` of jq for what to print of the JSON; with -o json")
 	r.server.add(cmd, "API `token`")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if full, ok := aliases[name]; ok {
@@ -67,6 +73,15 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 func (r *request) open() (*client.Client, connection, error) {
 	if !isFormat(r.output) {
 		return nil, connection{}, usagef("unknown output format %q: json and yaml are allowed", r.output)
+	}
+	if r.jq != "" {
+		if r.output != "json" {
+			return nil, connection{}, usagef("--jq goes with -o json")
+		}
+		var err error
+		if r.code, err = compileJQ(r.jq); err != nil {
+			return nil, connection{}, err
+		}
 	}
 	conn, err := r.server.resolve()
 	if err != nil {
@@ -122,9 +137,11 @@ func describe(ref client.RunRef) string {
 func explainRef(err error, resp *client.Response, conn connection, ref client.RunRef) error {
 	switch {
 	case errors.Is(err, client.ErrNotFound):
-		return explained(err, "%s has no %s", conn.host, describe(ref))
+		return explained(err, conn, "%s has no %s", conn.host, describe(ref))
 	case errors.Is(err, client.ErrForbidden):
-		return explained(err, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
+		return explained(err, conn, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
+	case errors.Is(err, context.DeadlineExceeded) && ref.Project != "":
+		err = fmt.Errorf("waiting for %s: %w", describe(ref), err)
 	}
 	return explain(err, resp, conn)
 }
@@ -147,15 +164,7 @@ func (w *when) Set(s string) error {
 		w.at = at
 		return nil
 	}
-	hours := s
-	days, isDays := strings.CutSuffix(s, "d")
-	if isDays {
-		hours = days + "h"
-	}
-	ago, err := time.ParseDuration(hours)
-	if isDays {
-		ago *= 24
-	}
+	ago, err := duration.Parse(s)
 	if err != nil || ago < 0 {
 		return errors.New("neither a duration such as 24h or 7d nor a time such as 2006-01-02T15:04:05Z")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"strings"
 	"time"
@@ -81,7 +83,7 @@ func runTable(runs []client.JobRun, now time.Time, color bool) table {
 func listedTable(runs []listedRun, now time.Time, color bool) table {
 	t := table{headers: []string{"JOB", "STATUS", "STARTED (UTC)", "TOOK", "RUN"}}
 	for i := range runs {
-		t.rows = append(t.rows, append([]string{printable(runs[i].JobID)}, runCells(&runs[i].JobRun, now, color)...))
+		t.rows = append(t.rows, append([]string{printable(runs[i].jobID)}, runCells(&runs[i].JobRun, now, color)...))
 	}
 	return t
 }
@@ -89,24 +91,45 @@ func listedTable(runs []listedRun, now time.Time, color bool) table {
 // runCells are the status of a run, its start, its duration and its ID.
 func runCells(run *client.JobRun, now time.Time, color bool) []string {
 	return []string{
-		paint(run.Status, color), run.StartedAt.UTC().Format(time.DateTime), took(run, now), printable(run.ID),
+		paint(run.Status, color), startCell(run), took(run, now), printable(run.ID),
 	}
 }
 
-// took is how long a run has taken, or has been taking.
+func startCell(run *client.JobRun) string {
+	if run.StartedAt.IsZero() {
+		return "?"
+	}
+	return run.StartedAt.UTC().Format(time.DateTime)
+}
+
+// took is how long a run has taken, or has been taking, or "?" where the server does not say.
 func took(run *client.JobRun, now time.Time) string {
 	switch {
+	case run.StartedAt.IsZero():
+		return "?"
 	case run.ConcludedAt != nil:
 		return length(run.ConcludedAt.Sub(run.StartedAt))
 	case run.Concluded:
-		return "?" // the server does not say
+		return "?"
 	}
 	return length(max(0, now.Sub(run.StartedAt)))
 }
 
-// printTable writes a list in the format that was asked for, or as a table for people.
-func (r *request) printTable(list any, asTable func(now time.Time, color bool) table) error {
-	return r.print(list, func(now time.Time, color bool) ([]byte, error) {
+// printTable writes a list of the name, of items as the server sent them, in the format that was asked for, or as a table for people.
+func (r *request) printTable(
+	ctx context.Context,
+	name string,
+	items []json.RawMessage,
+	asTable func(now time.Time, color bool) table,
+) error {
+	if items == nil {
+		items = []json.RawMessage{}
+	}
+	sent, err := json.Marshal(map[string][]json.RawMessage{name: items})
+	if err != nil {
+		return err
+	}
+	return r.print(ctx, sent, func(now time.Time, color bool) ([]byte, error) {
 		return []byte(asTable(now, color).render(width(os.Stdout))), nil
 	})
 }

@@ -94,8 +94,11 @@ func checkFields(run reflect.Type, stored []field) (optional []int, err error) {
 }
 
 // checkStorable returns an error that wraps jobrun.ErrInvalid and names the field if the run has
-// one that the store has no column for.
+// one that the store has no column for, or a name that jobrun.CheckName refuses.
 func (s *Store) checkStorable(r *jobrun.Record) error {
+	if err := jobrun.CheckName(r.Run.RunName); err != nil {
+		return fmt.Errorf("%w: %w", jobrun.ErrInvalid, err)
+	}
 	for _, i := range s.unstored {
 		if run := reflect.ValueOf(&r.Run).Elem(); !run.Field(i).IsZero() {
 			name, _, _ := strings.Cut(run.Type().Field(i).Tag.Get("json"), ",")

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -51,6 +52,9 @@ func (r *Reader) parse(text []byte) (jobrun.Record, error) {
 	// What the check accepts and the model does not: a day or a number that does not exist.
 	if err := json.Unmarshal(text, &l); err != nil {
 		return jobrun.Record{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if err := jobrun.CheckName(l.Run.RunName); err != nil {
+		return jobrun.Record{}, fmt.Errorf("run.%w", err)
 	}
 	if l.Run.Concluded != (l.Run.ConcludedAt != nil) {
 		return jobrun.Record{}, errors.New(

@@ -95,6 +95,7 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`"completions":1`, `"completions":1.5`, `run.completions: breaks the rule "type"`},
 		{`"completions":1`, `"completions":1e30`, `completions`},
 		{`"completions":1`, `"completions":"1"`, `run.completions: breaks the rule "type"`},
+		{`"runName":"example`, `"runName":"\u202eexample`, `run.runName: must not have the character U+202E`},
 		{`"concluded":true`, `"concluded":false`, `run.concludedAt: must be null while concluded is false`},
 		{`"2020-12-08T11:52:08Z"`, `null`, `run.concludedAt: must be null while concluded is false`},
 		{`"2020-12-08T11:52:08Z"`, `""`, `run.concludedAt: breaks the rule`},

@@ -157,7 +157,7 @@ func testSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T, on subject) {
 			t.Errorf("the id %q was stored", id)
 		}
 	}
-	for _, name := range []string{"", "\x00", "a\x00b", "\x01", "a\nb", "\x1b[0m", "\x7f", strings.Repeat("é", 513)} {
+	for _, name := range []string{"", "\x00", "a\x00b", "\x01", "a\nb", "\x1b[0m", "\x7f", "\u009b2J", "a\u202eb", strings.Repeat("é", 513)} {
 		if err := s.PutRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.RunName = name })); err == nil {
 			t.Errorf("the run name %q was stored", name)
 		}

@@ -1,0 +1,60 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// yamlPackage is a parser of YAML 1.2; Debian's python3-yaml is one of YAML 1.1.
+const yamlPackage = "yaml@2.8.1"
+
+// TestOthersReadYAMLAsSent has the runs of any server, with what parsers of YAML disagree about.
+func TestOthersReadYAMLAsSent(t *testing.T) {
+	strange := []any{
+		"0018", "08", "1e3", "61e9540", "12:30:45", "0o17", "0x1f", "1_000", ".inf", "-.INF", ".nan", "2020-12-08", "no", "y",
+		"~", "? x", "- x", "=", "<<", "<>&", "a: b", "# x", "'", `"`, `\`, "a\nb ", "\t", "\x00\x1b\x7f", "\u0085\u009b",
+		"\u2028\u2029", "\u202e", "\ufeff", "\U0001f600", "\U000e0001", "",
+	}
+	runs := []any{map[string]any{"status": "RUNNING", "id": "r", "list": strange, "cost": 1e21, "empty": []any{}}}
+	for i, text := range strange {
+		runs = append(runs, map[string]any{"id": fmt.Sprint(i), "status": "SUCCESS", "runName": text, text.(string): nil})
+	}
+	sent, err := json.Marshal(map[string]any{"data": map[string]any{"runs": runs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(sent)
+	}))
+	defer server.Close()
+	written := output(t, "northflank", "get", "job", "runs", "--host", server.URL, "--token", "t",
+		"--project", "p", "--job", "j", "-o", "yaml")
+	script := `const fs = require("fs"), yaml = require("yaml");
+		console.log(JSON.stringify(yaml.parse(fs.readFileSync(0, "utf8"))))`
+	javaScript := exec.Command("node", "-e", script)
+	javaScript.Env = append(javaScript.Environ(), "NODE_PATH="+filepath.Join(npmInstall(t, yamlPackage), "node_modules"))
+	python := exec.Command("/usr/bin/python3", "-c",
+		"import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin.buffer), sys.stdout)")
+	for name, parser := range map[string]*exec.Cmd{"npm's yaml": javaScript, "PyYAML": python} {
+		parser.Stdin = strings.NewReader(written)
+		read, err := parser.CombinedOutput()
+		var got map[string]any
+		if err == nil {
+			err = json.Unmarshal(read, &got)
+		}
+		if diff := cmp.Diff(map[string]any{"runs": runs}, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s (-sent +read):\n%s", name, err, read, diff)
+		}
+	}
+}
