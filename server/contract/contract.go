@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
@@ -50,14 +51,15 @@ type Operation struct {
 	responses  *responses
 }
 
-// Load prepares the document that is built in.
-func Load() (*Document, error) {
+// Load prepares the document that is built in, once: nobody changes what it returns.
+// Returns errors as Prepare does, and one if the document cannot be read.
+var Load = sync.OnceValues(func() (*Document, error) {
 	doc, err := spec.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}
 	return Prepare(doc)
-}
+})
 
 // Prepare prepares a document, and removes its servers.
 //
