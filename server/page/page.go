@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"sync"
 
 	"github.com/jobruns/jobruns/server/asset"
 )
@@ -33,7 +34,7 @@ var files embed.FS
 
 // Handlers returns a handler of GET and HEAD for the page and for each of its assets, by its path.
 // Returns an error if they cannot be read.
-func Handlers() (map[string]http.Handler, error) {
+var Handlers = sync.OnceValues(func() (map[string]http.Handler, error) {
 	handlers := map[string]http.Handler{Path: asset.New("index.html", index).WithPolicy(policy)}
 	err := fs.WalkDir(files, "files", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -47,4 +48,4 @@ func Handlers() (map[string]http.Handler, error) {
 		return nil, fmt.Errorf("an asset of the page: %w", err)
 	}
 	return handlers, nil
-}
+})
