@@ -39,7 +39,7 @@ func sortedFile(t testing.TB, runs int) string {
 // TestImportKeepsNoWriterWaiting stores a run every 50 ms during an import.
 func TestImportKeepsNoWriterWaiting(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
-	const runs = 500_000
+	const runs = 150_000
 	lines, url := sortedFile(t, runs), newStore(t)
 	other, err := store.Open(t.Context(), url, sqlite.Engine)
 	if err != nil {

@@ -78,7 +78,7 @@ func startImport(t testing.TB, store string) (cmd *exec.Cmd, lines io.WriteClose
 // TestKilledImport kills an import that has not read all yet.
 func TestKilledImport(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
-	const runs = 50_000
+	const runs = 20_000
 	store := newStore(t)
 	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	for _, written := range []int{0, 1, 1000, runs / 5, runs} {

@@ -129,24 +129,41 @@ func jobsAtOnce(filter jobrun.Filter, page jobrun.Page) int {
 }
 
 // jobsAfter returns the first jobs after one, with their latest runs.
-func (s *Store) jobsAfter(ctx context.Context, key jobrun.Key, after string, most int) ([]model.Job, error) {
+func (s *Store) jobsAfter(ctx context.Context, key jobrun.Key, after string, most int) (jobs []model.Job, err error) {
+	for dead := (deadRecorders{}); ; {
+		var ended []string
+		if jobs, ended, err = s.readJobs(ctx, key, after, most); err != nil || !dead.more(ended) {
+			return jobs, err
+		}
+	}
+}
+
+func (s *Store) readJobs(
+	ctx context.Context,
+	key jobrun.Key,
+	after string,
+	most int,
+) (jobs []model.Job, ended []string, err error) {
 	rows, err := s.query(ctx, s.engine.jobsQuery(), key.Team, key.Project, after, most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	var jobs []model.Job
 	for rows.Next() {
 		var r jobrun.Record
-		if _, err := ScanRun(rows, &r, &r.Job); err != nil {
-			return nil, err
+		final, err := ScanRun(rows, &r, &r.Job)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !final && r.Run.Concluded {
+			ended = append(ended, r.Job+"/"+r.Run.ID)
 		}
 		jobs = append(jobs, model.Job{
 			ID: r.Job, ProjectID: key.Project, AppID: "/" + key.Team + "/" + key.Project + "/" + r.Job,
 			Name: r.Job, LatestRun: &r.Run,
 		})
 	}
-	return jobs, rows.Err()
+	return jobs, ended, rows.Err()
 }
 
 // jobsQuery returns the query of jobsAfter. The latest run of a job is the latest of those of each

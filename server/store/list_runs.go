@@ -40,7 +40,13 @@ func (s *Store) JobRuns(
 	}
 	defer end()
 	q := newRunsQuery(key, filter, page)
-	list, err := s.readJobRuns(ctx, q, filter, page)
+	var list jobrun.List[model.JobRun]
+	for dead := (deadRecorders{}); ; {
+		var ended []string
+		if list, ended, err = s.readJobRuns(ctx, q, filter, page); err != nil || !dead.more(ended) {
+			break
+		}
+	}
 	if err == nil && len(list.Items) == 0 && list.Next == "" {
 		err = s.exists(ctx, "team = $1 AND project = $2 AND job = $3", key.Team, key.Project, key.Job)
 	}
@@ -52,18 +58,22 @@ func (s *Store) readJobRuns(
 	q runsQuery,
 	filter jobrun.Filter,
 	page jobrun.Page,
-) (list jobrun.List[model.JobRun], err error) {
+) (list jobrun.List[model.JobRun], ended []string, err error) {
 	rows, err := s.query(ctx, q.text(s.engine), q.args...)
 	if err != nil {
-		return list, err
+		return list, nil, err
 	}
 	defer rows.Close()
 	skip, looked, last := q.skip, 0, ""
 	for rows.Next() {
 		var r jobrun.Record
 		var stored model.JobRunStatus
-		if _, err := ScanRun(rows, &r, &stored); err != nil {
-			return list, err
+		final, err := ScanRun(rows, &r, &stored)
+		if err != nil {
+			return list, nil, err
+		}
+		if !final && r.Run.Concluded {
+			ended = append(ended, r.Run.ID)
 		}
 		if stored == model.JobRunStatusRunning {
 			looked++
@@ -73,17 +83,31 @@ func (s *Store) readJobRuns(
 			skip--
 		case matches && len(list.Items) == page.Size:
 			list.Next = last
-			return list, nil
+			return list, ended, nil
 		case matches:
 			list.Items = append(list.Items, r.Run)
 		}
 		last = strconv.FormatInt(r.Run.StartedAt.Unix(), 10) + "." + r.Run.ID
 		if q.looks && looked == scanLimit {
 			list.Next = last // there may be more
-			return list, nil
+			return list, ended, nil
 		}
 	}
-	return list, rows.Err()
+	return list, ended, rows.Err()
+}
+
+// deadRecorders are the runs whose recorders had ended when a list was read.
+type deadRecorders map[string]bool
+
+// more adds runs, and reports whether any of them is new: then the list has to be read again. Their
+// recorders may have concluded them before they ended, and after the query began to read. A query
+// that begins now finds that.
+func (d deadRecorders) more(runs []string) bool {
+	before := len(d)
+	for _, run := range runs {
+		d[run] = true
+	}
+	return len(d) > before
 }
 
 // runsQuery is a query of a list of runs.

@@ -90,9 +90,16 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var record jobrun.Record
-	final, err = ScanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run), &record)
-	if err != nil {
-		return nil, false, s.classify(ctx, err)
+	for range 2 {
+		final, err = ScanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run), &record)
+		if err != nil {
+			return nil, false, s.classify(ctx, err)
+		}
+		// A recorder that has ended may have concluded the run before, and after the query began to
+		// read. A query that begins now finds that.
+		if final || !record.Run.Concluded {
+			break
+		}
 	}
 	return &record.Run, final, nil
 }

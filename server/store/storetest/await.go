@@ -157,7 +157,7 @@ func testAwaitEnds(t *testing.T, on subject) {
 
 // testManyAwait has many callers wait, several for each run, while others come and leave.
 func testManyAwait(t *testing.T, on subject) {
-	const runs = 50
+	const runs = 20
 	s, url := on.open(t)
 	id := func(i int) func(*jobrun.Record) {
 		return func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }
