@@ -28,9 +28,9 @@ const sharedErrors = `        '400': {$ref: '#/components/responses/BadRequest'}
 
 // listOperation is an operation with query parameters of every kind, and with a list as its
 // response.
-const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/runs:
+const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/history:
     get:
-      operationId: listJobRuns
+      operationId: getJobRunHistory
       tags: [runs]
       summary: List the runs of a job
       x-required-permission: Project > Jobs > General > Read
@@ -43,19 +43,19 @@ const listOperation = `  /v1/projects/{projectId}/jobs/{jobId}/runs:
         - {name: broken, in: query, description: Whether all are broken, example: false, schema: {type: boolean}}
         - {name: since, in: query, description: Since when, example: '2020-12-08T11:47:08Z', schema: {type: string, format: date-time}}
       responses:
-        '200': {$ref: '#/components/responses/JobRunList'}
+        '200': {$ref: '#/components/responses/JobRunHistory'}
 ` + sharedErrors
 
-const listResponse = `    JobRunList:
+const listResponse = `    JobRunHistory:
       description: Runs.
       headers: *rateLimit
       content:
         application/json:
-          schema: {$ref: '#/components/schemas/JobRunListResult'}
+          schema: {$ref: '#/components/schemas/JobRunHistoryResult'}
           example: {data: {runs: []}}
 `
 
-const listSchema = `    JobRunListResult:
+const listSchema = `    JobRunHistoryResult:
       type: object
       description: What a request for runs is answered with.
       required: [data]
@@ -74,14 +74,14 @@ const listSchema = `    JobRunListResult:
 
 // listMethod lists the same run again and again. In the order "oldest", the third has no name.
 const listMethod = `
-// ListJobRuns returns runs of a job.
-func (h *handler) ListJobRuns(ctx context.Context, r gen.ListJobRunsRequestObject) (gen.ListJobRunsResponseObject, error) {
+// GetJobRunHistory returns runs of a job.
+func (h *handler) GetJobRunHistory(ctx context.Context, r gen.GetJobRunHistoryRequestObject) (gen.GetJobRunHistoryResponseObject, error) {
 	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: r.ProjectID, Job: r.JobID, Run: "d34582a4-35bd-4c71-8e7c-e36999b88723"}
 	run, _, err := h.runs.store.Run(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	var response gen.ListJobRuns200JSONResponse
+	var response gen.GetJobRunHistory200JSONResponse
 	for range *r.Params.PerPage {
 		response.Body.Data.Runs = append(response.Body.Data.Runs, *run)
 	}
@@ -147,7 +147,7 @@ func TestContractChangeToQueriesAndLists(t *testing.T) {
 			admin,
 		),
 	)
-	const list = "/v1/projects/default-project/jobs/example-job/runs"
+	const list = "/v1/projects/default-project/jobs/example-job/history"
 	rows := func(query string) int {
 		t.Helper()
 		var result struct{ Data struct{ Runs []model.JobRun } }

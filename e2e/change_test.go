@@ -268,8 +268,8 @@ func TestContractChange(t *testing.T) {
 		c := newCheckout(t)
 		c.edit(
 			"openapi.yaml",
-			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
-			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams",
+			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n",
+			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n",
 		)
 		c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
       description: The run has been removed.

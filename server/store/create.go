@@ -21,7 +21,7 @@ func (s *Store) CreateRun(ctx context.Context, record jobrun.Record) error {
 	defer cancel()
 	lease := s.engine.Lease
 	columns := strings.Join(slices.Concat(writtenColumns, lease.Columns), ", ")
-	result, err := s.db.ExecContext(ctx, "INSERT INTO runs ("+columns+") VALUES ("+
+	result, err := s.db.ExecContext(ctx, "INSERT INTO "+s.engine.table("runs")+" ("+columns+") VALUES ("+
 		s.engine.placeholders(1, len(writtenColumns))+", "+lease.valuesFor(record.Leased && !record.Run.Concluded)+
 		") ON CONFLICT ("+keyColumns+") DO NOTHING", values(&record)...)
 	if err != nil {
