@@ -49,7 +49,7 @@ func advise(err error, conn connection) string {
 	case errors.As(err, &unknown):
 		return "if its authority is not one that the system knows, give --ca-cert"
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Sprintf("if it is to be asked in the clear, give http://%s in %s",
+		return fmt.Sprintf("if it speaks plain HTTP, give http://%s in %s",
 			strings.TrimPrefix(conn.host, "https://"), conn.hostFrom)
 	case errors.Is(err, client.ErrProxyPassword):
 		return "set HTTPS_PROXY, or HTTP_PROXY, to http://USER:PASSWORD@HOST:PORT"

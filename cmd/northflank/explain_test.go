@@ -28,7 +28,7 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		roots *x509.CertPool
 		want  string
 	}{
-		"plain HTTP":     {strings.TrimPrefix(plain.URL, "http://"), nil, ": if it is to be asked in the clear, give " + plain.URL + " in --host"},
+		"plain HTTP":     {strings.TrimPrefix(plain.URL, "http://"), nil, ": if it speaks plain HTTP, give " + plain.URL + " in --host"},
 		"another name":   {strings.ReplaceAll(secure.URL, "127.0.0.1", "localhost"), trusted, ": in --host, name the server as its certificate does"},
 		"unknown":        {secure.URL, x509.NewCertPool(), ": if its authority is not one that the system knows, give --ca-cert"},
 		"nobody there":   {"http://127.0.0.1:1", nil, ": check that the server runs, and the host and the port in --host"},

@@ -136,7 +136,7 @@ func openLeases(database string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever may not do this shares the database by its group, or is its owner.
+	// A user who may not do this is the owner of the database, or shares it by its group.
 	owner := of.Sys().(*syscall.Stat_t)
 	_ = file.Chown(-1, int(owner.Gid))
 	_ = file.Chown(int(owner.Uid), -1)
