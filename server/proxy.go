@@ -90,7 +90,8 @@ func trimSlashes(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// maxHeaders is how many bytes the target and the headers of a request may have. Browsers send the cookies of all ports of a host, which can be many.
+// maxHeaders is how many bytes the target and the headers of a request may have. Browsers send the
+// cookies of all ports of a host, which can be many.
 const maxHeaders = 64 << 10
 
 // limitHeaders refuses a request with larger headers.

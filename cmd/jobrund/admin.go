@@ -19,7 +19,8 @@ func adminFlag(cmd *cobra.Command, address *string) {
 		address,
 		"admin-addr",
 		"",
-		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; port 0 picks a free one (default none)",
+		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; "+
+			"port 0 picks a free one (default none)",
 	)
 }
 

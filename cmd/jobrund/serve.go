@@ -102,7 +102,8 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			log.Info("serving", "url", url)
 			if !l.private(listener) {
 				log.Warn(
-					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy if a proxy encrypts the way to here",
+					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy " +
+						"if a proxy encrypts the way to here",
 				)
 			}
 			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, registry, log)

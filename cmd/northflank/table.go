@@ -115,7 +115,8 @@ func took(run *client.JobRun, now time.Time) string {
 	return length(max(0, now.Sub(run.StartedAt)))
 }
 
-// printTable writes a list of the name, of items as the server sent them, in the format that was asked for, or as a table for people.
+// printTable writes a list of the name, of items as the server sent them, in the format that was
+// asked for, or as a table for people.
 func (r *request) printTable(
 	ctx context.Context,
 	name string,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -177,14 +178,14 @@ func (e Engine) jobsQuery() string {
 		if i > 0 {
 			latest += " UNION ALL "
 		}
-		latest += "SELECT * FROM (SELECT started_at, id FROM " + runs + " WHERE team = $1 AND project = $2 AND job = listed" +
-			" AND status = '" + string(
-			status,
-		) + "' ORDER BY started_at DESC, id LIMIT 1) AS part"
+		latest += fmt.Sprintf(`SELECT * FROM (SELECT started_at, id FROM %s
+			WHERE team = $1 AND project = $2 AND job = listed AND status = '%s'
+			ORDER BY started_at DESC, id LIMIT 1) AS part`, runs, status)
 	}
-	return e.distinct("job", "team = $1 AND project = $2", "$3", "$4") +
-		"SELECT " + e.runColumns() + ", job FROM names CROSS JOIN " + runs + " WHERE team = $1 AND project = $2 AND job = listed" +
-		" AND id = (SELECT id FROM (" + latest + ") AS parts ORDER BY started_at DESC, id LIMIT 1) ORDER BY n"
+	return fmt.Sprintf(`%s SELECT %s, job FROM names CROSS JOIN %s
+		WHERE team = $1 AND project = $2 AND job = listed
+		AND id = (SELECT id FROM (%s) AS parts ORDER BY started_at DESC, id LIMIT 1) ORDER BY n`,
+		e.distinct("job", "team = $1 AND project = $2", "$3", "$4"), e.runColumns(), runs, latest)
 }
 
 // distinct begins a query with a table names: the values of a column of the table runs, numbered

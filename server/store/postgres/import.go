@@ -39,7 +39,8 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 			}
 			columns := strings.Join(rows.Columns, ", ")
 			_, err := tx.Exec(ctx, "INSERT INTO "+rows.Table+" ("+columns+") SELECT "+columns+
-				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported ORDER BY team, project, job, id, line DESC) last "+
+				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported"+
+				" ORDER BY team, project, job, id, line DESC) last "+
 				rows.OnConflict)
 			return err
 		})
