@@ -21,6 +21,7 @@ const leastCache size = 32 << 20
 
 func newServe() *cobra.Command {
 	var admin string
+	var metricsJobs int
 	var age time.Duration
 	var l listenOptions
 	var delay time.Duration
@@ -46,6 +47,9 @@ Several servers may do so in one store.
 A store that does not exist yet is made if --store names it. If its file is removed or
 replaced, the server says so on /readyz, and uses the new one as soon as there is one.
 
+/metrics of --admin-addr tells of each job how it does, read from the store at each
+scrape: of the first jobs by team, project and job, up to --metrics-jobs.
+
 The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    cli.Arguments(0),
@@ -58,6 +62,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			if cache != 0 && cache < leastCache {
 				return cli.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
+			}
+			if metricsJobs < 0 {
+				return cli.Usagef("--metrics-jobs must not be negative")
 			}
 			if delay < 0 {
 				return cli.Usagef("--shutdown-delay must not be negative")
@@ -105,6 +112,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 					"tokens travel in the clear: give --tls-cert and --tls-key, or --insecure-behind-proxy " +
 						"if a proxy encrypts the way to here",
 				)
+			}
+			if metricsJobs > 0 {
+				registry.MustRegister(server.NewJobMetrics(store, metricsJobs, log))
 			}
 			closeAdmin, err := serveAdmin(ctx, admin, store.Ready, registry, log)
 			if err != nil {
@@ -158,6 +168,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"how long to serve on after the signal, while /readyz already says 503",
 	)
 	adminFlag(cmd, &admin)
+	flags.IntVar(&metricsJobs, "metrics-jobs", 10_000, "how many jobs /metrics tells of at most; 0 for none")
 	return cmd
 }
 

@@ -68,6 +68,8 @@ var behaviour = map[string]func(*testing.T, subject){
 	"Lists":               testLists,
 	"ListsOfNothing":      testListsOfNothing,
 	"ListOfDeadRecorders": testListOfDeadRecorders,
+	"JobStates":           testJobStates,
+	"JobStatesOfMany":     testJobStatesOfMany,
 }
 
 // subject is the engine under test.

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+const (
+	// statesAtOnce is how many jobs one query of JobStates looks at: few enough that it returns its
+	// connection after some tens of milliseconds.
+	statesAtOnce = 500
+	// runningLimit is how many runs of a job that are stored as running JobStates looks at.
+	runningLimit = 100
+)
+
+// JobStates returns how the jobs of all teams do, by team, project and job: the first of them, up to
+// that number, and whether there are more. It looks up each job with a few steps into the index,
+// whatever number of runs there is, and at up to runningLimit of its runs that have not concluded.
+// Like lists, it leaves some connections to single runs.
+func (s *Store) JobStates(ctx context.Context, most int) (states []jobrun.JobState, more bool, err error) {
+	var last jobrun.JobState
+	for {
+		page, err := s.jobStatesAfter(ctx, last, min(statesAtOnce, most-len(states)+1))
+		if err != nil {
+			return nil, false, err
+		}
+		states = append(states, page...)
+		if len(states) > most {
+			return states[:most], true, nil
+		}
+		if len(page) < statesAtOnce {
+			return states, false, nil
+		}
+		last = page[len(page)-1]
+	}
+}
+
+// jobStatesAfter returns the states of the first jobs after one.
+func (s *Store) jobStatesAfter(ctx context.Context, after jobrun.JobState, most int) ([]jobrun.JobState, error) {
+	ctx, end, err := s.beginList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	for dead := (deadRecorders{}); ; {
+		states, ended, err := s.readJobStates(ctx, after, most)
+		if err != nil || !dead.more(ended) {
+			return states, s.classify(ctx, err)
+		}
+	}
+}
+
+// readJobStates returns the runs, too, that decide about the state of their job, and whose recorders
+// had ended when they were read.
+func (s *Store) readJobStates(
+	ctx context.Context, after jobrun.JobState, most int,
+) (states []jobrun.JobState, ended []string, err error) {
+	rows, err := s.query(ctx, s.engine.jobStatesQuery(), after.Team, after.Project, after.Job, most)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	builders := make([]stateBuilder, 0, most)
+	for rows.Next() {
+		var n int
+		var team, project, job string
+		var run stateRun
+		if err := rows.Scan(
+			&n, &team, &project, &job, &run.id, &run.status, (*seconds)(&run.startedAt), nullSeconds{&run.concludedAt}, &run.lapsed,
+		); err != nil {
+			return nil, nil, err
+		}
+		for len(builders) < n { // the rows of a job need not be together
+			builders = append(builders, stateBuilder{})
+		}
+		b := &builders[n-1]
+		b.state.Team, b.state.Project, b.state.Job = team, project, job
+		b.add(run)
+	}
+	for _, b := range builders {
+		if b.latest.id == "" {
+			continue // its runs were removed meanwhile
+		}
+		states = append(states, b.state)
+		if b.state.RecorderLost {
+			ended = append(ended, b.state.Team+"/"+b.state.Project+"/"+b.state.Job+"/"+b.latest.id)
+		}
+	}
+	return states, ended, rows.Err()
+}
+
+// stateRun is what a job's state follows from, of one run.
+type stateRun struct {
+	id          string
+	status      model.JobRunStatus // as it is stored
+	startedAt   time.Time
+	concludedAt *time.Time
+	lapsed      sql.Null[int64] // as Lease.Lapsed
+}
+
+// startedAfter reports whether the run comes before the other in a list of runs.
+func (r stateRun) startedAfter(other stateRun) bool {
+	if !r.startedAt.Equal(other.startedAt) {
+		return r.startedAt.After(other.startedAt)
+	}
+	return r.id < other.id
+}
+
+// stateBuilder puts the state of a job together. Each run that it remembers is the one that started
+// last of its kind; its id is empty before there is one.
+type stateBuilder struct {
+	state                     jobrun.JobState
+	latest, concluded, failed stateRun
+}
+
+// add adds a run: the one that started last among those that succeeded, or failed, or one of those
+// that are stored as running.
+func (b *stateBuilder) add(run stateRun) {
+	lost := false
+	if run.status == model.JobRunStatusRunning && run.lapsed.Valid {
+		record := jobrun.Record{Run: model.JobRun{StartedAt: run.startedAt}}
+		record.Conclude(time.Unix(run.lapsed.V, 0), false)
+		run.status, run.concludedAt, lost = record.Run.Status, record.Run.ConcludedAt, true
+	}
+	if run.replaces(&b.latest) {
+		b.state.Status, b.state.StartedAt, b.state.RecorderLost = run.status, run.startedAt, lost
+	}
+	switch run.status {
+	case model.JobRunStatusRunning:
+		b.state.Running++
+		if since := b.state.RunningSince; since == nil || run.startedAt.Before(*since) {
+			b.state.RunningSince = &run.startedAt
+		}
+	case model.JobRunStatusSuccess:
+		b.state.LastSuccess = run.concludedAt // there is only one
+	case model.JobRunStatusFailed:
+		if run.replaces(&b.failed) {
+			b.state.LastFailure = run.concludedAt
+		}
+	}
+	if run.concludedAt != nil && run.replaces(&b.concluded) {
+		took := run.concludedAt.Sub(run.startedAt)
+		b.state.LastDuration = &took
+	}
+}
+
+// replaces replaces a run by this one if this one started later, and reports whether it does.
+func (r stateRun) replaces(other *stateRun) bool {
+	if other.id != "" && !r.startedAfter(*other) {
+		return false
+	}
+	*other = r
+	return true
+}
+
+// jobStatesQuery returns the query of jobStatesAfter. Its rows have the number of the job, and are in
+// no order.
+func (e Engine) jobStatesQuery() string {
+	runs := e.table("runs")
+	next := func(column, after string) string {
+		return "(SELECT " + column + " FROM " + runs + " WHERE (team, project, job) > (" + after +
+			") ORDER BY team, project, job LIMIT 1)"
+	}
+	key := func(after string) string {
+		return next("team", after) + ", " + next("project", after) + ", " + next("job", after)
+	}
+	const ofJob = " WHERE team = t AND project = p AND job = j AND status = '%s' "
+	columns := "SELECT n, t, p, j, id, status, started_at, concluded_at, " + e.Lease.lapsedSince() +
+		" FROM names CROSS JOIN " + runs
+	latest := func(status model.JobRunStatus) string {
+		of := fmt.Sprintf(ofJob, status)
+		return columns + of + "AND id = (SELECT id FROM " + runs + of + "ORDER BY started_at DESC, id LIMIT 1)"
+	}
+	// The runs since the last of those that count, or all if there are fewer.
+	of := fmt.Sprintf(ofJob, model.JobRunStatusRunning)
+	running := fmt.Sprintf("SELECT * FROM (%s%sAND started_at >= coalesce((SELECT started_at FROM %s%s"+
+		"ORDER BY started_at DESC LIMIT 1 OFFSET %d), %d) LIMIT %d) AS running",
+		columns, of, runs, of, runningLimit-1, minTime, statesAtOnce*runningLimit)
+	// To SQLite, || '' makes an expression of a column: it compares several columns with the index only
+	// where the other side has no affinity.
+	after := key("t || '', p || '', j || ''")
+	return "WITH RECURSIVE names(t, p, j, n) AS (SELECT " + key("$1, $2, $3") + ", 1 UNION ALL SELECT " + after +
+		", n + 1 FROM names WHERE t IS NOT NULL AND n < $4) " +
+		latest(model.JobRunStatusSuccess) + " UNION ALL " + latest(model.JobRunStatusFailed) + " UNION ALL " + running
+}
