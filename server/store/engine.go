@@ -29,6 +29,8 @@ type Engine struct {
 	Revision string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
+	// Lateral is whether the database has LATERAL subqueries.
+	Lateral bool
 	// Parameter is what numbered parameters begin with in statements that have many. Both engines
 	// know $1, but to SQLite that is a name, and it looks for each name among all others.
 	Parameter byte

@@ -158,33 +158,63 @@ func (r stateRun) replaces(other *stateRun) bool {
 	return true
 }
 
-// jobStatesQuery returns the query of jobStatesAfter. Its rows have the number of the job, and are in
-// no order.
+// jobStatesQuery returns the query of jobStatesAfter: for each of the first jobs after one, its number
+// and key, and its runs that stateBuilder.add takes, in no order.
 func (e Engine) jobStatesQuery() string {
+	if e.Lateral {
+		return e.lateralStatesQuery()
+	}
 	runs := e.table("runs")
 	next := func(column, after string) string {
-		return "(SELECT " + column + " FROM " + runs + " WHERE (team, project, job) > (" + after +
-			") ORDER BY team, project, job LIMIT 1)"
+		return "(SELECT " + column + " FROM " + runs + afterJob + "(" + after + ")" + byJob + ")"
 	}
 	key := func(after string) string {
 		return next("team", after) + ", " + next("project", after) + ", " + next("job", after)
 	}
-	const ofJob = " WHERE team = t AND project = p AND job = j AND status = '%s' "
-	columns := "SELECT n, t, p, j, id, status, started_at, concluded_at, " + e.Lease.lapsedSince() +
-		" FROM names CROSS JOIN " + runs
+	// An expression has no affinity, as a column has: only then does SQLite compare all three with the
+	// index.
+	names := "WITH RECURSIVE names(t, p, j, n) AS (SELECT " + key("$1, $2, $3") + ", 1 UNION ALL SELECT " +
+		key("t || '', p || '', j || ''") + ", n + 1 FROM names WHERE t IS NOT NULL AND n < $4) "
+	columns := "SELECT n, t, p, j, " + e.stateColumns() + " FROM names CROSS JOIN " + runs + ofJob
 	latest := func(status model.JobRunStatus) string {
-		of := fmt.Sprintf(ofJob, status)
-		return columns + of + "AND id = (SELECT id FROM " + runs + of + "ORDER BY started_at DESC, id LIMIT 1)"
+		return columns + " AND id = (SELECT id FROM " + runs + ofJob + withStatus(status) + latestFirst + " LIMIT 1)"
 	}
-	// The runs since the last of those that count, or all if there are fewer.
-	of := fmt.Sprintf(ofJob, model.JobRunStatusRunning)
-	running := fmt.Sprintf("SELECT * FROM (%s%sAND started_at >= coalesce((SELECT started_at FROM %s%s"+
-		"ORDER BY started_at DESC LIMIT 1 OFFSET %d), %d) LIMIT %d) AS running",
-		columns, of, runs, of, runningLimit-1, minTime, statesAtOnce*runningLimit)
-	// To SQLite, || '' makes an expression of a column: it compares several columns with the index only
-	// where the other side has no affinity.
-	after := key("t || '', p || '', j || ''")
-	return "WITH RECURSIVE names(t, p, j, n) AS (SELECT " + key("$1, $2, $3") + ", 1 UNION ALL SELECT " + after +
-		", n + 1 FROM names WHERE t IS NOT NULL AND n < $4) " +
-		latest(model.JobRunStatusSuccess) + " UNION ALL " + latest(model.JobRunStatusFailed) + " UNION ALL " + running
+	running := withStatus(model.JobRunStatusRunning)
+	return fmt.Sprintf("%s%s UNION ALL %s UNION ALL SELECT * FROM (%s%s AND started_at >= coalesce("+
+		"(SELECT started_at FROM %s%s%s ORDER BY started_at DESC LIMIT 1 OFFSET %d), %d) LIMIT %d) AS running",
+		names, latest(model.JobRunStatusSuccess), latest(model.JobRunStatusFailed), columns, running,
+		runs, ofJob, running, runningLimit-1, minTime, statesAtOnce*runningLimit)
+}
+
+// lateralStatesQuery does with one step into an index for each kind of runs what takes several where
+// a subquery has only one column.
+func (e Engine) lateralStatesQuery() string {
+	runs := e.table("runs")
+	next := func(number, after string) string {
+		return "SELECT team AS t, project AS p, job AS j, " + number + " AS n FROM " + runs + afterJob + "(" + after + ")" + byJob
+	}
+	part := func(status model.JobRunStatus, limit int) string {
+		return fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s%s%s%s LIMIT %d) AS part",
+			e.stateColumns(), runs, ofJob, withStatus(status), latestFirst, limit)
+	}
+	return "WITH RECURSIVE names(t, p, j, n) AS ((" + next("1", "$1, $2, $3") + ") UNION ALL SELECT next.* FROM names " +
+		"CROSS JOIN LATERAL (" + next("names.n + 1", "names.t, names.p, names.j") + ") AS next WHERE names.n < $4) " +
+		"SELECT n, t, p, j, part.* FROM names CROSS JOIN LATERAL (" + part(model.JobRunStatusSuccess, 1) +
+		" UNION ALL " + part(model.JobRunStatusFailed, 1) +
+		" UNION ALL " + part(model.JobRunStatusRunning, runningLimit) + ") AS part"
+}
+
+// Parts of both queries.
+const (
+	afterJob    = " WHERE (team, project, job) > "
+	byJob       = " ORDER BY team, project, job LIMIT 1"
+	ofJob       = " WHERE team = t AND project = p AND job = j"
+	latestFirst = " ORDER BY started_at DESC, id"
+)
+
+func withStatus(status model.JobRunStatus) string { return " AND status = '" + string(status) + "'" }
+
+// stateColumns are the columns of stateRun.
+func (e Engine) stateColumns() string {
+	return "id, status, started_at, concluded_at, " + e.Lease.lapsedSince()
 }

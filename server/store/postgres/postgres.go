@@ -40,6 +40,7 @@ var Engine = store.Engine{
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
 	Revision:   "number",
+	Lateral:    true,
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Import:     importRows,
