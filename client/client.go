@@ -9,7 +9,7 @@
 //
 // A response other than 200 is an [*Error]; [ErrNotFound] and its like say which with [errors.Is].
 // [Client.WaitForJobRun] returns when the run has concluded. [Client.JobRuns] iterates over the runs
-// of a job, and [Client.LatestJobRun] returns the newest.
+// of a job, and [Client.LatestJobRun] returns the newest. [Client.JobRunOutcome] says why a run failed.
 //
 // After a broken connection or a response with the status 429, 502, 503 or 504, a request is sent
 // again, up to four times (see [WithMaxRetries]) and never past the context's deadline, after the

@@ -154,7 +154,7 @@ func TestImportRefuses(t *testing.T) {
 		"cut off":          {strings.TrimSuffix(runLine("first"), "}}\n"), "line 1: not JSON: "},
 		"not an object":    {runLine("first") + "\n\n[]\n", `line 4: the line: breaks the rule "type": `},
 		"late":             {many.String() + "{}\n", `line 1001: `},
-		"too long":         {runLine("first") + strings.Repeat("x", 100_000), "line 2: longer than 65536 bytes"},
+		"too long":         {runLine("first") + strings.Repeat("x", 300_000), "line 2: longer than 262144 bytes"},
 		"no project":       {changed(`"projectId":"p",`, ""), `line 2: projectId: breaks the rule "required": `},
 		"bad project":      {changed(`"p"`, `"a/b"`), `line 2: projectId: breaks the rule "pattern": `},
 		"another field":    {changed(`"jobId"`, `"more":1,"jobId"`), "line 2: the line: breaks the rule "},

@@ -29,6 +29,8 @@ type fakeStore struct {
 	runs    map[jobrun.Key]model.JobRun
 	tokens  map[jobrun.TokenHash]jobrun.Token
 	lookups []jobrun.Key
+	outcome *model.JobRunOutcome // of all runs
+	output  model.JobRunOutput
 
 	revision   int64 // of runs and tokens, for a test to change
 	onRevision func() error
@@ -43,6 +45,20 @@ func (s *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool,
 	s.mu.Unlock()
 	run, err := find(s, s.onRun, s.runs, key)
 	return &run, run.Concluded && !s.lapsed, err
+}
+
+func (s *fakeStore) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutcome, error) {
+	_, _, err := s.Run(ctx, key)
+	outcome := s.outcome
+	if outcome == nil {
+		outcome = jobrun.NewOutcome("")
+	}
+	return outcome, err
+}
+
+func (s *fakeStore) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
+	_, _, err := s.Run(ctx, key)
+	return &s.output, err
 }
 
 func (s *fakeStore) Revision(context.Context) (int64, error) {

@@ -15,8 +15,9 @@ import (
 // handler has a method for each operation of the contract. A request reaches it only after it has
 // passed the operation's middleware.
 type handler struct {
-	runs  *runReader
-	lists Lists
+	runs     *runReader
+	outcomes Outcomes
+	lists    Lists
 }
 
 var _ gen.StrictServerInterface = (*handler)(nil)

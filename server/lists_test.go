@@ -26,7 +26,7 @@ func (a *api) fill(team string, runs int) {
 		}
 		record.Run.ID = fmt.Sprintf("r%d", i)
 		record.Run.StartedAt = record.Run.StartedAt.Add(time.Duration(i) * time.Hour)
-		record.Conclude(record.Run.StartedAt.Add(time.Minute), i%3 != 0)
+		record.Conclude(record.Run.StartedAt.Add(time.Minute), i%3 != 0, jobrun.End{})
 		a.store.runs[record.Key()] = record.Run
 	}
 }

@@ -20,9 +20,13 @@ const (
 	queryProjects = "projects"
 	queryJobs     = "jobs"
 	queryRuns     = "runs"
+	queryOutcome  = "outcome"
+	queryOutput   = "output"
 )
 
-var queries = []string{queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns}
+var queries = []string{
+	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns, queryOutcome, queryOutput,
+}
 
 // observedStore measures and traces each query of a store. It embeds nothing, so that a new query
 // that it does not observe does not compile.
@@ -61,6 +65,20 @@ func (s *observedStore) Await(ctx context.Context, key jobrun.Key, enough <-chan
 	run, err := s.store.Await(ctx, key, enough)
 	s.metrics.failed(ctx, queryAwait, err)
 	return run, err
+}
+
+// Outcome returns what the store's Outcome returns.
+func (s *observedStore) Outcome(ctx context.Context, key jobrun.Key) (o *model.JobRunOutcome, err error) {
+	ctx, end := s.begin(ctx, queryOutcome)
+	defer func() { end(err) }()
+	return s.store.Outcome(ctx, key)
+}
+
+// Output returns what the store's Output returns.
+func (s *observedStore) Output(ctx context.Context, key jobrun.Key) (o *model.JobRunOutput, err error) {
+	ctx, end := s.begin(ctx, queryOutput)
+	defer func() { end(err) }()
+	return s.store.Output(ctx, key)
 }
 
 // Projects returns what the store's Projects returns.

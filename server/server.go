@@ -23,8 +23,9 @@
 //
 // # What a stolen database gives away
 //
-// The runs: the names of teams, projects, jobs and runs, and when they ran and how they ended, but
-// nothing of what a command is, prints or reads from its environment. The names of tokens and what
+// The runs: the names of teams, projects, jobs and runs, when they ran, how and why they ended, and
+// on which host; the end of what a command prints, if its recorder was asked to keep it; but nothing
+// of what a command is or reads from its environment. The names of tokens and what
 // they may do, but no token: only the SHA-256 of its 256 random bits, which can neither be sent in
 // its place nor guessed. SQLite leaves what was removed in the file until something else takes the
 // space. A leaked token should be revoked; after the theft of a database no token has to be, unless
@@ -71,6 +72,7 @@ import (
 // Store is what the server needs of a store.
 type Store interface {
 	Runs
+	Outcomes
 	Lists
 	Revisions
 	auth.Tokens
@@ -155,8 +157,9 @@ func newEcho(
 		checks[op.ID] = []echo.MiddlewareFunc{o.middleware}
 	}
 	handler := &handler{
-		runs:  newRunReader(observed, revision, options.Memory, checkRun, metrics),
-		lists: observed,
+		runs:     newRunReader(observed, revision, options.Memory, checkRun, metrics),
+		outcomes: observed,
+		lists:    observed,
 	}
 	e.OnAddRouteHandler = r.add
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handler, []gen.StrictMiddlewareFunc{bufferUnchecked}),

@@ -27,7 +27,8 @@ func newImport() *cobra.Command {
   {"teamId": "default", "projectId": "p", "jobId": "j", "run": {"id": "...", ...}}
 
 with the eleven fields of a run, whose name must not have characters that a terminal
-would act upon. All lines are checked against the contract before the
+would act upon. An "outcome" may follow: why the run ended as it did, with the fields of
+the operation getJobRunOutcome. A run without one has the reason Unknown. All lines are checked against the contract before the
 first is imported: if one is wrong, none is. A run that is in the store already is
 replaced. The runs are stored in pieces, so that nobody who records waits for long. If
 the import is interrupted meanwhile, import all again.`,
@@ -47,8 +48,7 @@ the import is interrupted meanwhile, import all again.`,
 			if err != nil {
 				return err
 			}
-			line, err := document.Object("the line", []string{"projectId", "jobId", "run"},
-				map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
+			line, err := document.Object("the line", jsonlines.Required, jsonlines.Properties)
 			if err != nil {
 				return err
 			}

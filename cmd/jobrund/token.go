@@ -36,9 +36,14 @@ func newTokenCreate() *cobra.Command {
 		Use:   "create --name NAME",
 		Short: "Create a token and print it",
 		Long: `Create a token and print it, alone, on standard output. The store keeps only a hash
-of it, so it is never shown again.`,
+of it, so it is never shown again.
+
+Without --permission, the token may read projects, jobs, runs and their outcomes, but not
+what commands print: for that, give it "Project > Observability > Logs > Read" too.`,
 		Example: `  jobrund token create --name ci
-  jobrund token create --name ci --team default --project default-project --expires-in 30d`,
+  jobrund token create --name ci --team default --project default-project --expires-in 30d
+  jobrund token create --name logs --permission 'Project > Jobs > General > Read' \
+    --permission 'Project > Observability > Logs > Read'`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkToken(cmd.Flags(), &t); err != nil {
@@ -87,7 +92,7 @@ of it, so it is never shown again.`,
 		&t.Permissions,
 		"permission",
 		nil,
-		"permission that it has; can be repeated (default all that only read)",
+		"permission that it has; can be repeated (default all that only read, but for logs)",
 	)
 	flags.Var(
 		(*duration.Value)(&validity),

@@ -159,6 +159,31 @@ type JobRun struct {
 	ConcludedAt *time.Time `json:"concludedAt"`
 }
 
+// JobRunAttempt One attempt of a run, which has ended.
+type JobRunAttempt struct {
+	// Number Which attempt it was, from 1 on.
+	Number int `json:"number"`
+
+	// StartedAt When it started.
+	StartedAt Time `json:"startedAt"`
+
+	// ConcludedAt When it ended.
+	ConcludedAt Time `json:"concludedAt"`
+
+	// Reason Why it ended as it did.
+	Reason JobRunReason `json:"reason"`
+
+	// Message A sentence for a person, without control characters.
+	Message string `json:"message"`
+
+	// ExitStatus The exit status of the command, 127 or 126 if it could not be started; null if it did not exit, or that is
+	// not known.
+	ExitStatus *int `json:"exitStatus"`
+
+	// Signal The signal that ended the command, by its name without `SIG`; null if none did, or it is not known.
+	Signal *string `json:"signal"`
+}
+
 // JobRunListData The runs of a page.
 type JobRunListData struct {
 	// Runs In the order of the list.
@@ -173,6 +198,67 @@ type JobRunListResult struct {
 	// Pagination Where a page is in its list.
 	Pagination Pagination `json:"pagination"`
 }
+
+// JobRunOutcome Why a run ended as it did, as far as its recorder knew.
+//
+// Example: {"attempts":[{"concludedAt":"2020-12-08T11:52:08Z","exitStatus":23,"message":"exit status 23","number":1,"reason":"ExitStatus","signal":null,"startedAt":"2020-12-08T11:47:08Z"}],"exitStatus":23,"host":"web-1","message":"exit status 23","reason":"ExitStatus","signal":null}
+type JobRunOutcome struct {
+	// Reason The reason, as `JobRunReason` says; null until the run has concluded.
+	Reason *string `json:"reason"`
+
+	// Message A sentence for a person, without control characters; null until the run has concluded.
+	Message *string `json:"message"`
+
+	// ExitStatus The exit status of the command, 127 or 126 if it could not be started; null if it did not exit, or that is
+	// not known.
+	ExitStatus *int `json:"exitStatus"`
+
+	// Signal The signal that ended the command, by its name without `SIG`; null if none did, or it is not known.
+	Signal *string `json:"signal"`
+
+	// Host The name of the host on which the run was recorded; null if that is not known.
+	Host *string `json:"host"`
+
+	// Attempts The attempts that have ended, as far as the recorder knows them, the latest 50 of them, in their order.
+	Attempts []JobRunAttempt `json:"attempts"`
+}
+
+// JobRunOutcomeResult The response to a request for the outcome of a run.
+type JobRunOutcomeResult struct {
+	// Data Why a run ended as it did, as far as its recorder knew.
+	//
+	// Example: {"attempts":[{"concludedAt":"2020-12-08T11:52:08Z","exitStatus":23,"message":"exit status 23","number":1,"reason":"ExitStatus","signal":null,"startedAt":"2020-12-08T11:47:08Z"}],"exitStatus":23,"host":"web-1","message":"exit status 23","reason":"ExitStatus","signal":null}
+	Data JobRunOutcome `json:"data"`
+}
+
+// JobRunOutput The last part of what the command of a run printed, on both of its streams.
+type JobRunOutput struct {
+	// Output The text as it was printed, with any control characters; what was no UTF-8 is U+FFFD. It is null if the run has
+	// not concluded, or its recorder was not asked to keep it.
+	Output *string `json:"output"`
+
+	// Truncated Whether the command printed more before that.
+	Truncated bool `json:"truncated"`
+}
+
+// JobRunOutputResult The response to a request for the output of a run.
+type JobRunOutputResult struct {
+	// Data The last part of what the command of a run printed, on both of its streams.
+	Data JobRunOutput `json:"data"`
+}
+
+// JobRunReason Why a run or an attempt ended as it did, in one word, as Kubernetes writes them.
+//
+// Of a command: `Completed`, `ExitStatus` (it exited with another status than 0), `Signal` (a signal ended it),
+// `NotFound` (there is no such program), `NotExecutable` (it could not be executed), `Interrupted` (a signal asked
+// its recorder to end), `RecorderLost` (its recorder died).
+//
+// Of a Kubernetes Job: the reason of its condition, such as `BackoffLimitExceeded`, `DeadlineExceeded` or
+// `PodFailurePolicy`; or `Completed`, `JobDeleted` (while it ran), `JobGone` (it was deleted unseen, and how it
+// ended is not known).
+//
+// `Unknown`: it was recorded without. More may come.
+type JobRunReason = string
 
 // JobRunResult The response to a request for a run.
 type JobRunResult struct {
@@ -289,6 +375,12 @@ type JobRunDetails = JobRunResult
 
 // JobRunList A page of runs.
 type JobRunList = JobRunListResult
+
+// JobRunOutcomeDetails The response to a request for the outcome of a run.
+type JobRunOutcomeDetails = JobRunOutcomeResult
+
+// JobRunOutputDetails The response to a request for the output of a run.
+type JobRunOutputDetails = JobRunOutputResult
 
 // Login The response to a check of a valid token.
 type Login = LoginResult

@@ -183,6 +183,9 @@ func closed(schema *openapi3.Schema) *openapi3.Schema {
 	if len(copied.AllOf) == 1 && copied.Type == nil && !copied.Nullable {
 		return closed(copied.AllOf[0].Value)
 	}
+	if copied.Type.Is(openapi3.TypeArray) && copied.Items != nil {
+		copied.Items = &openapi3.SchemaRef{Value: closed(copied.Items.Value)}
+	}
 	if !copied.Type.Is(openapi3.TypeObject) {
 		return &copied
 	}

@@ -24,6 +24,9 @@ const (
 	permissionExtension = "x-required-permission"
 	// maxBytesExtension is how many bytes the body of a request may have.
 	maxBytesExtension = "x-max-bytes"
+	// sensitiveExtension says that a token has the permission of an operation only if somebody gives
+	// it by its name.
+	sensitiveExtension = "x-sensitive"
 )
 
 // The path parameters that say whose data an operation is about.
@@ -44,6 +47,7 @@ type Operation struct {
 	Permission string
 	// NeedsToken is whether a request must carry a token.
 	NeedsToken bool
+	sensitive  bool
 
 	route      *routers.Route
 	parameters []parameter
@@ -66,6 +70,7 @@ var Load = sync.OnceValues(func() (*Document, error) {
 // It returns an error that names each operation that this package could not enforce, or that would
 // be open by mistake:
 //   - its security is neither one bearer token nor none, or its permission is not a string that a token can have;
+//   - it is sensitive, and declares no permission;
 //   - its path names a team or a project, and it needs no token;
 //   - it writes (its method is none of GET, HEAD and OPTIONS), and declares no permission of its own;
 //   - it takes a body that is not JSON, or declares no response 413 and 415 for one.
@@ -99,6 +104,9 @@ func (d *Document) prepare(route *routers.Route) (*Operation, error) {
 		return nil, err
 	}
 	if o.Permission, err = permission(op, o.NeedsToken); err != nil {
+		return nil, err
+	}
+	if o.sensitive, err = sensitive(op, o.Permission); err != nil {
 		return nil, err
 	}
 	if o.writes() && o.Permission == "" {
@@ -142,6 +150,19 @@ func permission(op *openapi3.Operation, needsToken bool) (string, error) {
 	return permission, nil
 }
 
+// sensitive reports whether the document says that the operation is sensitive.
+func sensitive(op *openapi3.Operation, permission string) (bool, error) {
+	value, declared := op.Extensions[sensitiveExtension]
+	sensitive, ok := value.(bool)
+	switch {
+	case declared && !ok:
+		return false, fmt.Errorf("%s is neither true nor false: %v", sensitiveExtension, value)
+	case sensitive && permission == "":
+		return false, fmt.Errorf("%s without %s", sensitiveExtension, permissionExtension)
+	}
+	return sensitive, nil
+}
+
 // needsToken reports whether the document wants a token for the operation.
 // Returns an error for a security that is not enforced here: anything but a bearer token.
 func needsToken(doc *openapi3.T, op *openapi3.Operation) (bool, error) {
@@ -171,10 +192,11 @@ func (d *Document) Permissions() []string {
 	return d.permissions(func(*Operation) bool { return true })
 }
 
-// ReadPermissions returns the permissions that let a token do no more than read, sorted.
+// ReadPermissions returns the permissions that let a token do no more than read, and nothing that
+// is sensitive, sorted.
 func (d *Document) ReadPermissions() []string {
-	writing := d.permissions((*Operation).writes)
-	return slices.DeleteFunc(d.Permissions(), func(p string) bool { return slices.Contains(writing, p) })
+	others := d.permissions(func(o *Operation) bool { return o.writes() || o.sensitive })
+	return slices.DeleteFunc(d.Permissions(), func(p string) bool { return slices.Contains(others, p) })
 }
 
 func (d *Document) permissions(of func(*Operation) bool) []string {

@@ -57,6 +57,8 @@ func TestPrepareRefusesWhatItCannotEnforce(t *testing.T) {
 		"a body without 415":                {"post: {operationId: a, x-required-permission: A, " + jsonBody + ", responses: {'413': {description: d}}}", "415"},
 		"a body that is not JSON":           {"post: {operationId: a, x-required-permission: A, requestBody: {content: {text/plain: {schema: {type: string}}}}, responses: {'413': {description: d}, '415': {description: d}}}", "not application/json alone"},
 		"a size that is no number":          {"post: {operationId: a, x-required-permission: A, x-max-bytes: many, " + jsonBody + ", responses: {'413': {description: d}, '415': {description: d}}}", "x-max-bytes"},
+		"sensitive, and for every token":    {"get: {operationId: a, x-sensitive: true, responses: {default: {description: d}}}", "x-sensitive without x-required-permission"},
+		"sensitive in a word":               {"get: {operationId: a, x-required-permission: A, x-sensitive: very, responses: {default: {description: d}}}", "x-sensitive"},
 		"a size of half a byte":             {"post: {operationId: a, x-required-permission: A, x-max-bytes: 0.5, " + jsonBody + ", responses: {'413': {description: d}, '415': {description: d}}}", "x-max-bytes"},
 		"a project open to everybody":       {"get: {operationId: a, security: [], parameters: [{name: projectId, in: path, required: true, schema: {type: string}}], responses: {default: {description: d}}}", "needs no token"},
 		"a team open to everybody, by path": {"get: {operationId: a, security: [], responses: {default: {description: d}}}\n    parameters: [{name: teamId, in: path, required: true, schema: {type: string}}]", "needs no token"},
@@ -84,11 +86,15 @@ func TestReadPermissionsLetNobodyWrite(t *testing.T) {
     put: {operationId: f, x-required-permission: Write, responses: {default: {description: d}}}
   /d:
     get: {operationId: g, responses: {default: {description: d}}}
+  /e:
+    get: {operationId: h, x-required-permission: Secret, x-sensitive: true, responses: {default: {description: d}}}
+  /f:
+    get: {operationId: i, x-required-permission: Secret, responses: {default: {description: d}}}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := d.Permissions(), []string{"Again", "Both", "Read", "Write"}; !slices.Equal(got, want) {
+	if got, want := d.Permissions(), []string{"Again", "Both", "Read", "Secret", "Write"}; !slices.Equal(got, want) {
 		t.Errorf("permissions %q, want %q", got, want)
 	}
 	if got, want := d.ReadPermissions(), []string{"Again", "Read"}; !slices.Equal(got, want) {

@@ -52,6 +52,12 @@ type Record struct {
 	// recorder that knows the run for certain, which is always stored.
 	Source  string
 	Version int64
+	// Outcome says why the run ended as it did, and which attempts have ended; nil if the recorder
+	// does not know. Its Reason and Message are nil until the run has concluded. What it points to
+	// does not change.
+	Outcome *model.JobRunOutcome
+	// Output is the last part of what a run that has concluded has printed; nil if it was not kept.
+	Output *model.JobRunOutput
 }
 
 // Key returns the key of the record's run.
@@ -60,9 +66,10 @@ func (r Record) Key() Key {
 }
 
 // Conclude makes the record's run one that concluded at that time, in UTC and whole seconds, or
-// when it started if that is later. It sets the fields that follow from it: a run that has
-// concluded is not active, and has either succeeded or failed.
-func (r *Record) Conclude(at time.Time, succeeded bool) {
+// when it started if that is later, and its outcome one that ended so. It sets the fields that
+// follow from it: a run that has concluded is not active, and has either succeeded or failed.
+func (r *Record) Conclude(at time.Time, succeeded bool, end End) {
+	r.explain(end)
 	run := &r.Run
 	at = at.UTC().Truncate(time.Second)
 	if at.Before(run.StartedAt) {
@@ -78,13 +85,14 @@ func (r *Record) Conclude(at time.Time, succeeded bool) {
 
 // Line is a line of JSON that jobrund import reads. A missing team is DefaultTeam.
 type Line struct {
-	TeamID    string       `json:"teamId"`
-	ProjectID string       `json:"projectId"`
-	JobID     string       `json:"jobId"`
-	Run       model.JobRun `json:"run"`
+	TeamID    string               `json:"teamId"`
+	ProjectID string               `json:"projectId"`
+	JobID     string               `json:"jobId"`
+	Run       model.JobRun         `json:"run"`
+	Outcome   *model.JobRunOutcome `json:"outcome,omitempty"`
 }
 
 // MarshalLine returns the line, without its end, from which the record is read again.
 func (r Record) MarshalLine() ([]byte, error) {
-	return json.Marshal(Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run})
+	return json.Marshal(Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run, Outcome: r.Outcome})
 }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -42,7 +43,8 @@ var (
 	// fieldColumns are the columns of all fields, separated by commas.
 	fieldColumns = strings.Join(columnsOf(fields), ", ")
 	// writtenColumns are the columns of which values returns the values: all but the lease.
-	writtenColumns = append(append([]string{"team", "project", "job"}, columnsOf(fields)...), "source", "version")
+	writtenColumns = slices.Concat(
+		[]string{"team", "project", "job"}, columnsOf(fields), []string{"source", "version"}, outcomeColumns)
 )
 
 func columnsOf(fields []field) []string {
@@ -65,6 +67,8 @@ func values(r *jobrun.Record) []any {
 		values,
 		sql.Null[string]{V: r.Source, Valid: observed},
 		sql.Null[int64]{V: r.Version, Valid: observed},
+		encodeOutcome(r),
+		encodeOutput(r),
 	)
 }
 

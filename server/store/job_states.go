@@ -124,7 +124,7 @@ func (b *stateBuilder) add(run stateRun) {
 	lost := false
 	if run.status == model.JobRunStatusRunning && run.lapsed.Valid {
 		record := jobrun.Record{Run: model.JobRun{StartedAt: run.startedAt}}
-		record.Conclude(time.Unix(run.lapsed.V, 0), false)
+		concludeLost(&record, run.lapsed.V)
 		run.status, run.concludedAt, lost = record.Run.Status, record.Run.ConcludedAt, true
 	}
 	if run.replaces(&b.latest) {

@@ -55,9 +55,9 @@ func (e Engine) replaceRun() string {
 // runColumns are the columns that ScanRun scans.
 func (e Engine) runColumns() string { return fieldColumns + ", " + e.Lease.lapsedSince() }
 
-// readRun is the query of a run by its key.
-func (e Engine) readRun() string {
-	return "SELECT " + e.runColumns() + " FROM " + e.table("runs") +
+// readRun is the query of a run by its key, and of other columns.
+func (e Engine) readRun(others ...string) string {
+	return "SELECT " + strings.Join(append([]string{e.runColumns()}, others...), ", ") + " FROM " + e.table("runs") +
 		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
 }
 
@@ -77,9 +77,19 @@ func ScanRun(row interface{ Scan(...any) error }, record *jobrun.Record, others 
 	}
 	final = record.Run.Concluded
 	if !final && lapsed.Valid {
-		record.Conclude(time.Unix(lapsed.V, 0), false)
+		concludeLost(record, lapsed.V)
 	}
 	return final, nil
+}
+
+// concludeLost concludes a run whose lease has run out: at the time of its last renewal, in seconds
+// since 1970.
+func concludeLost(record *jobrun.Record, renewed int64) {
+	heard := time.Unix(renewed, 0).UTC()
+	record.Conclude(heard, false, jobrun.End{
+		Reason:  jobrun.ReasonRecorderLost,
+		Message: "its recorder was last heard of at " + heard.Format(time.RFC3339),
+	})
 }
 
 // Run returns the run of that key, and whether it is final: stored as concluded, so that it only
@@ -87,13 +97,23 @@ func ScanRun(row interface{ Scan(...any) error }, record *jobrun.Record, others 
 // returned as failed, and is not final.
 // Returns jobrun.ErrNotFound if there is none.
 func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
+	record, final, err := s.read(ctx, s.runQuery, key)
+	return &record.Run, final, err
+}
+
+// read reads the run of that key with a query of readRun, and other columns into the others.
+func (s *Store) read(
+	ctx context.Context,
+	query string,
+	key jobrun.Key,
+	others ...any,
+) (record jobrun.Record, final bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	var record jobrun.Record
 	for range 2 {
-		final, err = ScanRun(s.queryRow(ctx, s.runQuery, key.Team, key.Project, key.Job, key.Run), &record)
+		final, err = ScanRun(s.queryRow(ctx, query, key.Team, key.Project, key.Job, key.Run), &record, others...)
 		if err != nil {
-			return nil, false, s.classify(ctx, err)
+			return record, false, s.classify(ctx, err)
 		}
 		// A recorder that has ended may have concluded the run before, and after the query began to
 		// read. A query that begins now finds that.
@@ -101,7 +121,7 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 			break
 		}
 	}
-	return &record.Run, final, nil
+	return record, final, nil
 }
 
 // Revision returns a number that changes whenever a final run or a token changes or is deleted.

@@ -38,6 +38,7 @@ type Store struct {
 	db       *sql.DB
 	unstored []int         // the indices of fields of a run that no column stores
 	runQuery string        // readRun, put together once
+	whyQuery string        // readRun with the outcome and the output
 	prepared sync.Map      // of queryRow: a *sql.Stmt for each query
 	lists    chan struct{} // holds a value for each list that is being read
 	watcher  watcher
@@ -80,7 +81,7 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
 	}
 	s := &Store{
-		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(),
+		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(), whyQuery: engine.readRun(outcomeColumns...),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}

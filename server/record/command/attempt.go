@@ -24,12 +24,12 @@ const (
 // shell runs a script that does not say what runs it, as execvp does.
 const shell = "/bin/sh"
 
-// attempt runs the command once and returns its exit status.
-func (c *Command) attempt(signals *signals, record jobrun.Record) int {
+// attempt runs the command once and returns its exit status, and why it ended so.
+func (c *Command) attempt(signals *signals, record jobrun.Record) (status int, end jobrun.End) {
 	process, err := c.start(record)
 	if err != nil {
 		c.Warn(err)
-		return statusOf(err)
+		return notStarted(err)
 	}
 	var state syscall.WaitStatus
 	signals.passTo(process, func() {
@@ -37,18 +37,11 @@ func (c *Command) attempt(signals *signals, record jobrun.Record) int {
 			state = ended.Sys().(syscall.WaitStatus)
 		}
 	})
-	if state.Signaled() {
-		return statusSignal + int(state.Signal())
+	status, end = ended(state)
+	if status != 0 && signals.asked() {
+		end = signals.interrupted(end, "")
 	}
-	return state.ExitStatus()
-}
-
-// statusOf returns the status of a command that did not run because of the error.
-func statusOf(err error) int {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-		return statusNotFound
-	}
-	return statusNotExecutable
+	return status, end
 }
 
 // start starts the command.

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,7 +64,7 @@ func (c *Command) Run() (status int, err error) {
 		RunName:      c.Job + "-" + nameSuffix(),
 		Status:       model.JobRunStatusRunning,
 		StartedAt:    now(),
-	}}
+	}, Outcome: jobrun.NewOutcome(host())}
 	run := &record.Run
 	if run.ID == "" {
 		run.ID = uuid.NewString()
@@ -74,26 +75,35 @@ func (c *Command) Run() (status int, err error) {
 			return 0, err
 		}
 	}
+	var end jobrun.End
 	for delay := range delays(c.Backoff) {
-		status = c.attempt(signals, record)
-		run.Completions++
+		began := now()
+		status, end = c.attempt(signals, record)
+		record.AddAttempt(began, now(), end)
 		if status == 0 || run.Completions > c.BackoffLimit || signals.asked() {
 			break
 		}
 		c.Record(record)
 		if !signals.sleep(delay) {
+			end = signals.interrupted(end, " before the next attempt")
 			break
 		}
 	}
 	if signals.witness != nil {
 		signals.witness.stop()
 	}
-	record.Conclude(now(), status == 0)
+	record.Conclude(now(), status == 0, end)
 	c.Record(record)
 	ctx, cancel := signals.remaining()
 	defer cancel()
 	c.Finish(ctx)
 	return status, nil
+}
+
+// host returns the name of this host, or "" if it has none.
+func host() string {
+	name, _ := os.Hostname()
+	return name
 }
 
 // delays yields the delay after each attempt, without end.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,20 +43,21 @@ func TestStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		args     []string
-		want     int
-		warnings int
+		args            []string
+		want            int
+		warnings        int
+		reason, message string
 	}{
-		{[]string{"true"}, 0, 0},
-		{[]string{"sh", "-c", "exit 3"}, 3, 0},
-		{[]string{"sh", "-c", "exit 255"}, 255, 0},
-		{[]string{"sh", "-c", "kill -9 $$"}, 137, 0},
-		{[]string{"sh", "-c", "kill -15 $$"}, 143, 0},
-		{[]string{"no-such-command"}, 127, 1},
-		{[]string{"/no/such/command"}, 127, 1},
-		{[]string{noInterpreter}, 127, 1},
-		{[]string{"/etc/passwd"}, 126, 1},
-		{[]string{"/etc"}, 126, 1},
+		{[]string{"true"}, 0, 0, "Completed", "exit status 0"},
+		{[]string{"sh", "-c", "exit 3"}, 3, 0, "ExitStatus", "exit status 3"},
+		{[]string{"sh", "-c", "exit 255"}, 255, 0, "ExitStatus", "exit status 255"},
+		{[]string{"sh", "-c", "kill -9 $$"}, 137, 0, "Signal", "killed by signal 9 (KILL)"},
+		{[]string{"sh", "-c", "kill -15 $$"}, 143, 0, "Signal", "killed by signal 15 (TERM)"},
+		{[]string{"no-such-command"}, 127, 1, "NotFound", `exec: "no-such-command": executable file not found in $PATH`},
+		{[]string{"/no/such/command"}, 127, 1, "NotFound", `exec: "/no/such/command": executable file not found in $PATH`},
+		{[]string{noInterpreter}, 127, 1, "NotFound", "fork/exec " + noInterpreter + ": no such file or directory"},
+		{[]string{"/etc/passwd"}, 126, 1, "NotExecutable", "fork/exec /etc/passwd: permission denied"},
+		{[]string{"/etc"}, 126, 1, "NotExecutable", "fork/exec /etc: permission denied"},
 	} {
 		status, recorded, warnings := runShell(t, 0, test.args...)
 		if status != test.want || len(warnings) != test.warnings {
@@ -68,12 +70,63 @@ func TestStatuses(t *testing.T) {
 				test.warnings,
 			)
 		}
+		wantOutcome(t, recorded[len(recorded)-1], test.reason, test.message, test.want)
 		wantStatus := model.JobRunStatusFailed
 		if test.want == 0 {
 			wantStatus = model.JobRunStatusSuccess
 		}
 		if last := recorded[len(recorded)-1].Run; last.Status != wantStatus || last.Completions != 1 {
 			t.Errorf("%q: recorded %+v", test.args, last)
+		}
+	}
+}
+
+// wantOutcome checks the outcome of a run with one attempt, of which that is the exit status that a
+// shell gives it.
+func wantOutcome(t *testing.T, r jobrun.Record, reason, message string, status int) {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &model.JobRunOutcome{Reason: &reason, Message: &message, ExitStatus: &status, Host: &name}
+	if reason == jobrun.ReasonSignal {
+		signal := regexp.MustCompile(`\((.*)\)`).FindStringSubmatch(message)[1]
+		want.Signal, want.ExitStatus = &signal, nil
+	}
+	want.Attempts = []model.JobRunAttempt{{
+		Number: 1, StartedAt: r.Run.StartedAt, ConcludedAt: *r.Run.ConcludedAt,
+		Reason: reason, Message: message, ExitStatus: want.ExitStatus, Signal: want.Signal,
+	}}
+	within := cmpopts.EquateApproxTime(time.Minute)
+	if diff := cmp.Diff(want, r.Outcome, within); diff != "" {
+		t.Errorf("the outcome (-want +got):\n%s", diff)
+	}
+}
+
+// While a run goes on, its outcome tells of the attempts that have ended.
+func TestOutcomeTellsOfEndedAttempts(t *testing.T) {
+	count := filepath.Join(t.TempDir(), "count")
+	_, recorded, _ := runShell(t, 5, "sh", "-c", `echo x >> "$0"; exit $(wc -l < "$0")`, count)
+	for i, r := range recorded {
+		if o := r.Outcome; o.Host == nil || (o.Reason != nil) != r.Run.Concluded || len(o.Attempts) != min(i, 6) {
+			t.Errorf("state %d: %+v", i, o)
+		}
+		for j, a := range r.Outcome.Attempts {
+			if a.Number != j+1 || a.ExitStatus == nil || *a.ExitStatus != j+1 {
+				t.Errorf("state %d, attempt %d: %+v", i, j, a)
+			}
+		}
+	}
+	if last := recorded[len(recorded)-1].Outcome; *last.ExitStatus != 6 || *last.Message != "exit status 6" {
+		t.Errorf("in the end: %+v", last)
+	}
+}
+
+func TestSignalNames(t *testing.T) {
+	for sig, want := range map[syscall.Signal]string{1: "HUP", 9: "KILL", 32: "32", 34: "RTMIN", 64: "RTMIN+30"} {
+		if got := signalName(sig); got != want {
+			t.Errorf("signal %d: %s, want %s", sig, got, want)
 		}
 	}
 }
@@ -97,7 +150,8 @@ func TestStates(t *testing.T) {
 	succeeded := running(3)
 	succeeded.Run.Active, succeeded.Run.Succeeded, succeeded.Run.Status = model.FlagNo, model.FlagYes, model.JobRunStatusSuccess
 	succeeded.Run.Concluded, succeeded.Run.ConcludedAt = true, end
-	if diff := cmp.Diff([]jobrun.Record{running(0), running(1), running(2), succeeded}, recorded); diff != "" {
+	if diff := cmp.Diff([]jobrun.Record{running(0), running(1), running(2), succeeded}, recorded,
+		cmpopts.IgnoreFields(jobrun.Record{}, "Outcome")); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(first.ID) {

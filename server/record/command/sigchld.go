@@ -36,5 +36,6 @@ func init() {
 		return nil
 	})
 	fmt.Fprintf(os.Stderr, "jobrun: %v\n", err)
-	os.Exit(statusOf(err))
+	status, _ := notStarted(err)
+	os.Exit(status)
 }

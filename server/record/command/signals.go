@@ -45,7 +45,8 @@ const settle = 50 * time.Millisecond
 type signals struct {
 	caught  chan os.Signal
 	askedAt time.Time // when a signal first asked to end, if one did
-	witness *witness  // nil if there is none
+	askedBy syscall.Signal
+	witness *witness // nil if there is none
 }
 
 func catchSignals() *signals {
@@ -84,7 +85,7 @@ func (s *signals) asked() bool { return !s.askedAt.IsZero() }
 func (s *signals) note(sig os.Signal) bool {
 	asks := slices.Contains(ending, sig)
 	if asks && !s.asked() {
-		s.askedAt = time.Now()
+		s.askedAt, s.askedBy = time.Now(), sig.(syscall.Signal)
 	}
 	return asks
 }

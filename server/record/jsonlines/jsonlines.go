@@ -14,8 +14,17 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB.
-const maxLine = 64 << 10
+// maxLine is how long a line may be, in bytes. A run within the contract takes less than 4 KiB, and
+// its outcome less than 160 KiB.
+const maxLine = 256 << 10
+
+// Required and Properties are what an object on a line has, as contract.Document.Object takes them.
+var (
+	Required   = []string{"projectId", "jobId", "run"}
+	Properties = map[string]string{
+		"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun", "outcome": "JobRunOutcome",
+	}
+)
 
 // Reader reads runs and checks each line.
 type Reader struct {
@@ -61,6 +70,8 @@ func (r *Reader) parse(text []byte) (jobrun.Record, error) {
 			"run.concludedAt: must be null while concluded is false, and a time when it is true",
 		)
 	}
-	team := cmp.Or(l.TeamID, jobrun.DefaultTeam)
-	return jobrun.Record{Team: team, Project: l.ProjectID, Job: l.JobID, Run: l.Run}, nil
+	record := jobrun.Record{
+		Team: cmp.Or(l.TeamID, jobrun.DefaultTeam), Project: l.ProjectID, Job: l.JobID, Run: l.Run, Outcome: l.Outcome,
+	}
+	return record, jobrun.CheckOutcome(record)
 }

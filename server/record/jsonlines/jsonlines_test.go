@@ -29,8 +29,7 @@ func newReader(t testing.TB) *Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := document.Object("the line", []string{"projectId", "jobId", "run"},
-		map[string]string{"teamId": "ID", "projectId": "ID", "jobId": "ID", "run": "JobRun"})
+	line, err := document.Object("the line", Required, Properties)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +108,7 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{valid, `{"projectId":"p","jobId":"j","run":null}`, `run: breaks the rule "nullable"`},
 		{valid, valid + "}", `not JSON`},
 		{valid, valid + valid, `not JSON`},
-		{valid, strings.Repeat("a", maxLine+1), "longer than 65536 bytes"},
+		{valid, strings.Repeat("a", maxLine+1), "longer than 262144 bytes"},
 	} {
 		before := chunkLines + 3 // so that it is not the first chunk
 		broken := strings.Replace(valid, test.old, test.new, 1)

@@ -159,7 +159,7 @@ func (d *doubts) settle(ctx context.Context, namespace string, some []doubt) err
 		case d.isOurs(one):
 			// The version stays that of the last observation, so that a later one, by another
 			// watcher, is believed more, whichever is stored first.
-			failed := gone(one.record, one.at)
+			failed := gone(one.record, one.at, jobGone)
 			d.put(failed)
 			d.starts.forget(failed)
 			d.log.Warn(

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -197,9 +198,8 @@ func (w *Watcher) updated(ctx context.Context, before, after *observation) {
 
 // same reports whether two states of a run differ in nothing but their version.
 func same(a, b jobrun.Record) bool {
-	aEnd, bEnd := a.Run.ConcludedAt, b.Run.ConcludedAt
-	a.Run.ConcludedAt, b.Run.ConcludedAt, a.Version, b.Version = nil, nil, 0, 0
-	return a == b && (aEnd == nil) == (bEnd == nil) && (aEnd == nil || aEnd.Equal(*bEnd))
+	a.Version, b.Version = 0, 0
+	return reflect.DeepEqual(a, b)
 }
 
 func (w *Watcher) deleted(ctx context.Context, object any) {
@@ -215,7 +215,7 @@ func (w *Watcher) deleted(ctx context.Context, object any) {
 	}
 	if record, ok := w.starts.keep(ctx, nil, last); ok {
 		if !record.Run.Concluded {
-			record = gone(record, last.deletedAt)
+			record = gone(record, last.deletedAt, jobDeleted)
 		}
 		w.writer.put(record)
 		w.starts.forget(record)

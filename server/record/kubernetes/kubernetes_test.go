@@ -191,6 +191,9 @@ func TestWatcherSeesADeletion(t *testing.T) {
 			} else if deleted == nil && (at.Before(begin) || at.After(time.Now())) {
 				t.Errorf("it has failed at %s, not just now", at)
 			}
+			if got.Outcome == nil || *got.Outcome.Reason != jobrun.ReasonJobDeleted {
+				t.Errorf("the outcome is %+v", got.Outcome)
+			}
 			if got.Version != 102 || w.journal.count("Job gone") > 0 {
 				t.Errorf("the version is %d, want that of the deletion, 102, without a doubt", got.Version)
 			}

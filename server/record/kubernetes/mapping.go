@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -60,9 +61,9 @@ func (m mapping) record(job *batchv1.Job) jobrun.Record {
 		if job.Status.CompletionTime != nil {
 			at = *job.Status.CompletionTime
 		}
-		record.Conclude(at.Time, true)
+		record.Conclude(at.Time, true, end(complete, jobrun.ReasonCompleted, "the Job has completed"))
 	} else if failed := condition(job, batchv1.JobFailed); failed != nil {
-		record.Conclude(failed.LastTransitionTime.Time, false)
+		record.Conclude(failed.LastTransitionTime.Time, false, end(failed, jobrun.ReasonUnknown, "the Job has failed"))
 	}
 	return record
 }
@@ -80,13 +81,28 @@ func (m mapping) job(job *batchv1.Job) string {
 	return job.Name
 }
 
+// end returns what the Job's last condition says of how it ended, or else the reason and the message.
+// Complete has a reason since Kubernetes 1.31.
+func end(last *batchv1.JobCondition, reason, message string) jobrun.End {
+	return jobrun.End{Reason: cmp.Or(last.Reason, reason), Message: cmp.Or(last.Message, message)}
+}
+
+// How a run ended whose Job went without a conclusion.
+var (
+	jobDeleted = jobrun.End{Reason: jobrun.ReasonJobDeleted, Message: "the Job was deleted while it ran"}
+	jobGone    = jobrun.End{
+		Reason:  jobrun.ReasonJobGone,
+		Message: "the Job was deleted while nobody watched: how it ended is not known",
+	}
+)
+
 // gone returns the run as it is after its Job has gone without a conclusion: failed, at that time,
 // or right now if it is the zero time, and at the earliest when it started.
-func gone(record jobrun.Record, at time.Time) jobrun.Record {
+func gone(record jobrun.Record, at time.Time, end jobrun.End) jobrun.Record {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	record.Conclude(at, false)
+	record.Conclude(at, false, end)
 	return record
 }
 

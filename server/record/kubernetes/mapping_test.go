@@ -47,27 +47,42 @@ var recorded = map[string]struct {
 	backoffLimit, completions int
 	status                    model.JobRunStatus
 	start, end                string
+	reason, message           string
 }{
-	"not-started":             {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"running":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"parallel-running":        {1, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"indexed-running":         {1, 2147483647, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"suspended":               {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"suspended-while-running": {0, 6, 0, model.JobRunStatusRunning, "00:08:00", ""},
-	"resumed":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:05", ""},
-	"terminating":             {1, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
-	"success-criteria-met":    {0, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
-	"failure-target":          {0, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
-	"deleted-while-running":   {1, 6, 0, model.JobRunStatusRunning, "00:08:53", ""},
-	"success":                 {0, 6, 1, model.JobRunStatusSuccess, "00:08:00", "00:08:02"},
-	"parallel-success":        {0, 6, 6, model.JobRunStatusSuccess, "00:08:00", "00:08:08"},
-	"success-policy":          {0, 6, 3, model.JobRunStatusSuccess, "00:08:53", "00:08:56"},
-	"cronjob-success":         {0, 6, 1, model.JobRunStatusSuccess, "00:09:00", "00:09:02"},
-	"deleted-after-success":   {0, 6, 1, model.JobRunStatusSuccess, "00:08:53", "00:08:55"},
-	"failed-after-retries":    {0, 2, 3, model.JobRunStatusFailed, "00:08:00", "00:08:34"},
-	"failed-deadline":         {0, 6, 1, model.JobRunStatusFailed, "00:08:00", "00:08:03"},
-	"failed-pod-policy":       {0, 6, 2, model.JobRunStatusFailed, "00:08:53", "00:08:55"},
-	"indexed-failed":          {0, 2147483647, 6, model.JobRunStatusFailed, "00:08:00", "00:08:13"},
+	"not-started":             {0, 6, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"running":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"parallel-running":        {1, 6, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"indexed-running":         {1, 2147483647, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"suspended":               {0, 6, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"suspended-while-running": {0, 6, 0, model.JobRunStatusRunning, "00:08:00", "", "", ""},
+	"resumed":                 {1, 6, 0, model.JobRunStatusRunning, "00:08:05", "", "", ""},
+	"terminating":             {1, 6, 0, model.JobRunStatusRunning, "00:08:53", "", "", ""},
+	"success-criteria-met":    {0, 6, 0, model.JobRunStatusRunning, "00:08:53", "", "", ""},
+	"failure-target":          {0, 6, 0, model.JobRunStatusRunning, "00:08:53", "", "", ""},
+	"deleted-while-running":   {1, 6, 0, model.JobRunStatusRunning, "00:08:53", "", "", ""},
+	"success": {0, 6, 1, model.JobRunStatusSuccess, "00:08:00", "00:08:02",
+		"CompletionsReached", "Reached expected number of succeeded pods"},
+	"parallel-success": {0, 6, 6, model.JobRunStatusSuccess, "00:08:00", "00:08:08",
+		"CompletionsReached", "Reached expected number of succeeded pods"},
+	"success-policy": {0, 6, 3, model.JobRunStatusSuccess, "00:08:53", "00:08:56",
+		"SuccessPolicy", "Matched rules at index 0"},
+	"cronjob-success": {0, 6, 1, model.JobRunStatusSuccess, "00:09:00", "00:09:02",
+		"CompletionsReached", "Reached expected number of succeeded pods"},
+	"deleted-after-success": {0, 6, 1, model.JobRunStatusSuccess, "00:08:53", "00:08:55",
+		"CompletionsReached", "Reached expected number of succeeded pods"},
+	"failed-after-retries": {0, 2, 3, model.JobRunStatusFailed, "00:08:00", "00:08:34",
+		"BackoffLimitExceeded", "Job has reached the specified backoff limit"},
+	"failed-deadline": {0, 6, 1, model.JobRunStatusFailed, "00:08:00", "00:08:03",
+		"DeadlineExceeded", "Job was active longer than specified deadline"},
+	"failed-pod-policy": {0, 6, 2, model.JobRunStatusFailed, "00:08:53", "00:08:55",
+		"PodFailurePolicy", "Container main for pod recorded/failpolicy-p6lxx failed with exit code 42 matching FailJob rule at index 0"},
+	"indexed-failed": {0, 2147483647, 6, model.JobRunStatusFailed, "00:08:00", "00:08:13",
+		"FailedIndexes", "Job has failed indexes"},
+}
+
+// outcomeOf returns the outcome of a Job: nobody knows its attempts.
+func outcomeOf(reason, message string) *model.JobRunOutcome {
+	return &model.JobRunOutcome{Reason: &reason, Message: &message, Attempts: []model.JobRunAttempt{}}
 }
 
 func TestMappingOfRecordedJobs(t *testing.T) {
@@ -110,6 +125,9 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 			}
 			if name == "cronjob-success" {
 				record.Job = "nightly-backup"
+			}
+			if want.reason != "" {
+				record.Outcome = outcomeOf(want.reason, want.message)
 			}
 			if diff := cmp.Diff(record, m.record(job)); diff != "" {
 				t.Errorf("the run (-want +got):\n%s", diff)
@@ -251,9 +269,28 @@ func TestGone(t *testing.T) {
 			end := at(t, test.want)
 			want.Run.Active, want.Run.Failed, want.Run.Status = model.FlagNo, model.FlagYes, model.JobRunStatusFailed
 			want.Run.Concluded, want.Run.ConcludedAt = true, &end
-			if diff := cmp.Diff(want, gone(running, test.at)); diff != "" {
+			want.Outcome = outcomeOf("JobGone", "the Job was deleted while nobody watched: how it ended is not known")
+			if diff := cmp.Diff(want, gone(running, test.at, jobGone)); diff != "" {
 				t.Errorf("the run (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Until Kubernetes 1.30, Complete had no reason. A controller of somebody else's may write anything.
+func TestReasonOfOtherVersions(t *testing.T) {
+	for name, test := range map[string]struct{ of, reason, message, wantReason, wantMessage string }{
+		"complete without a reason": {"success", "", "", "Completed", "the Job has completed"},
+		"failed without a reason":   {"failed-deadline", "", "", "Unknown", "the Job has failed"},
+		"a reason of a domain":      {"failed-deadline", "example.com/Odd", "a\nb", "Unknown", "example.com/Odd: a b"},
+	} {
+		job := load(t, test.of)
+		for i := range job.Status.Conditions {
+			job.Status.Conditions[i].Reason, job.Status.Conditions[i].Message = test.reason, test.message
+		}
+		want := outcomeOf(test.wantReason, test.wantMessage)
+		if diff := cmp.Diff(want, (mapping{}).record(job).Outcome); diff != "" {
+			t.Errorf("%s: the outcome (-want +got):\n%s", name, diff)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func stateOf(i int, version int64, completions int) jobrun.Record {
 }
 
 // concluded is a state that has concluded.
-func concluded(r jobrun.Record) jobrun.Record { return gone(r, time.Now()) }
+func concluded(r jobrun.Record) jobrun.Record { return gone(r, time.Now(), jobGone) }
 
 // TestWriter runs in a bubble, whose time passes only when all wait.
 func TestWriter(t *testing.T) {

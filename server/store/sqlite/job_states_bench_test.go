@@ -29,7 +29,7 @@ func BenchmarkJobStates(b *testing.B) {
 			r.Project, r.Job = fmt.Sprintf("project-%02d", i%100), fmt.Sprintf("job-%05d", i%jobs)
 			r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", uint32(i)*2654435761)
 			r.Run.StartedAt = r.Run.StartedAt.Add(time.Duration(i) * time.Second)
-			r.Conclude(r.Run.StartedAt.Add(time.Minute), i/jobs%7 != 0)
+			r.Conclude(r.Run.StartedAt.Add(time.Minute), i/jobs%7 != 0, jobrun.End{})
 		})
 	}
 	if err := s.ImportRuns(b.Context(), func(yield func(jobrun.Record, error) bool) {

@@ -31,7 +31,7 @@ func BenchmarkLists(b *testing.B) {
 		return storetest.Record(func(r *jobrun.Record) {
 			r.Run.ID = fmt.Sprintf("%08x-35bd-4c71-8e7c-e36999b88723", uint32(i)*2654435761)
 			r.Run.StartedAt = r.Run.StartedAt.Add(time.Duration(i) * time.Second)
-			r.Conclude(r.Run.StartedAt.Add(time.Minute), i%100_000 != 0)
+			r.Conclude(r.Run.StartedAt.Add(time.Minute), i%100_000 != 0, jobrun.End{})
 			if i%2 == 1 {
 				r.Job = fmt.Sprintf("job-%07d", i/100)
 			}

@@ -24,6 +24,11 @@ func sequence(n int, err error) iter.Seq2[jobrun.Record, error] {
 	}
 }
 
+// one yields a record.
+func one(r jobrun.Record) iter.Seq2[jobrun.Record, error] {
+	return func(yield func(jobrun.Record, error) bool) { yield(r, nil) }
+}
+
 func count(t *testing.T, s *Store) int {
 	t.Helper()
 	var n int

@@ -24,7 +24,8 @@ func testJobStates(t *testing.T, on subject) {
 	records := history(random)
 	for i := range records {
 		if r := &records[i]; r.Run.Concluded {
-			r.Conclude(r.Run.StartedAt.Add(time.Duration(random.IntN(600))*time.Second), r.Run.Status == model.JobRunStatusSuccess)
+			took := time.Duration(random.IntN(600)) * time.Second
+			r.Conclude(r.Run.StartedAt.Add(took), r.Run.Status == model.JobRunStatusSuccess, jobrun.End{})
 		} else {
 			r.Leased = random.IntN(2) == 0
 		}

@@ -54,7 +54,7 @@ func history(random *rand.Rand) []jobrun.Record {
 			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.FlagYes, false, nil
 			r.Run.Status, r.Run.Succeeded = model.JobRunStatusRunning, model.FlagNo
 		case 1:
-			r.Conclude(started.Add(time.Hour), false)
+			r.Conclude(started.Add(time.Hour), false, jobrun.End{})
 		}
 		records = append(records, r)
 	}

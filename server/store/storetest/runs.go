@@ -172,9 +172,10 @@ func testClosedStoreIsUnavailable(t *testing.T, on subject) {
 	_, _, runErr := s.Run(t.Context(), Record().Key())
 	_, tokenErr := s.Token(t.Context(), jobrun.TokenHash{})
 	_, tokensErr := s.Tokens(t.Context())
+	_, outcomeErr := s.Outcome(t.Context(), Record().Key())
 	_, pruneErr := s.Prune(t.Context(), time.Now())
 	for call, err := range map[string]error{
-		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr, "Prune": pruneErr,
+		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr, "Prune": pruneErr, "Outcome": outcomeErr,
 		"PutRun":      s.PutRun(t.Context(), Record()),
 		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
 		"CreateToken": s.CreateToken(t.Context(), jobrun.TokenHash{}, jobrun.Token{Name: "a", Teams: []string{"x"}}),

@@ -64,12 +64,15 @@ var behaviour = map[string]func(*testing.T, subject){
 	"ASlowQueryTimesOut":                        testASlowQueryTimesOut,
 	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,
 	"OpenRefusesALaterSchemaThatItMustNotWrite": testOpenRefusesALaterSchemaThatItMustNotWrite,
-	"Final":               testFinal,
-	"Lists":               testLists,
-	"ListsOfNothing":      testListsOfNothing,
-	"ListOfDeadRecorders": testListOfDeadRecorders,
-	"JobStates":           testJobStates,
-	"JobStatesOfMany":     testJobStatesOfMany,
+	"Final":                    testFinal,
+	"Lists":                    testLists,
+	"ListsOfNothing":           testListsOfNothing,
+	"ListOfDeadRecorders":      testListOfDeadRecorders,
+	"JobStates":                testJobStates,
+	"JobStatesOfMany":          testJobStatesOfMany,
+	"OutcomeComesBackAsStored": testOutcomeComesBackAsStored,
+	"OutcomeIsThatOfItsRun":    testOutcomeIsThatOfItsRun,
+	"OutcomeOfADeadRecorder":   testOutcomeOfADeadRecorder,
 }
 
 // subject is the engine under test.

@@ -1,0 +1,177 @@
+package storetest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+)
+
+// exited returns the end of a command that exited with that status.
+func exited(status int) jobrun.End {
+	return jobrun.End{Reason: jobrun.ReasonExitStatus, Message: "exit status", ExitStatus: &status}
+}
+
+// explained returns a record of a run that failed at its second attempt.
+func explained(change ...func(*jobrun.Record)) jobrun.Record {
+	return Running(append([]func(*jobrun.Record){func(r *jobrun.Record) {
+		r.Outcome = jobrun.NewOutcome("web-1")
+		signal := "KILL"
+		killed := jobrun.End{Reason: jobrun.ReasonSignal, Message: "killed", Signal: &signal}
+		r.AddAttempt(started, started.Add(time.Second), killed)
+		r.AddAttempt(started.Add(time.Minute), concludedAt, exited(0))
+		r.Conclude(concludedAt, false, exited(0))
+		r.Output = output("last words\n\x00\x1b[31mé\u2028", true)
+	}}, change...)...)
+}
+
+func output(text string, truncated bool) *model.JobRunOutput {
+	return &model.JobRunOutput{Output: &text, Truncated: truncated}
+}
+
+func wantOutcome(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutcome) {
+	t.Helper()
+	got, err := s.Outcome(t.Context(), r.Key())
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, outcome (-want +got):\n%s", err, diff)
+	}
+}
+
+func wantOutput(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutput) {
+	t.Helper()
+	got, err := s.Output(t.Context(), r.Key())
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, output (-want +got):\n%s", err, diff)
+	}
+}
+
+// wantUnknown checks that nobody knows why the record's run ended as it did.
+func wantUnknown(t *testing.T, s *Store, r jobrun.Record) {
+	t.Helper()
+	r.Outcome = nil
+	r.Conclude(concludedAt, r.Run.Status == model.JobRunStatusSuccess, jobrun.Unknown())
+	wantOutcome(t, s, r, r.Outcome)
+	wantOutput(t, s, r, &model.JobRunOutput{})
+}
+
+func testOutcomeComesBackAsStored(t *testing.T, on subject) {
+	s, url := on.open(t)
+	if _, err := s.Outcome(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the outcome of no run: %v, want ErrNotFound", err)
+	}
+	if _, err := s.Output(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the output of no run: %v, want ErrNotFound", err)
+	}
+	for name, r := range map[string]jobrun.Record{
+		"failed": explained(),
+		"going on": Running(func(r *jobrun.Record) {
+			r.Outcome = jobrun.NewOutcome("web-1")
+			r.AddAttempt(started, started.Add(time.Second), exited(3))
+		}),
+		"without a host": Running(func(r *jobrun.Record) {
+			r.Conclude(concludedAt, true, jobrun.End{Reason: "CompletionsReached"})
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			Put(t, s, r)
+			want := r.Output
+			if want == nil {
+				want = &model.JobRunOutput{}
+			}
+			for _, s := range []*Store{s, on.reopen(t, url)} {
+				wantOutcome(t, s, r, r.Outcome)
+				wantOutput(t, s, r, want)
+				WantRun(t, s, r)
+			}
+		})
+	}
+}
+
+// testOutcomeIsThatOfItsRun replaces runs in all the ways in which that is done.
+func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	Put(t, s, Record())
+	wantUnknown(t, s, Record())
+
+	Put(t, s, explained())
+	Put(t, s, Record())
+	wantUnknown(t, s, Record())
+
+	Put(t, s, explained())
+	imported := Record(func(r *jobrun.Record) { r.Conclude(concludedAt, true, exited(0)) })
+	if err := s.ImportRuns(t.Context(), one(imported)); err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, s, imported, imported.Outcome)
+	wantOutput(t, s, imported, &model.JobRunOutput{})
+	if err := s.ImportRuns(t.Context(), one(Record())); err != nil {
+		t.Fatal(err)
+	}
+	wantUnknown(t, s, Record())
+
+	// What an older program writes, which does not know the columns.
+	for _, statement := range []string{
+		"UPDATE runs SET status = 'SUCCESS', succeeded = 1, failed = 0",
+		"UPDATE runs SET concluded_at = concluded_at + 1",
+	} {
+		r := explained()
+		Put(t, s, r)
+		exec(t, s, statement)
+		got, err := s.Outcome(t.Context(), r.Key())
+		if err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonUnknown || len(got.Attempts) != 0 {
+			t.Errorf("after %s: %+v, %v", statement, got, err)
+		}
+		wantOutput(t, s, r, &model.JobRunOutput{})
+	}
+	exec(t, s, "UPDATE runs SET status = 'RUNNING', concluded = 0, concluded_at = NULL")
+	wantOutcome(t, s, Record(), jobrun.NewOutcome(""))
+
+	// What is not stored leaves the outcome as it was.
+	later := observed(8, explained())
+	Put(t, s, later)
+	Put(t, s, observed(7, Record()))
+	wantOutcome(t, s, later, later.Outcome)
+	wantOutput(t, s, later, later.Output)
+
+	wantPruned(t, s, concludedAt.Add(time.Minute), 1)
+	if got, err := s.Output(t.Context(), later.Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the output of a run that was pruned: %+v, %v", got, err)
+	}
+}
+
+// testOutcomeOfADeadRecorder has a run that failed once before its recorder died.
+func testOutcomeOfADeadRecorder(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	r := Leased(Running(func(r *jobrun.Record) {
+		r.Outcome = jobrun.NewOutcome("web-1")
+		r.AddAttempt(started, started.Add(time.Second), exited(3))
+	}))
+	Put(t, s, r)
+	wantOutcome(t, s, r, r.Outcome)
+	age(t, s, 10*on.engine.Lease.Time)
+	run, _, err := s.Run(t.Context(), r.Key())
+	if err != nil || !run.Concluded {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	got, err := s.Outcome(t.Context(), r.Key())
+	if err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonRecorderLost ||
+		!strings.Contains(*got.Message, run.ConcludedAt.Format(time.RFC3339)) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got.Reason, got.Message = nil, nil
+	if diff := cmp.Diff(r.Outcome, got); diff != "" {
+		t.Errorf("besides, the outcome (-want +got):\n%s", diff)
+	}
+	wantOutput(t, s, r, &model.JobRunOutput{})
+	r.Outcome = nil // as an older program stores it
+	Put(t, s, r)
+	age(t, s, 10*on.engine.Lease.Time)
+	if got, err := s.Outcome(t.Context(), r.Key()); err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonRecorderLost {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
