@@ -1,0 +1,175 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// crontab is one of the README's, for a host of the test.
+type crontab struct {
+	variables []string // as in an environment
+	commands  []string // by line
+	folder    string   // what /usr/local/bin is to it
+}
+
+var (
+	cronVariable = regexp.MustCompile(`^\w+=`)
+	cronTimes    = regexp.MustCompile(`^(\S+ +){5}`)
+)
+
+// readCrontab returns the crontab of a section of the README, with the changes. The folder of its
+// programs has jobrun, and scripts.
+func readCrontab(t *testing.T, section string, scripts map[string]string, changes ...string) crontab {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "\n## "+section+"\n")
+	_, text, _ = strings.Cut(text, "\n```\n")
+	text, _, found := strings.Cut(text, "\n```\n")
+	if !found {
+		t.Fatalf("the section %q has no crontab", section)
+	}
+	c := crontab{folder: t.TempDir()}
+	if err := os.Symlink(filepath.Join(programs, "jobrun"), filepath.Join(c.folder, "jobrun")); err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range scripts {
+		if err := os.WriteFile(filepath.Join(c.folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text = strings.NewReplacer(append(changes, "/usr/local/bin", c.folder)...).Replace(text)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if cronVariable.MatchString(line) {
+			c.variables = append(c.variables, line)
+			continue
+		}
+		times := cronTimes.FindString(line)
+		command := strings.ReplaceAll(line[len(times):], `\%`, "\x00")
+		if times == "" || strings.Contains(command, "%") {
+			t.Fatalf("cron does not take the line %q", line)
+		}
+		c.commands = append(c.commands, strings.ReplaceAll(command, "\x00", "%"))
+	}
+	return c
+}
+
+// command returns a command of the crontab as cron runs it: with /bin/sh, and little in the
+// environment.
+func (c crontab) command(i int) *exec.Cmd {
+	cmd := exec.Command("/bin/sh", "-c", c.commands[i])
+	cmd.Dir = c.folder
+	cmd.Env = append([]string{"HOME=" + c.folder, "LOGNAME=nobody", "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}, c.variables...)
+	return cmd
+}
+
+// runs returns the runs of a job.
+func (a *api) runs(t *testing.T, job string) (runs []client.JobRun) {
+	t.Helper()
+	for run, err := range a.JobRuns(t.Context(), client.JobRef{Project: "nightly", Job: job}, client.ListJobRunsOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// wantRun checks how the only run of a job ended, and returns its id.
+func (a *api) wantRun(t *testing.T, job string, status model.JobRunStatus) string {
+	t.Helper()
+	runs := a.runs(t, job)
+	if len(runs) != 1 || runs[0].Status != status {
+		t.Fatalf("the runs of %s are %+v, want one that is %s", job, runs, status)
+	}
+	return runs[0].ID
+}
+
+// recipes returns the crontab of the README's recipes, and the API of its store.
+func recipes(t *testing.T, scripts map[string]string, changes ...string) (crontab, *api) {
+	t.Helper()
+	store := newStore(t)
+	changes = append(changes, "sqlite:/var/lib/jobruns/jobruns.db", store, "/run/lock", t.TempDir())
+	c := readCrontab(t, "Be told of failures", scripts, changes...)
+	if len(c.variables) != 1 || len(c.commands) != 3 {
+		t.Fatalf("the crontab is %+v", c)
+	}
+	return c, newAPI(t, store)
+}
+
+func TestRecipesRunAsPrinted(t *testing.T) {
+	c, a := recipes(t, map[string]string{"backup.sh": "", "mirror.sh": "", "report.sh": ""})
+	for i, job := range []string{"backup", "mirror", "report"} {
+		if out, err := c.command(i).CombinedOutput(); err != nil || len(out) > 0 { // cron would mail it
+			t.Errorf("%s: %v: %s", job, err, out)
+		}
+		a.wantRun(t, job, model.JobRunStatusSuccess)
+	}
+}
+
+func TestRecipeEndsARunThatTakesTooLong(t *testing.T) {
+	c, a := recipes(t, map[string]string{"backup.sh": "exec sleep 1000"}, "timeout 2h", "timeout 0.5s")
+	if status := exitStatus(t, c.command(0).Run()); status != 124 {
+		t.Errorf("exit status %d, want that of timeout", status)
+	}
+	a.wantRun(t, "backup", model.JobRunStatusFailed)
+}
+
+func TestRecipeStartsNoSecondRun(t *testing.T) {
+	c, a := recipes(t, map[string]string{"mirror.sh": "echo started; exec cat wait"})
+	if err := syscall.Mkfifo(filepath.Join(c.folder, "wait"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := c.command(1)
+	stdout, err := first.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	readLine(t, stdout)
+	if status := exitStatus(t, c.command(1).Run()); status != 1 {
+		t.Errorf("exit status %d, want that of flock", status)
+	}
+	if err := os.WriteFile(filepath.Join(c.folder, "wait"), nil, 0o600); err != nil { // ends cat
+		t.Fatal(err)
+	}
+	if err := first.Wait(); err != nil {
+		t.Error(err)
+	}
+	a.wantRun(t, "mirror", model.JobRunStatusSuccess)
+}
+
+func TestRecipeTellsOfAFailure(t *testing.T) {
+	told := make(chan string, 1)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- r.Method + " " + string(body)
+	}))
+	defer hook.Close()
+	c, a := recipes(t, map[string]string{"report.sh": "exit 3"}, "https://chat.example.org", hook.URL)
+	if out, err := c.command(2).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	id := a.wantRun(t, "report", model.JobRunStatusFailed)
+	if got, want := <-told, "POST report has failed: run "+id; got != want {
+		t.Errorf("told is %q, want %q", got, want)
+	}
+}
