@@ -95,22 +95,25 @@ func (h *handler) GetJobRunHistory(ctx context.Context, r gen.GetJobRunHistoryRe
 }
 `
 
-// grow adds an operation, with what else it needs.
-func (c checkout) grow(operation, responses, schemas, method string) {
+// grow adds operations to the document, with what else they need.
+func (c checkout) grow(operations, responses, schemas string) {
 	c.Helper()
-	c.edit("openapi.yaml", "  /v1/login:\n", operation+"  /v1/login:\n")
+	c.edit("openapi.yaml", "  /v1/login:\n", operations+"  /v1/login:\n")
 	c.edit("openapi.yaml", "    Document:\n", responses+"    Document:\n")
 	c.edit("openapi.yaml", "    LoginResult:\n", schemas+"    LoginResult:\n")
-	c.generate()
+}
+
+// implement adds methods to the handler.
+func (c checkout) implement(methods string) {
+	c.Helper()
 	handler := filepath.Join(c.folder, "server", "handler.go")
 	text, err := os.ReadFile(handler)
 	if err != nil {
 		c.Fatal(err)
 	}
-	if err := os.WriteFile(handler, append(text, method...), 0o600); err != nil {
+	if err := os.WriteFile(handler, append(text, methods...), 0o600); err != nil {
 		c.Fatal(err)
 	}
-	c.build()
 }
 
 // checksItself runs the tests of the server and of conformance, which follow the document that has
@@ -122,31 +125,30 @@ func (c checkout) checksItself() {
 	c.run("go", "test", "./e2e", "-run", "TestConformance")
 }
 
-func TestContractChangeToQueriesAndLists(t *testing.T) {
+// TestContractChangeByNewOperations adds operations of other kinds than the contract has.
+func TestContractChangeByNewOperations(t *testing.T) {
 	store, token := documentedStore(t)
 	c := newCheckout(t)
-	c.edit(
-		"openapi.yaml",
-		"        - $ref: '#/components/parameters/Prefer'\n      responses: &getRunResponses\n",
-		"        - $ref: '#/components/parameters/Prefer'\n        - {name: verbose, in: query, description: Whether, example: true, schema: {type: boolean}}\n      responses: &getRunResponses\n",
-	)
-	c.grow(listOperation, listResponse, listSchema, listMethod)
+	c.edit("openapi.yaml", `        - $ref: '#/components/parameters/Prefer'
+      responses: &getRunResponses
+`, `        - $ref: '#/components/parameters/Prefer'
+        - {name: verbose, in: query, description: Whether, example: true, schema: {type: boolean}}
+      responses: &getRunResponses
+`)
+	c.grow(listOperation, listResponse, listSchema)
+	c.grow(writeOperations, writeResponses, writeSchemas)
+	c.generate()
+	c.implement(listMethod + writeMethods)
+	c.build("jobrund")
+	t.Run("queries and lists", func(t *testing.T) { testQueriesAndLists(t, c.in(t), store, token) })
+	t.Run("bodies and methods", func(t *testing.T) { testBodiesAndMethods(t, c.in(t), store, token) })
+	t.Run("the tests follow", func(t *testing.T) { c.in(t).checksItself() })
+	t.Run("what would be open or unbounded", func(t *testing.T) { c.in(t).refusesToStart(store) })
+}
+
+func testQueriesAndLists(t *testing.T, c checkout, store, token string) {
 	admin := freeAddress(t)
-	s := startServer(
-		t,
-		c.program(
-			"jobrund",
-			"serve",
-			"--addr",
-			"127.0.0.1:0",
-			"--store",
-			store,
-			"--rate-limit",
-			"0",
-			"--admin-addr",
-			admin,
-		),
-	)
+	s := c.serve(store, "--admin-addr", admin)
 	const list = "/v1/projects/default-project/jobs/example-job/history"
 	rows := func(query string) int {
 		t.Helper()
@@ -187,12 +189,7 @@ func TestContractChangeToQueriesAndLists(t *testing.T) {
 		c.asks(s, token, runPath+"?verbose=true", http.StatusOK)
 	}
 	read := func() string {
-		response, body := exchange(
-			t,
-			must(http.NewRequest(http.MethodGet, "http://"+admin+"/metrics", nil)),
-			http.StatusOK,
-		)
-		_ = response
+		_, body := exchange(t, must(http.NewRequest(http.MethodGet, "http://"+admin+"/metrics", nil)), http.StatusOK)
 		for line := range strings.Lines(string(body)) {
 			if strings.HasPrefix(line, `jobruns_store_query_duration_seconds_count{query="run"}`) {
 				return line
@@ -212,7 +209,6 @@ func TestContractChangeToQueriesAndLists(t *testing.T) {
 	if !strings.Contains(s.log.String(), `data.runs.2.runName`) {
 		t.Errorf("the log does not name the broken row:\n%s", s.log)
 	}
-	c.checksItself()
 }
 
 func must[T any](value T, err error) T {

@@ -54,27 +54,21 @@ func newCheckout(t testing.TB) checkout {
 	}
 	c.run("git", "init", "--quiet")
 	c.run("git", "add", ".")
-	c.run(
-		"git",
-		"-c",
-		"user.name=test",
-		"-c",
-		"user.email=test@localhost",
-		"commit",
-		"--quiet",
-		"--message",
-		"As it was",
-	)
+	c.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "As it was")
 	c.run("git", "tag", "v1.0.0")
 	return c
 }
 
-// try runs a command in the checkout, without a network.
+// in is the same checkout for a test of its own.
+func (c checkout) in(t testing.TB) checkout { return checkout{t, c.folder} }
+
+// try runs a command in the checkout, without a network. Go builds as TestMain does, so that what
+// the change leaves alone is compiled once.
 func (c checkout) try(name string, args ...string) (string, error) {
 	c.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = c.folder
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -115,10 +109,14 @@ func (c checkout) generate() {
 	}
 }
 
-// build builds what the tests of a change need.
-func (c checkout) build() {
+// build builds some of the programs.
+func (c checkout) build(names ...string) {
 	c.Helper()
-	c.run("go", "build", "-ldflags=-s -w", "-o", "bin/", "./cmd/...")
+	args := []string{"build", "-ldflags=-s -w", "-o", "bin/"}
+	for _, name := range names {
+		args = append(args, "./cmd/"+name)
+	}
+	c.run("go", args...)
 }
 
 // program is that of the checkout.
@@ -130,9 +128,10 @@ func (c checkout) program(name string, args ...string) *exec.Cmd {
 }
 
 // serve serves the store with the program of the checkout.
-func (c checkout) serve(store string) *apiServer {
+func (c checkout) serve(store string, args ...string) *apiServer {
 	c.Helper()
-	return startServer(c, c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"))
+	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0"}, args...)
+	return startServer(c, c.program("jobrund", args...))
 }
 
 // asks gets the path from the server with headers, and returns the response's body.
@@ -178,24 +177,8 @@ func (c checkout) answering(status int, body string) (string, error) {
 		_, _ = io.WriteString(w, body)
 	}))
 	defer server.Close()
-	out, err := c.program(
-		"northflank",
-		"get",
-		"job",
-		"run",
-		"--host",
-		server.URL,
-		"--token",
-		"t",
-		"--projectId",
-		documented.Project,
-		"--jobId",
-		documented.Job,
-		"--runId",
-		documented.Run,
-		"-o",
-		"json",
-	).CombinedOutput()
+	out, err := c.program("northflank", "get", "job", "run", "--host", server.URL, "--token", "t", "--projectId",
+		documented.Project, "--jobId", documented.Job, "--runId", documented.Run, "-o", "json").CombinedOutput()
 	return string(out), err
 }
 
@@ -204,36 +187,26 @@ func (c checkout) answering(status int, body string) (string, error) {
 func TestContractChange(t *testing.T) {
 	store, token := documentedStore(t)
 	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+	c := newCheckout(t)
+	c.changeAll()
+	if out, err := c.try(".ci/check-generated"); err == nil || !strings.Contains(out, "gen/ is stale") {
+		t.Errorf("stale code: %v\n%s", err, out)
+	}
+	if changed := c.run("git", "status", "--porcelain"); changed != " M openapi.yaml\n" {
+		t.Errorf("the check has changed the tree:\n%s", changed)
+	}
+	c.generate()
+	c.run(".ci/check-generated")
+	c.build("jobrund", "northflank")
+	s := c.serve(store)
+	for range 2 { // the second time, the run is cached
+		c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
+	}
 
 	t.Run("a required header", func(t *testing.T) {
-		c := newCheckout(t)
-		c.edit("openapi.yaml", `  headers:
-    RateLimit:
-`, `    Reason:
-      name: X-Reason
-      in: header
-      required: true
-      description: Why the caller wants to know
-      schema: {type: string, minLength: 3}
-      example: audit
-  headers:
-    RateLimit:
-`)
-		c.edit("openapi.yaml", `        - $ref: '#/components/parameters/Prefer'
-      responses: &getRunResponses
-`, `        - $ref: '#/components/parameters/Prefer'
-        - $ref: '#/components/parameters/Reason'
-      responses: &getRunResponses
-`)
-		c.generate()
-		c.build()
-		s := c.serve(store)
-		for range 2 { // the second time, the run's answer is kept
-			c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
-			c.breaks(s, token, runPath, "X-Reason", "required")
-			c.breaks(s, token, runPath, "X-Reason", "minLength", "X-Reason", "no")
-			c.asks(s, token, teamPath, http.StatusOK)
-		}
+		c := c.in(t)
+		c.breaks(s, token, runPath, "X-Reason", "required")
+		c.breaks(s, token, runPath, "X-Reason", "minLength", "X-Reason", "no")
 		c.shows(s, `"Why the caller wants to know"`)
 		if fields := c.run("go", "doc", "./gen/model", "GetJobRunParams"); !strings.Contains(fields, "XReason") {
 			t.Errorf("the client cannot send the header:\n%s", fields)
@@ -241,49 +214,24 @@ func TestContractChange(t *testing.T) {
 	})
 
 	t.Run("a tighter pattern", func(t *testing.T) {
-		c := newCheckout(t)
-		c.edit(
-			"openapi.yaml",
-			"      pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$\n",
-			"      pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\n",
-		)
-		c.generate()
-		c.build()
-		s := c.serve(store)
-		c.asks(s, token, runPath, http.StatusOK)
-		c.breaks(s, token, strings.Replace(runPath, "example-job", "Example-Job", 1), "jobId", "pattern")
+		c := c.in(t)
+		c.breaks(s, token, strings.Replace(runPath, "example-job", "Example-Job", 1), "jobId", "pattern", "X-Reason", "audit")
 		c.shows(s, `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 		// jobrun reads no document: a test says that its rules are other ones.
-		if out, err := c.try(
-			"go",
-			"test",
-			"./server/jobrun",
-		); err == nil ||
-			!strings.Contains(out, "TestIDRulesAreThoseOfTheDocument") {
+		out, err := c.try("go", "test", "./server/jobrun")
+		if err == nil || !strings.Contains(out, "TestIDRulesAreThoseOfTheDocument") {
 			t.Errorf("the rules of an ID in package jobrun: %v\n%s", err, out)
 		}
 	})
 
+	t.Run("a shorter id", func(t *testing.T) {
+		c := c.in(t)
+		long := strings.Replace(runPath, "example-job", strings.Repeat("a", 101), 1)
+		c.breaks(s, token, long, "jobId", "maxLength", "X-Reason", "audit")
+	})
+
 	t.Run("another error response", func(t *testing.T) {
-		c := newCheckout(t)
-		c.edit(
-			"openapi.yaml",
-			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n",
-			"        '405': {$ref: '#/components/responses/MethodNotAllowed'}\n        '410': {$ref: '#/components/responses/Gone'}\n        '429': {$ref: '#/components/responses/TooManyRequests'}\n        '500': {$ref: '#/components/responses/InternalServerError'}\n        '503': {$ref: '#/components/responses/ServiceUnavailable'}\n        default: {$ref: '#/components/responses/Default'}\n  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n",
-		)
-		c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
-      description: The run has been removed.
-      headers: *rateLimit
-      content:
-        application/json:
-          schema: {$ref: '#/components/schemas/ErrorResult'}
-          example: {error: {status: 410, message: removed, id: 0f1b4d1c-8f5a-4d0e-9c41-6c2a2f7f1e55}}
-    MethodNotAllowed:
-`)
-		c.generate()
-		c.build()
-		s := c.serve(store)
-		c.asks(s, token, runPath, http.StatusOK)
+		c := c.in(t)
 		c.shows(s, `"The run has been removed."`)
 		if fields := c.run("go", "doc", "./gen/client", "GetJobRunResponse"); !strings.Contains(fields, "JSON410") {
 			t.Errorf("the client does not know the response:\n%s", fields)
@@ -295,18 +243,7 @@ func TestContractChange(t *testing.T) {
 	})
 
 	t.Run("another permission", func(t *testing.T) {
-		c := newCheckout(t)
-		c.edit("openapi.yaml", `a team's job
-      description: Returns the state of one run of a job, of the named team, at once or when it has concluded.
-      x-required-permission: Project > Jobs > General > Read
-`, `a team's job
-      description: Returns the state of one run of a job, of the named team, at once or when it has concluded.
-      x-required-permission: Project > Jobs > General > Watch
-`)
-		c.generate()
-		c.build()
-		s := c.serve(store)
-		c.asks(s, token, runPath, http.StatusOK)
+		c := c.in(t)
 		var result model.ErrorResult
 		if err := json.Unmarshal([]byte(c.asks(s, token, teamPath, http.StatusForbidden)), &result); err != nil {
 			t.Fatal(err)
@@ -322,23 +259,10 @@ func TestContractChange(t *testing.T) {
 	})
 
 	t.Run("another response field", func(t *testing.T) {
-		c := newCheckout(t)
-		c.addNote()
-		c.generate()
-		c.build()
-		s := c.serve(store)
-		c.asks(s, token, runPath, http.StatusOK)
+		c := c.in(t)
 		c.shows(s, `"What somebody wrote about it."`)
-		if fields := c.run(
-			"go",
-			"doc",
-			"./gen/model",
-			"JobRun",
-		); !regexp.MustCompile(
-			`Note \*string`,
-		).MatchString(
-			fields,
-		) {
+		fields := c.run("go", "doc", "./gen/model", "JobRun")
+		if !regexp.MustCompile(`Note \*string`).MatchString(fields) {
 			t.Errorf("the model does not have the field:\n%s", fields)
 		}
 		// Nothing stores it yet: a run that has it is refused, and not stored without it.
@@ -349,122 +273,134 @@ func TestContractChange(t *testing.T) {
 		if out, err := importer.CombinedOutput(); err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("import: %v\n%s", err, out)
 		}
-		run := strings.Replace(c.asks(s, token, runPath, http.StatusOK), `"id":`, `"note":"a test","id":`, 1)
-		out, err := c.answering(http.StatusOK, run)
+		run := c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
+		out, err := c.answering(http.StatusOK, strings.Replace(run, `"id":`, `"note":"a test","id":`, 1))
 		if err != nil || !strings.Contains(out, `"note": "a test"`) {
 			t.Errorf("northflank: %v\n%s", err, out)
 		}
 	})
 
+	t.Run("what breaks callers", func(t *testing.T) {
+		c.in(t).wantVersion("breaks callers", "the maxLength was decreased from `253` to `100`")
+	})
+
 	t.Run("a required field that nothing stores", func(t *testing.T) {
-		c := newCheckout(t)
+		c := c.in(t)
 		c.edit("openapi.yaml", "succeeded, startedAt, concludedAt]", "succeeded, startedAt, concludedAt, note]")
-		c.addNote()
 		c.generate()
-		c.build()
+		c.build("jobrund")
 		out, err := c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("serve: %v\n%s", err, out)
 		}
 	})
-
-	t.Run("an operation, as .github/CONTRIBUTING.md tells", func(t *testing.T) {
-		c := newCheckout(t)
-		guide, err := os.ReadFile(filepath.Join(c.folder, ".github", "CONTRIBUTING.md"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks := regexp.MustCompile("(?s)```(?:yaml|go)\n(.*?)```").FindAllSubmatch(guide, -1)
-		if len(blocks) != 4 {
-			t.Fatalf("the guide has %d blocks, want the path, the response, the schema and the method", len(blocks))
-		}
-		for i, before := range []string{"  /v1/login:\n", "    Document:\n", "    LoginResult:\n"} {
-			c.edit("openapi.yaml", before, string(blocks[i][1])+before)
-		}
-		c.generate()
-		out, err := c.try("go", "build", "./...")
-		problems := regexp.MustCompile(`(?m)^\S+\.go:\d+:\d+: .*$`).FindAllString(out, -1)
-		other := func(problem string) bool { return !strings.HasSuffix(problem, "(missing method GetJobRunStatus)") }
-		if err == nil || len(problems) == 0 || slices.ContainsFunc(problems, other) {
-			t.Fatalf("want only the missing method: %v\n%s", err, out)
-		}
-		handler, err := os.ReadFile(filepath.Join(c.folder, "server", "handler.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(
-			filepath.Join(c.folder, "server", "handler.go"),
-			append(append(handler, '\n'), blocks[3][1]...),
-			0o600,
-		); err != nil {
-			t.Fatal(err)
-		}
-		if unformatted := c.run("gofmt", "-l", "server"); unformatted != "" {
-			t.Errorf("the method is not formatted: %s", unformatted)
-		}
-		c.build()
-		s := c.serve(store)
-		statusPath := runPath + "/status"
-		for range 2 {
-			c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other response
-			if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
-				t.Errorf("the status is answered with %s", got)
-			}
-		}
-		c.asks(s, "", statusPath, http.StatusUnauthorized)
-		c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
-		c.asks(s, token, statusPath+"/more", http.StatusNotFound)
-		post := newRequest(t, s, token, statusPath)
-		post.Method = http.MethodPost
-		if response, _ := exchange(
-			t,
-			post,
-			http.StatusMethodNotAllowed,
-		); response.Header.Get(
-			"Allow",
-		) != "OPTIONS, GET, HEAD" {
-			t.Errorf("Allow is %q", response.Header.Get("Allow"))
-		}
-		c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
-		c.shows(s, `"Get the status of a run"`)
-
-		c.wantVersion("adds to the contract", "endpoint added")
-	})
-
-	t.Run("what breaks callers", func(t *testing.T) {
-		c := newCheckout(t)
-		c.edit("openapi.yaml", "      maxLength: 253\n", "      maxLength: 100\n")
-		if out, err := c.try(".ci/check-generated"); err == nil || !strings.Contains(out, "gen/ is stale") {
-			t.Errorf("stale code: %v\n%s", err, out)
-		}
-		if changed := c.run("git", "status", "--porcelain"); changed != " M openapi.yaml\n" {
-			t.Errorf("the check has changed the tree:\n%s", changed)
-		}
-		c.generate()
-		c.run(".ci/check-generated")
-		c.build()
-		s := c.serve(store)
-		c.asks(s, token, runPath, http.StatusOK)
-		c.breaks(s, token, strings.Replace(runPath, "example-job", strings.Repeat("a", 101), 1), "jobId", "maxLength")
-
-		c.wantVersion("breaks callers", "the maxLength was decreased from `253` to `100`")
-	})
 }
 
-// addNote adds an optional field to a run.
-func (c checkout) addNote() {
+// changeAll changes a parameter, a pattern, a length, a response, a permission and a field.
+func (c checkout) changeAll() {
 	c.Helper()
-	c.edit(
-		"openapi.yaml",
-		"          description: When the run was over; null until then.\n",
+	const getTeamJobRun = "  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n"
+	const errors = `        '429': {$ref: '#/components/responses/TooManyRequests'}
+        '500': {$ref: '#/components/responses/InternalServerError'}
+        '503': {$ref: '#/components/responses/ServiceUnavailable'}
+        default: {$ref: '#/components/responses/Default'}
+`
+	c.edit("openapi.yaml", `  headers:
+    RateLimit:
+`, `    Reason:
+      name: X-Reason
+      in: header
+      required: true
+      description: Why the caller wants to know
+      schema: {type: string, minLength: 3}
+      example: audit
+  headers:
+    RateLimit:
+`)
+	c.edit("openapi.yaml", `        - $ref: '#/components/parameters/Prefer'
+      responses: &getRunResponses
+`, `        - $ref: '#/components/parameters/Prefer'
+        - $ref: '#/components/parameters/Reason'
+      responses: &getRunResponses
+`)
+	c.edit("openapi.yaml", `      maxLength: 253
+      pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$
+`, `      maxLength: 100
+      pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$
+`)
+	c.edit("openapi.yaml", errors+getTeamJobRun, "        '410': {$ref: '#/components/responses/Gone'}\n"+errors+getTeamJobRun)
+	c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
+      description: The run has been removed.
+      headers: *rateLimit
+      content:
+        application/json:
+          schema: {$ref: '#/components/schemas/ErrorResult'}
+          example: {error: {status: 410, message: removed, id: 0f1b4d1c-8f5a-4d0e-9c41-6c2a2f7f1e55}}
+    MethodNotAllowed:
+`)
+	c.edit("openapi.yaml", `of the named team, at once or when it has concluded.
+      x-required-permission: Project > Jobs > General > Read
+`, `of the named team, at once or when it has concluded.
+      x-required-permission: Project > Jobs > General > Watch
+`)
+	c.edit("openapi.yaml", "          description: When the run was over; null until then.\n",
 		`          description: When the run was over; null until then.
         note:
           x-order: 12
           type: string
           maxLength: 10
           description: What somebody wrote about it.
-`,
-	)
+`)
+}
+
+// TestContractChangeAsTheGuideSays adds an operation with the text of .github/CONTRIBUTING.md.
+func TestContractChangeAsTheGuideSays(t *testing.T) {
+	store, token := documentedStore(t)
+	c := newCheckout(t)
+	guide, err := os.ReadFile(filepath.Join(c.folder, ".github", "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```(?:yaml|go)\n(.*?)```").FindAllSubmatch(guide, -1)
+	if len(blocks) != 4 {
+		t.Fatalf("the guide has %d blocks, want the path, the response, the schema and the method", len(blocks))
+	}
+	for i, before := range []string{"  /v1/login:\n", "    Document:\n", "    LoginResult:\n"} {
+		c.edit("openapi.yaml", before, string(blocks[i][1])+before)
+	}
+	c.generate()
+	out, err := c.try("go", "build", "./...")
+	problems := regexp.MustCompile(`(?m)^\S+\.go:\d+:\d+: .*$`).FindAllString(out, -1)
+	other := func(problem string) bool { return !strings.HasSuffix(problem, "(missing method GetJobRunStatus)") }
+	if err == nil || len(problems) == 0 || slices.ContainsFunc(problems, other) {
+		t.Fatalf("want only the missing method: %v\n%s", err, out)
+	}
+	c.implement("\n" + string(blocks[3][1]))
+	if unformatted := c.run("gofmt", "-l", "server"); unformatted != "" {
+		t.Errorf("the method is not formatted: %s", unformatted)
+	}
+	c.build("jobrund")
+	s := c.serve(store)
+	statusPath := runPath + "/status"
+	for range 2 {
+		c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other response
+		if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
+			t.Errorf("the status is answered with %s", got)
+		}
+	}
+	c.asks(s, "", statusPath, http.StatusUnauthorized)
+	c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
+	c.asks(s, token, statusPath+"/more", http.StatusNotFound)
+	post := newRequest(t, s, token, statusPath)
+	post.Method = http.MethodPost
+	response, _ := exchange(t, post, http.StatusMethodNotAllowed)
+	if response.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
+		t.Errorf("Allow is %q", response.Header.Get("Allow"))
+	}
+	c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
+	c.shows(s, `"Get the status of a run"`)
+
+	c.wantVersion("adds to the contract", "endpoint added")
 }
 
 // documentedRun returns the documented run on one line.
