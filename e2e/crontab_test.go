@@ -82,7 +82,8 @@ func (c crontab) command(i int) *exec.Cmd {
 // runs returns the runs of a job.
 func (a *api) runs(t *testing.T, job string) (runs []client.JobRun) {
 	t.Helper()
-	for run, err := range a.JobRuns(t.Context(), client.JobRef{Project: "nightly", Job: job}, client.ListJobRunsOptions{}) {
+	ref := client.JobRef{Project: "nightly", Job: job}
+	for run, err := range a.JobRuns(t.Context(), ref, client.ListJobRunsOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,8 @@ func (s *Store) readJobStates(
 		var team, project, job string
 		var run stateRun
 		if err := rows.Scan(
-			&n, &team, &project, &job, &run.id, &run.status, (*seconds)(&run.startedAt), nullSeconds{&run.concludedAt}, &run.lapsed,
+			&n, &team, &project, &job,
+			&run.id, &run.status, (*seconds)(&run.startedAt), nullSeconds{&run.concludedAt}, &run.lapsed,
 		); err != nil {
 			return nil, nil, err
 		}
@@ -165,25 +166,22 @@ func (e Engine) jobStatesQuery() string {
 		return e.lateralStatesQuery()
 	}
 	runs := e.table("runs")
-	next := func(column, after string) string {
-		return "(SELECT " + column + " FROM " + runs + afterJob + "(" + after + ")" + byJob + ")"
+	next := func(column, after, of string) string {
+		return "(SELECT " + column + " FROM " + runs + " WHERE " + of + column + " > " + after +
+			" ORDER BY " + column + " LIMIT 1)"
 	}
-	key := func(after string) string {
-		return next("team", after) + ", " + next("project", after) + ", " + next("job", after)
-	}
-	// An expression has no affinity, as a column has: only then does SQLite compare all three with the
-	// index.
-	names := "WITH RECURSIVE names(t, p, j, n) AS (SELECT " + key("$1, $2, $3") + ", 1 UNION ALL SELECT " +
-		key("t || '', p || '', j || ''") + ", n + 1 FROM names WHERE t IS NOT NULL AND n < $4) "
-	columns := "SELECT n, t, p, j, " + e.stateColumns() + " FROM names CROSS JOIN " + runs + ofJob
-	latest := func(status model.JobRunStatus) string {
-		return columns + " AND id = (SELECT id FROM " + runs + ofJob + withStatus(status) + latestFirst + " LIMIT 1)"
-	}
-	running := withStatus(model.JobRunStatusRunning)
-	return fmt.Sprintf("%s%s UNION ALL %s UNION ALL SELECT * FROM (%s%s AND started_at >= coalesce("+
-		"(SELECT started_at FROM %s%s%s ORDER BY started_at DESC LIMIT 1 OFFSET %d), %d) LIMIT %d) AS running",
-		names, latest(model.JobRunStatusSuccess), latest(model.JobRunStatusFailed), columns, running,
-		runs, ofJob, running, runningLimit-1, minTime, statesAtOnce*runningLimit)
+	// Each row leads to the next job of its project; after the last one to null, and from there to the
+	// next project, before its first job; likewise from project to team. Only a job has a row in runs,
+	// and only it counts. SQLite compares one column with the index, and several row by row: it would
+	// read all runs of a job to find the next.
+	names := "WITH RECURSIVE names(t, p, j, n) AS (SELECT $1, nullif($2, ''), nullif($3, ''), $3 = '' UNION ALL SELECT " +
+		"CASE WHEN p IS NULL THEN " + next("team", "t", "") + " ELSE t END, " +
+		"CASE WHEN p IS NULL THEN '' WHEN j IS NULL THEN " + next("project", "p", "team = t AND ") + " ELSE p END, " +
+		"CASE WHEN p IS NULL THEN NULL WHEN j IS NULL THEN '' ELSE " + next("job", "j", "team = t AND project = p AND ") +
+		" END, n + coalesce(j > '', 0) FROM names WHERE t IS NOT NULL AND n + coalesce(j > '', 0) <= $4) "
+	part := func(status model.JobRunStatus, limit int) string { return e.statePart("id", status, limit) }
+	return names + "SELECT n, t, p, j, " + e.stateColumns() + " FROM names CROSS JOIN " + runs + ofJob +
+		" AND n > 0 AND id IN (" + stateParts(part) + ")"
 }
 
 // lateralStatesQuery does with one step into an index for each kind of runs what takes several where
@@ -191,28 +189,32 @@ func (e Engine) jobStatesQuery() string {
 func (e Engine) lateralStatesQuery() string {
 	runs := e.table("runs")
 	next := func(number, after string) string {
-		return "SELECT team AS t, project AS p, job AS j, " + number + " AS n FROM " + runs + afterJob + "(" + after + ")" + byJob
+		return "SELECT team AS t, project AS p, job AS j, " + number + " AS n FROM " + runs +
+			" WHERE (team, project, job) > (" + after + ") ORDER BY team, project, job LIMIT 1"
 	}
 	part := func(status model.JobRunStatus, limit int) string {
-		return fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s%s%s%s LIMIT %d) AS part",
-			e.stateColumns(), runs, ofJob, withStatus(status), latestFirst, limit)
+		return e.statePart(e.stateColumns(), status, limit)
 	}
 	return "WITH RECURSIVE names(t, p, j, n) AS ((" + next("1", "$1, $2, $3") + ") UNION ALL SELECT next.* FROM names " +
 		"CROSS JOIN LATERAL (" + next("names.n + 1", "names.t, names.p, names.j") + ") AS next WHERE names.n < $4) " +
-		"SELECT n, t, p, j, part.* FROM names CROSS JOIN LATERAL (" + part(model.JobRunStatusSuccess, 1) +
-		" UNION ALL " + part(model.JobRunStatusFailed, 1) +
-		" UNION ALL " + part(model.JobRunStatusRunning, runningLimit) + ") AS part"
+		"SELECT n, t, p, j, part.* FROM names CROSS JOIN LATERAL (" + stateParts(part) + ") AS part"
 }
 
-// Parts of both queries.
-const (
-	afterJob    = " WHERE (team, project, job) > "
-	byJob       = " ORDER BY team, project, job LIMIT 1"
-	ofJob       = " WHERE team = t AND project = p AND job = j"
-	latestFirst = " ORDER BY started_at DESC, id"
-)
+// ofJob is the condition that a run is one of the job.
+const ofJob = " WHERE team = t AND project = p AND job = j"
 
-func withStatus(status model.JobRunStatus) string { return " AND status = '" + string(status) + "'" }
+// stateParts returns the union of queries for the runs that stateBuilder.add takes. Each query is for
+// those that started last, up to a number.
+func stateParts(part func(status model.JobRunStatus, limit int) string) string {
+	return part(model.JobRunStatusSuccess, 1) + " UNION ALL " + part(model.JobRunStatusFailed, 1) +
+		" UNION ALL " + part(model.JobRunStatusRunning, runningLimit)
+}
+
+// statePart returns one of the queries of stateParts.
+func (e Engine) statePart(columns string, status model.JobRunStatus, limit int) string {
+	const query = "SELECT * FROM (SELECT %s FROM %s%s AND status = '%s' ORDER BY started_at DESC, id LIMIT %d) AS part"
+	return fmt.Sprintf(query, columns, e.table("runs"), ofJob, status, limit)
+}
 
 // stateColumns are the columns of stateRun.
 func (e Engine) stateColumns() string {
