@@ -12,18 +12,35 @@ import (
 // or the Northflank API.
 var ErrUnsupported = errors.New("the server does not have this operation")
 
+// OutcomeOption changes what [Client.JobRunOutcome] does.
+type OutcomeOption func(*outcomeOptions)
+
+type outcomeOptions struct{ runExists bool }
+
+// RunExists says that the server has just been seen to have the run. A 404 is then [ErrUnsupported],
+// without a second request to find that out.
+func RunExists() OutcomeOption { return func(o *outcomeOptions) { o.runExists = true } }
+
 // JobRunOutcome returns why a run ended as it did, and which of its attempts have ended. While the
 // run goes on, the Reason is nil. Reasons that this package does not know may come.
 //
 // The error is [ErrUnsupported] if the server has the run and knows no outcomes, which takes a second
-// request to find out, and otherwise like that of [Client.GetJobRun].
+// request to find out, unless [RunExists] is given, and otherwise like that of [Client.GetJobRun].
 //
 // Operation getJobRunOutcome: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome, or,
 // with a team, getTeamJobRunOutcome: GET
 // /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome
-func (c *Client) JobRunOutcome(ctx context.Context, ref RunRef) (*JobRunOutcome, *Response, error) {
+func (c *Client) JobRunOutcome(
+	ctx context.Context,
+	ref RunRef,
+	opts ...OutcomeOption,
+) (*JobRunOutcome, *Response, error) {
 	if err := ref.check(); err != nil {
 		return nil, nil, err
+	}
+	var o outcomeOptions
+	for _, opt := range opts {
+		opt(&o)
 	}
 	var answer *http.Response
 	var err error
@@ -33,6 +50,9 @@ func (c *Client) JobRunOutcome(ctx context.Context, ref RunRef) (*JobRunOutcome,
 		answer, err = c.api.GetTeamJobRunOutcome(ctx, ref.Team, ref.Project, ref.Job, ref.Run)
 	}
 	outcome, resp, err := result(c, answer, err, decodeOutcome)
+	if o.runExists && errors.Is(err, ErrNotFound) {
+		return nil, resp, unsupported(err)
+	}
 	return outcome, resp, c.missing(ctx, ref, err)
 }
 
@@ -70,8 +90,11 @@ func (c *Client) missing(ctx context.Context, ref RunRef, err error) error {
 	if _, _, missing := c.GetJobRun(ctx, ref); missing != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s", ErrUnsupported, err.Error())
+	return unsupported(err)
 }
+
+// unsupported returns an error that is not [ErrNotFound] any more.
+func unsupported(err error) error { return fmt.Errorf("%w: %s", ErrUnsupported, err.Error()) }
 
 // decodeOutcome reads {"data": OUTCOME}, ignoring fields that it does not know.
 func decodeOutcome(body []byte) (*JobRunOutcome, error) {

@@ -95,6 +95,18 @@ func TestOutcomeTellsAMissingOperationFromAMissingRun(t *testing.T) {
 	}
 }
 
+func TestRunExistsTakesOneRequest(t *testing.T) {
+	asked := 0
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		answers(404, `{"error": {"status": 404, "message": "not found"}}`)(w, r)
+	})
+	_, resp, err := newClient(t, server).JobRunOutcome(t.Context(), documentedRef, RunExists())
+	if !errors.Is(err, ErrUnsupported) || errors.Is(err, ErrNotFound) || resp.StatusCode != 404 || asked != 1 {
+		t.Errorf("%v after %d requests, want ErrUnsupported after one", err, asked)
+	}
+}
+
 func TestOutcomeErrors(t *testing.T) {
 	for of, call := range calls {
 		for body, want := range map[string]string{
