@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +18,7 @@ type getJobRun struct {
 	request
 	latest         bool
 	verbose, quiet bool
+	outcome        bool
 	wait           bool
 	timeout        time.Duration // of the wait
 	waitForStart   time.Duration // how long of it there may be no such run
@@ -39,8 +39,13 @@ context, is sent to that host only. A context for the same server gives the proj
 On a terminal, the project, the job and the run are asked for where they are missing: arrow keys move, and what is
 typed filters. --latest is the run of the job that started last.
 
--o json and -o yaml print for programs what the server sent. -o json --jq EXPRESSION prints what jq's language makes of
-it, a line for each result, strings without quotes.
+Of a run that has failed it says why, on which host and in which attempt, where the server knows, and shows the last
+lines of output, where they are recorded and the token may read them: "northflank get job output" shows all of it.
+--outcome says of any run why it ended as it did, and of each of its attempts.
+
+-o json and -o yaml print for programs what the server sent. --outcome adds the member outcome: the reason, a message,
+exit status, signal, host and attempts, or null where the server does not say. -o json --jq EXPRESSION prints what jq's
+language makes of it, a line for each result, strings without quotes.
 
 Requests that the server is too busy for are made again, for a minute at most.
 
@@ -59,6 +64,7 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
   northflank get job run --projectId default-project --jobId example-job --latest
   northflank get job run --projectId default-project --jobId example-job --runId d34582a4-35bd-4c71-8e7c-e36999b88723
   northflank get job run --project default-project --job example-job --latest -o json --jq .status
+  northflank get job run --project default-project --job example-job --latest --outcome -o json --jq .outcome.exitStatus
   NORTHFLANK_API_TOKEN=secret northflank get job run --host http://127.0.0.1:8080 --project p --job j --run r --verbose
   northflank get job run --project p --job j --run r --wait --timeout 2h && echo the run has succeeded`,
 		Args: cobra.NoArgs,
@@ -81,6 +87,7 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 	get.addFlags(cmd, needsRun)
 	flags := cmd.Flags()
 	flags.BoolVar(&get.latest, "latest", false, "the run of the job that started last, instead of --runId")
+	flags.BoolVar(&get.outcome, "outcome", false, "say why the run ended as it did, of any run and in any format")
 	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
@@ -108,31 +115,11 @@ func (get *getJobRun) run(ctx context.Context) error {
 	}
 	run, resp, err := get.see(ctx, c, conn)
 	if run != nil && !get.quiet {
-		sent, err := sentRun(resp, get.latest && !get.wait)
-		if err != nil {
-			return err
-		}
-		if err := get.print(ctx, sent, func(now time.Time, color bool) ([]byte, error) {
-			return summary(run, now, color)
-		}); err != nil {
+		if err := get.show(ctx, c, conn, run, resp); err != nil {
 			return err
 		}
 	}
 	return err
-}
-
-// sentRun returns the run of a response, which may be the first one of a list, as the server sent it.
-func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
-	var answer struct{ Data json.RawMessage }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return nil, err
-	}
-	if !listed {
-		return answer.Data, nil
-	}
-	var list struct{ Runs []json.RawMessage }
-	err := json.Unmarshal(answer.Data, &list)
-	return list.Runs[0], err // the client has seen that there is one
 }
 
 // see returns the run that is asked for, and the response that it is in. With an error, it may be

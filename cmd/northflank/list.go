@@ -25,6 +25,17 @@ type pageOf[T any] func(
 	context.Context, *client.Client, client.ListOptions,
 ) (*client.Page[T], *client.Response, error)
 
+// A listing is what [show] needs to know of a list.
+type listing[T any] struct {
+	level int    // what a request for it needs
+	name  string // of the items, in JSON
+	page  pageOf[T]
+	table func([]T, time.Time, bool) table
+	// complete adds to the items what no list has, and returns what to tell afterwards. It is nil where
+	// there is nothing to add.
+	complete func(context.Context, *client.Client, []T, []json.RawMessage) (note string, err error)
+}
+
 // newListProjects makes the command "northflank list projects".
 func newListProjects() *cobra.Command {
 	var r request
@@ -41,12 +52,14 @@ func newListProjects() *cobra.Command {
 	r.addFlags(cmd, needsNothing)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return show(cmd, &r, needsNothing, page, projectTable, "projects",
-			func(
+		return show(cmd, &r, page, listing[client.Project]{
+			level: needsNothing, name: "projects", table: projectTable,
+			page: func(
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Project], *client.Response, error) {
 				return c.ListProjects(ctx, r.ref.Team, at)
-			})
+			},
+		})
 	}
 	return cmd
 }
@@ -68,12 +81,14 @@ func newListJobs() *cobra.Command {
 	r.addFlags(cmd, needsProject)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return show(cmd, &r, needsProject, page, jobTable, "jobs",
-			func(
+		return show(cmd, &r, page, listing[client.Job]{
+			level: needsProject, name: "jobs", table: jobTable,
+			page: func(
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.Job], *client.Response, error) {
 				return c.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
-			})
+			},
+		})
 	}
 	return cmd
 }
@@ -83,10 +98,11 @@ func newGetJobRuns() *cobra.Command {
 	var r request
 	var page pageFlags
 	var filter filterFlags
+	var outcomes outcomeFlag
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List the runs of a job",
-		Long:  "List the runs of a job, the one that started last first.\n" + listHelp,
+		Long:  "List the runs of a job, the one that started last first.\n" + outcomeHelp + listHelp,
 		Example: `  northflank get job runs --projectId default-project --jobId example-job
   northflank get job runs --project default-project --job example-job --status FAILED --since 24h
   northflank get job runs --project default-project --job example-job --loadAll -o json`,
@@ -95,18 +111,38 @@ func newGetJobRuns() *cobra.Command {
 	r.addFlags(cmd, needsJob)
 	filter.add(cmd)
 	page.add(cmd)
+	outcomes.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts, err := filter.options()
 		if err != nil {
 			return err
 		}
-		return show(cmd, &r, needsJob, page, runTable, "runs",
-			func(
+		var why *reasons
+		return show(cmd, &r, page, listing[client.JobRun]{
+			level: needsJob, name: "runs",
+			page: func(
 				ctx context.Context, c *client.Client, at client.ListOptions,
 			) (*client.Page[client.JobRun], *client.Response, error) {
 				opts.ListOptions = at
 				return c.ListJobRuns(ctx, r.job(), opts)
-			})
+			},
+			complete: func(
+				ctx context.Context, c *client.Client, runs []client.JobRun, sent []json.RawMessage,
+			) (string, error) {
+				if !outcomes.wanted(cmd, &r, opts) {
+					return "", nil
+				}
+				why = findReasons(ctx, c, len(runs), outcomes.most(cmd), func(i int) (*client.JobRun, client.RunRef) {
+					ref := r.ref
+					ref.Run = runs[i].ID
+					return &runs[i], ref
+				})
+				return why.note(), why.addTo(sent)
+			},
+			table: func(runs []client.JobRun, now time.Time, color bool) table {
+				return runTable(runs, now, color).withReasons(why)
+			},
+		})
 	}
 	return cmd
 }
@@ -119,16 +155,8 @@ func (r *request) job() client.JobRef {
 	return client.JobRef{Team: r.ref.Team, Project: r.ref.Project, Job: r.ref.Job}
 }
 
-// show prints a list, whose items are of the name: one page, or all of them.
-func show[T any](
-	cmd *cobra.Command,
-	r *request,
-	level int,
-	flags pageFlags,
-	asTable func([]T, time.Time, bool) table,
-	name string,
-	page pageOf[T],
-) error {
+// show prints a list: one page, or all of them.
+func show[T any](cmd *cobra.Command, r *request, flags pageFlags, list listing[T]) error {
 	if err := flags.check(cmd); err != nil {
 		return err
 	}
@@ -136,7 +164,7 @@ func show[T any](
 	if err != nil {
 		return err
 	}
-	if err := r.choose(cmd.Context(), c, conn, level); err != nil {
+	if err := r.choose(cmd.Context(), c, conn, list.level); err != nil {
 		return err
 	}
 	limit := timeout
@@ -149,15 +177,15 @@ func show[T any](
 	var sent []json.RawMessage
 	var more string
 	if flags.all {
-		list := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return page(ctx, c, at) }
-		for read, err := range client.Pages(ctx, flags.at, list) {
+		page := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return list.page(ctx, c, at) }
+		for read, err := range client.Pages(ctx, flags.at, page) {
 			if err != nil {
 				return explainRef(err, nil, conn, r.ref)
 			}
 			items, sent = append(items, read.Items...), append(sent, read.Raw...)
 		}
 	} else {
-		read, resp, err := page(ctx, c, flags.at)
+		read, resp, err := list.page(ctx, c, flags.at)
 		if err != nil {
 			return explainRef(err, resp, conn, r.ref)
 		}
@@ -169,8 +197,15 @@ func show[T any](
 			)
 		}
 	}
-	if err := r.printTable(cmd.Context(), name, sent, func(now time.Time, color bool) table {
-		return asTable(items, now, color)
+	if list.complete != nil {
+		note, err := list.complete(cmd.Context(), c, items, sent)
+		if err != nil {
+			return err
+		}
+		more += note
+	}
+	if err := r.printTable(cmd.Context(), list.name, sent, func(now time.Time, color bool) table {
+		return list.table(items, now, color)
 	}); err != nil {
 		return err
 	}

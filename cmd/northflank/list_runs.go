@@ -47,6 +47,8 @@ type listRuns struct {
 	request
 	filter filterFlags
 	limit  int
+
+	outcomes outcomeFlag
 }
 
 func newListRuns() *cobra.Command {
@@ -56,19 +58,22 @@ func newListRuns() *cobra.Command {
 		Short: "List the runs of all jobs of a project",
 		Long: `List the runs of all jobs of a project, the one that started last first. It takes a request for each job that has
 run since --since.
-` + listHelp,
+` + outcomeHelp + listHelp,
 		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
+  northflank list runs --project default-project --status FAILED --since 24h -o json --outcome
   northflank list runs --project default-project --limit 10 -o json --jq '.runs[].id'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd) },
 	}
 	l.addFlags(cmd, needsProject)
 	l.filter.add(cmd)
+	l.outcomes.add(cmd)
 	cmd.Flags().IntVar(&l.limit, "limit", 100, "`number` of runs at the most; 0 for no limit")
 	return cmd
 }
 
-func (l *listRuns) run(ctx context.Context) error {
+func (l *listRuns) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
 	opts, err := l.filter.options()
 	if err != nil {
 		return err
@@ -97,11 +102,22 @@ func (l *listRuns) run(ctx context.Context) error {
 		}
 		sent = append(sent, with)
 	}
+	var why *reasons
+	if l.outcomes.wanted(cmd, &l.request, opts) {
+		why = findReasons(ctx, c, len(runs), l.outcomes.most(cmd), func(i int) (*client.JobRun, client.RunRef) {
+			ref := client.RunRef{Team: l.ref.Team, Project: l.ref.Project, Job: runs[i].jobID, Run: runs[i].ID}
+			return &runs[i].JobRun, ref
+		})
+		if err := why.addTo(sent); err != nil {
+			return err
+		}
+	}
 	if err := l.printTable(ctx, "runs", sent, func(now time.Time, color bool) table {
-		return listedTable(runs, now, color)
+		return listedTable(runs, now, color).withReasons(why)
 	}); err != nil {
 		return err
 	}
+	fmt.Fprint(os.Stderr, why.note())
 	if more {
 		fmt.Fprintf(os.Stderr, "There are more: these are the %d that started last, --limit 0 shows all.\n", l.limit)
 	}

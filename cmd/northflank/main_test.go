@@ -111,6 +111,8 @@ var runs = map[string]struct {
 	"missing":     {404, `{"error": {"status": 404, "message": "not found", "id": "req-1"}}`, nil},
 	"retried": {200, `{"data": {"id": "running", "active": 1, "backoffLimit": 3, "completions": 1, "concluded": false,
 		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z"}}`, nil},
+	"lost": {200, `{"data": {"id": "lost", "active": 0, "backoffLimit": 2, "completions": 3, "concluded": true,
+		"failed": 1, "runName": "nightly-3", "status": "FAILED", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`, nil},
 	"failed": {200, `{"data": {"id": "running", "active": 0, "backoffLimit": 0, "completions": 1, "concluded": true,
 		"failed": 1, "runName": "no", "status": "FAILED", "succeeded": 0, "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`, nil},
 	"odd": {
@@ -161,7 +163,7 @@ func api(logFile string) http.HandlerFunc {
 			io.WriteString(w, `{"data": {}}`)
 			return
 		}
-		if serveList(w, r) {
+		if serveList(w, r) || serveOutcome(w, r) {
 			return
 		}
 		if prefer := r.Header.Get("Prefer"); prefer != "" {

@@ -42,16 +42,29 @@ func (r *request) print(
 }
 
 // summary is for people.
-func summary(run *client.JobRun, now time.Time, color bool) ([]byte, error) {
+func summary(run shownRun, now time.Time, color bool) ([]byte, error) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Run\t%s\n", printable(run.RunName))
 	fmt.Fprintf(w, "ID\t%s\n", printable(run.ID))
-	fmt.Fprintf(w, "Status\t%s\n", paint(run.Status, color))
-	fmt.Fprintf(w, "Attempts\t%s, %s allowed\n", ended(run), retries(run.BackoffLimit))
+	status := paint(run.Status, color)
+	if run.why != nil && run.Status == client.JobRunStatusFailed {
+		status += ": " + printable(run.why.sentence(run.JobRun))
+	}
+	fmt.Fprintf(w, "Status\t%s\n", status)
+	fmt.Fprintf(w, "Attempts\t%s, %s allowed\n", ended(run.JobRun), retries(run.BackoffLimit))
 	fmt.Fprintf(w, "Started\t%s\n", moment(run.StartedAt, now))
-	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run, now))
+	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run.JobRun, now))
+	if run.why != nil && run.detail {
+		run.why.detail(w)
+	}
 	err := w.Flush()
+	if len(run.lines) > 0 {
+		b.WriteString("\nThe last lines of its output:\n")
+	}
+	for _, line := range run.lines {
+		b.WriteString("  " + line + "\n")
+	}
 	return b.Bytes(), err
 }
 

@@ -50,7 +50,7 @@ func TestSummary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.run.StartedAt = started.In(time.FixedZone("", 3600))
-			got, err := summary(&tt.run, *after(76 * time.Hour), tt.color)
+			got, err := summary(shownRun{JobRun: &tt.run}, *after(76 * time.Hour), tt.color)
 			if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {
 				t.Errorf("(-want +got):\n%s error: %v", diff, err)
 			}

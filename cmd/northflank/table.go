@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,29 +19,68 @@ import (
 type table struct {
 	headers []string
 	rows    [][]string
+	// Of a table that is too wide, the text is cut down to shortestText first, and then the spare column
+	// is left out: an ID is of no use if it is cut. Both are headers, or "".
+	text, spare string
 }
+
+const shortestText = 24
 
 // render returns the table in columns, which are cut to fit a width, or are as wide as need be if
 // that is 0.
 func (t table) render(width int) string {
-	made := lipglosstable.New().Headers(t.headers...).Rows(t.rows...).Wrap(false).
-		Border(lipgloss.Border{}).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
-		BorderColumn(false).BorderHeader(false).
-		StyleFunc(func(_, column int) lipgloss.Style {
-			if column == len(t.headers)-1 {
-				return lipgloss.NewStyle()
-			}
-			return lipgloss.NewStyle().PaddingRight(2)
-		})
+	made := t.lay(0)
 	text := made.String()
-	if width > 0 && lipgloss.Width(text) > width {
-		text = made.Width(width).String()
+	if over := lipgloss.Width(text) - width; width > 0 && over > 0 {
+		longest := 0
+		if i := slices.Index(t.headers, t.text); i >= 0 {
+			for _, row := range t.rows {
+				longest = max(longest, lipgloss.Width(row[i]))
+			}
+		}
+		spare := slices.Index(t.headers, t.spare)
+		switch {
+		case longest-over >= shortestText:
+			text = t.lay(longest - over).String()
+		case spare >= 0:
+			return t.without(spare).render(width)
+		default:
+			text = made.Width(width).String()
+		}
 	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return b.String()
+}
+
+// lay lays the table out, with the text so wide, or as wide as need be if that is 0.
+func (t table) lay(textWidth int) *lipglosstable.Table {
+	const between = 2
+	return lipglosstable.New().Headers(t.headers...).Rows(t.rows...).Wrap(false).
+		Border(lipgloss.Border{}).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
+		BorderColumn(false).BorderHeader(false).
+		StyleFunc(func(_, column int) lipgloss.Style {
+			style := lipgloss.NewStyle()
+			last := column == len(t.headers)-1
+			if !last {
+				style = style.PaddingRight(between)
+			}
+			if textWidth > 0 && t.headers[column] == t.text {
+				style = style.Width(textWidth + style.GetPaddingRight())
+			}
+			return style
+		})
+}
+
+// without returns the table without a column.
+func (t table) without(column int) table {
+	made := table{headers: slices.Delete(slices.Clone(t.headers), column, column+1), text: t.text}
+	for _, row := range t.rows {
+		made.rows = append(made.rows, slices.Delete(slices.Clone(row), column, column+1))
+	}
+	return made
 }
 
 // width is that of the terminal, or 0 where there is none.
@@ -84,6 +124,22 @@ func listedTable(runs []listedRun, now time.Time, color bool) table {
 	t := table{headers: []string{"JOB", "STATUS", "STARTED (UTC)", "TOOK", "RUN"}}
 	for i := range runs {
 		t.rows = append(t.rows, append([]string{printable(runs[i].jobID)}, runCells(&runs[i].JobRun, now, color)...))
+	}
+	return t
+}
+
+// withReasons adds the columns HOST and REASON, before that of the run's ID, where they are known of
+// any.
+func (t table) withReasons(why *reasons) table {
+	if !why.known() {
+		return t
+	}
+	last := len(t.headers) - 1
+	t.text, t.spare = "REASON", t.headers[last]
+	t.headers = slices.Insert(t.headers, last, "HOST", "REASON")
+	for i, row := range t.rows {
+		host, text := why.cells(i)
+		t.rows[i] = slices.Insert(row, last, host, text)
 	}
 	return t
 }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jobruns/jobruns/client"
+)
+
+// logsPermission is what a token needs to read output.
+const logsPermission = "Project > Observability > Logs > Read"
+
+// getJobOutput is the command "northflank get job output".
+type getJobOutput struct {
+	request
+	latest, verbose bool
+}
+
+func newGetJobOutput() *cobra.Command {
+	var get getJobOutput
+	cmd := &cobra.Command{
+		Use:   "output",
+		Short: "Show what a job run printed last",
+		Long: `Show the end of what the command of a job run printed, on both of its streams, when the run has concluded. It is
+there if its recorder was asked to keep it: "jobrun --keep-output 16KiB". The token needs the permission
+"` + logsPermission + `", which "jobrund token create --permission" gives.
+
+Where it goes to a file or a program, it is as the command printed it. On a terminal, characters that the terminal would
+act upon are escaped; lines and tabs stay. -o json and -o yaml print what the server sent: output, null if there is
+none, and truncated, which tells whether the command printed more before that.
+
+The server and the token are looked for like those of "northflank get job run", and what is missing is asked for in the
+same way. The exit status is 0 if there is output, 1 if there is none or for any other error, and 2 for a wrong command
+line.`,
+		Example: `  northflank get job output
+  northflank get job output --projectId default-project --jobId example-job --latest
+  northflank get job output --project p --job j --run r > output.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if get.latest && get.ref.Run != "" {
+				return usagef("--latest does not go with --runId")
+			}
+			return get.run(cmd.Context())
+		},
+	}
+	get.addFlags(cmd, needsRun)
+	cmd.Flags().BoolVar(&get.latest, "latest", false, "the run of the job that started last, instead of --runId")
+	cmd.Flags().BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
+	return cmd
+}
+
+func (get *getJobOutput) run(ctx context.Context) error {
+	c, conn, err := get.open()
+	if err != nil {
+		return err
+	}
+	level := needsRun
+	if get.latest {
+		level = needsJob
+	}
+	if err := get.choose(ctx, c, conn, level); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if get.latest {
+		run, resp, err := c.LatestJobRun(ctx, get.job())
+		get.trace(resp)
+		if err != nil {
+			return explainRef(err, resp, conn, get.ref)
+		}
+		get.ref.Run = run.ID
+	}
+	output, resp, err := c.JobRunOutput(ctx, get.ref)
+	get.trace(resp)
+	if err != nil {
+		return get.explain(err, resp, conn)
+	}
+	if get.output != "" {
+		sent, err := sentData(resp)
+		if err != nil {
+			return err
+		}
+		return get.print(ctx, sent, nil)
+	}
+	if output.Output == nil {
+		return get.none(ctx, c, conn)
+	}
+	return write(output)
+}
+
+func (get *getJobOutput) trace(resp *client.Response) {
+	if get.verbose && resp != nil {
+		fmt.Fprint(os.Stderr, trace(resp))
+	}
+}
+
+// write prints the output for a terminal, or as it is.
+func write(output *client.JobRunOutput) error {
+	text, note := *output.Output, ""
+	if onTerminal(os.Stdout) {
+		switch {
+		case text == "":
+			note = "The run printed nothing."
+		case !strings.HasSuffix(text, "\n"):
+			text += "\n"
+		}
+		text = printableLines(text)
+	}
+	if output.Truncated {
+		note = "That is the end of the output: what came before it was not kept."
+	}
+	if _, err := os.Stdout.WriteString(text); err != nil {
+		return err
+	}
+	if note != "" {
+		fmt.Fprintln(os.Stderr, note)
+	}
+	return nil
+}
+
+// none says why there is no output.
+func (get *getJobOutput) none(ctx context.Context, c *client.Client, conn connection) error {
+	run, resp, err := c.GetJobRun(ctx, get.ref)
+	get.trace(resp)
+	if err == nil && !run.Concluded { // else the token may only read output
+		return fmt.Errorf("%s has no output of %s yet: the run has not concluded", conn.host, describe(get.ref))
+	}
+	return fmt.Errorf("%s has no output of %s: none was recorded; "+
+		"jobrun --keep-output 16KiB -- COMMAND keeps the end of what a command prints", conn.host, describe(get.ref))
+}
+
+// explain says in the user's terms why there is nothing to show.
+func (get *getJobOutput) explain(err error, resp *client.Response, conn connection) error {
+	switch {
+	case errors.Is(err, client.ErrForbidden):
+		return fmt.Errorf(`%w; jobrund token create --permission "%s" makes one that may`, explained(err, conn,
+			"%s does not let the token of %s see the output of %s", conn.host, conn.tokenFrom, describe(get.ref)),
+			logsPermission)
+	case errors.Is(err, client.ErrUnsupported):
+		return fmt.Errorf("%s does not serve the output of runs: it is not jobrund, or an earlier version", conn.host)
+	}
+	return explainRef(err, resp, conn, get.ref)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/jobruns/jobruns/client"
+)
+
+func TestReasonSentence(t *testing.T) {
+	ended := func(number int, message string) client.JobRunAttempt {
+		return client.JobRunAttempt{Number: number, Reason: "ExitStatus", Message: message}
+	}
+	of := func(message, host string, attempts ...client.JobRunAttempt) client.JobRunOutcome {
+		o := client.JobRunOutcome{Reason: new("Word"), Message: &message, Attempts: attempts}
+		if host != "" {
+			o.Host = &host
+		}
+		return o
+	}
+	for want, tt := range map[string]struct {
+		outcome client.JobRunOutcome
+		retries int
+	}{
+		"exit status 23 on web-1":                           {of("exit status 23", "web-1", ended(1, "exit status 23")), 0},
+		"exit status 23, first attempt of three":            {of("exit status 23", "", ended(1, "exit status 23")), 2},
+		"exit status 3 on h, 11th attempt of 12":            {of("exit status 3", "h", ended(11, "exit status 3")), 11},
+		"exit status 3 on h, fourth attempt":                {of("exit status 3", "h", ended(4, "exit status 3")), 1},
+		"Word":                                              {of("", ""), 0},
+		"no word of how it went on":                         {of("no word of how it went on.", ""), 2},
+		"too late; seventh attempt: exit status 2":          {of("too late.", "", ended(7, "exit status 2.")), 0},
+		"died on h; second attempt of three: exit status 1": {of("died", "h", ended(1, ""), ended(2, "exit status 1")), 2},
+		"interrupted by signal 15 (TERM): exit status 1, first attempt of two": {
+			of("interrupted by signal 15 (TERM): exit status 1", "", ended(1, "exit status 1")), 1,
+		},
+	} {
+		why := &reason{JobRunOutcome: &tt.outcome}
+		if got := why.sentence(&client.JobRun{BackoffLimit: tt.retries}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := (&reason{JobRunOutcome: &client.JobRunOutcome{}}).sentence(&client.JobRun{}); got != "" {
+		t.Errorf("of a run that goes on: %q", got)
+	}
+}
+
+func TestWithOutcomeAddsTheMember(t *testing.T) {
+	why := &reason{sent: json.RawMessage(`{"reason":1e3}`)}
+	for sent, want := range map[string]string{
+		"{\"id\": 1, \"of\": {\"a\": {}}}\n": `{"id": 1, "of": {"a": {}},"outcome":{"reason":1e3}}`,
+		`{"id": 1, "outcome": "theirs"}`:     `{"id": 1, "outcome": "theirs"}`,
+	} {
+		got, err := withOutcome(json.RawMessage(sent), why)
+		if string(got) != want || err != nil {
+			t.Errorf("%s, want %s: %v", got, want, err)
+		}
+	}
+	if got, err := withOutcome(json.RawMessage(`{"id":1}`), nil); string(got) != `{"id":1,"outcome":null}` || err != nil {
+		t.Errorf("%s: %v", got, err)
+	}
+}
