@@ -99,7 +99,8 @@ func findReasons(
 		mu.Lock()
 		defer mu.Unlock()
 		w.found[i] = found
-		if err != nil && !(w.asked && unknowing(err)) { // it has been removed meanwhile
+		removed := w.asked && unknowing(err) // meanwhile
+		if err != nil && !removed {
 			w.err = err
 		}
 		if why := enough(resp, err); why != "" && !stopped.Swap(true) {
