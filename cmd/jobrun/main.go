@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/size"
 	"github.com/jobruns/jobruns/cmd/internal/version"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/record/command"
@@ -19,6 +20,7 @@ func main() { cli.Main(newRoot()) }
 func newRoot() *cobra.Command {
 	var c command.Command
 	var quiet bool
+	var keep size.Value
 	root := &cobra.Command{
 		Use:   "jobrun --project P --job J [flags] [--] COMMAND [ARG...]",
 		Short: "Run a command as a run of a job, and record it",
@@ -39,6 +41,11 @@ or after the signal that asked it to end. Then a line for "jobrund import" is pr
 A failed attempt is followed by another up to --backoff-limit times, unless a signal
 asked to end.
 
+With --keep-output, the end of what the command prints is stored with the run, of both
+streams as it comes, for tokens with the permission for logs to read. The command then
+prints into pipes, also where this program prints to a terminal, and jobrun passes
+everything on at once. What the command leaves running can print only for a moment more.
+
 The command finds its run in the environment variables JOBRUN_ID, JOBRUN_TEAM,
 JOBRUN_PROJECT and JOBRUN_JOB. A jobrun that it starts takes the last three as it takes
 every flag but --run: from the environment variable that the flag's help names.`,
@@ -56,6 +63,10 @@ every flag but --run: from the environment variable that the flag's help names.`
 			if c.BackoffLimit < 0 || c.Backoff < 0 {
 				return cli.Usagef("--backoff-limit and --backoff must not be negative")
 			}
+			if keep > command.MaxKeepOutput {
+				return cli.Usagef("--keep-output %s: must be at most %s", keep, size.Value(command.MaxKeepOutput))
+			}
+			c.KeepOutput = int(keep)
 			if cmd.Flag(runFlag).Changed {
 				if err := cli.CheckID(runFlag, c.ID); err != nil {
 					return err
@@ -77,6 +88,7 @@ every flag but --run: from the environment variable that the flag's help names.`
 		"delay before the second attempt; doubles each time, up to 6m",
 	)
 	flags.StringVar(&c.ID, runFlag, "", "id of the run, which no run of the job may have yet (a new UUID unless given)")
+	flags.Var(&keep, "keep-output", "how much to keep of what the command prints, from the end, such as 16KiB; at most 1MiB")
 	flags.BoolVar(&quiet, "quiet", false, "print nothing unless something is wrong")
 	flags.String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
 	cli.Require(root, "project", "job")

@@ -11,13 +11,14 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/duration"
+	"github.com/jobruns/jobruns/cmd/internal/size"
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/listen"
 )
 
 // leastCache is the least memory that a cache takes.
-const leastCache size = 32 << 20
+const leastCache size.Value = 32 << 20
 
 func newServe() *cobra.Command {
 	var admin string
@@ -26,7 +27,7 @@ func newServe() *cobra.Command {
 	var l listenOptions
 	var delay time.Duration
 	var proxies []string
-	cache := size(64 << 20)
+	cache := size.Value(64 << 20)
 	options := server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -24,9 +25,19 @@ const (
 // shell runs a script that does not say what runs it, as execvp does.
 const shell = "/bin/sh"
 
-// attempt runs the command once and returns its exit status, and why it ended so.
-func (c *Command) attempt(signals *signals, record jobrun.Record) (status int, end jobrun.End) {
-	process, err := c.start(record)
+// attempt runs the command once and returns its exit status, and why it ended so. It adds what the
+// command prints to the tail, unless that is nil.
+func (c *Command) attempt(signals *signals, record jobrun.Record, kept *tail) (status int, end jobrun.End) {
+	files, copies := streams(), &copies{}
+	if kept != nil {
+		if piped, from, err := copyTo(files, kept); err == nil {
+			files, copies = piped, from
+		} else {
+			c.Warn(fmt.Errorf("what the command prints cannot be kept: %w", err))
+		}
+	}
+	process, err := c.start(record, files)
+	copies.close()
 	if err != nil {
 		c.Warn(err)
 		return notStarted(err)
@@ -37,6 +48,7 @@ func (c *Command) attempt(signals *signals, record jobrun.Record) (status int, e
 			state = ended.Sys().(syscall.WaitStatus)
 		}
 	})
+	copies.finish(signals)
 	status, end = ended(state)
 	if status != 0 && signals.asked() {
 		end = signals.interrupted(end, "")
@@ -44,9 +56,9 @@ func (c *Command) attempt(signals *signals, record jobrun.Record) (status int, e
 	return status, end
 }
 
-// start starts the command.
-func (c *Command) start(record jobrun.Record) (process *os.Process, err error) {
-	attributes := &os.ProcAttr{Env: environment(os.Environ(), record), Files: streams()}
+// start starts the command with these standard streams.
+func (c *Command) start(record jobrun.Record, files []*os.File) (process *os.Process, err error) {
+	attributes := &os.ProcAttr{Env: environment(os.Environ(), record), Files: files}
 	execute := func(path string, args []string) (err error) {
 		process, err = os.StartProcess(path, args, attributes)
 		return err

@@ -33,6 +33,9 @@ type Command struct {
 	// Backoff is the delay before the second attempt. It doubles from attempt to attempt, up to 6
 	// minutes.
 	Backoff time.Duration
+	// KeepOutput is how many bytes to keep of what the command prints, from the end, at most
+	// MaxKeepOutput. If it is 0, the standard streams are the command's own.
+	KeepOutput int
 	// ID is the run's id, in the form of the contract's ID, or "" for a new one.
 	ID string
 	// Claim is called with the run before the first attempt, and may take a moment. If it returns an
@@ -75,10 +78,14 @@ func (c *Command) Run() (status int, err error) {
 			return 0, err
 		}
 	}
+	var kept *tail
+	if c.KeepOutput > 0 {
+		kept = &tail{limit: c.KeepOutput}
+	}
 	var end jobrun.End
 	for delay := range delays(c.Backoff) {
 		began := now()
-		status, end = c.attempt(signals, record)
+		status, end = c.attempt(signals, record, kept)
 		record.AddAttempt(began, now(), end)
 		if status == 0 || run.Completions > c.BackoffLimit || signals.asked() {
 			break
@@ -93,6 +100,9 @@ func (c *Command) Run() (status int, err error) {
 		signals.witness.stop()
 	}
 	record.Conclude(now(), status == 0, end)
+	if kept != nil {
+		record.Output = kept.output()
+	}
 	c.Record(record)
 	ctx, cancel := signals.remaining()
 	defer cancel()

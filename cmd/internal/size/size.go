@@ -1,4 +1,5 @@
-package main
+// Package size reads sizes that people type, such as 64MiB.
+package size
 
 import (
 	"fmt"
@@ -7,21 +8,21 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// size is a flag's value: a number of bytes.
-type size int
+// Value is a flag's value: a number of bytes.
+type Value int
 
 // String returns the size with a unit.
-func (s size) String() string { return humanize.IBytes(uint64(s)) }
+func (v Value) String() string { return humanize.IBytes(uint64(v)) }
 
 // Set reads a size with or without a unit. Returns an error that names the text if it is none.
-func (s *size) Set(text string) error {
+func (v *Value) Set(text string) error {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt {
 		return fmt.Errorf("%q is not a number of bytes, such as 64MiB or 0", text)
 	}
-	*s = size(n)
+	*v = Value(n)
 	return nil
 }
 
 // Type is what the help calls a value.
-func (s size) Type() string { return "bytes" }
+func (Value) Type() string { return "bytes" }
