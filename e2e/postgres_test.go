@@ -30,6 +30,7 @@ func TestPostgres(t *testing.T) {
 		"AnnouncesARunThatCanBeAskedFor",
 		func(t *testing.T) { testAnnouncesARunThatCanBeAskedFor(t, pg.NewDatabase(t)) },
 	)
+	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, pg.NewDatabase(t)) })
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })

@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// printed records a shell script, and returns what it printed on both streams, and its exit status.
+func printed(t *testing.T, store, script string, flags ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := recorded(t, store, script, append([]string{"--quiet"}, flags...)...)
+	var out, errors bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errors
+	status = exitStatus(t, cmd.Run())
+	return out.String(), errors.String(), status
+}
+
+func TestKeepOutput(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	logs := a.logsClient(t)
+	for name, test := range map[string]struct {
+		script    string
+		flags     []string
+		status    int
+		kept      string
+		truncated bool
+	}{
+		"both streams":          {"echo a; sleep 0.05; echo b >&2; sleep 0.05; echo c; exit 3", nil, 3, "a\nb\nc\n", false},
+		"nothing":               {"true", nil, 0, "", false},
+		"no end of line":        {"printf x", nil, 0, "x", false},
+		"the end":               {"printf 0123456789", []string{"--keep-output", "4"}, 0, "6789", true},
+		"cut at a character":    {`printf 'a\303\251\342\202\254'`, []string{"--keep-output", "4"}, 0, "€", true},
+		"binary":                {`printf 'a\377\000\033[31mb'`, nil, 0, "a\ufffd\x00\x1b[31mb", false},
+		"all attempts":          {"echo $$; exit 1", []string{"--backoff-limit", "1", "--backoff", "1ms"}, 1, "", false},
+		"no program":            {"exec no-such-program 2>/dev/null", nil, 127, "", false},
+		"a stream that is shut": {"exec >&-; echo b >&2", nil, 0, "b\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := strings.ReplaceAll(name, " ", "-")
+			flags := append([]string{"--run", id, "--keep-output", "1KiB"}, test.flags...)
+			stdout, stderr, status := printed(t, a.store, test.script, flags...)
+			if status != test.status {
+				t.Errorf("exit status %d, want %d: %s", status, test.status, stderr)
+			}
+			got, _, err := logs.JobRunOutput(t.Context(), refTo(id))
+			if err != nil || got.Output == nil {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			want := test.kept
+			if name == "all attempts" {
+				want = stdout // which are the numbers of two processes
+				if strings.Count(want, "\n") != 2 {
+					t.Errorf("printed %q", want)
+				}
+			}
+			if *got.Output != want || got.Truncated != test.truncated {
+				t.Errorf("kept %q, truncated %t; want %q, %t", *got.Output, got.Truncated, want, test.truncated)
+			}
+			// The same without: nothing is kept, and as much is printed.
+			plainOut, plainErr, _ := printed(t, a.store, test.script, append(test.flags, "--run", id+"-plain", "--keep-output", "0")...)
+			if name != "all attempts" && (plainOut != stdout || plainErr != stderr) {
+				t.Errorf("printed %q and %q, without keeping it %q and %q", stdout, stderr, plainOut, plainErr)
+			}
+			if got, _, err := logs.JobRunOutput(t.Context(), refTo(id+"-plain")); err != nil || got.Output != nil || got.Truncated {
+				t.Errorf("not kept: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// Two streams that lead to the same file stay in the order in which the command wrote.
+func TestKeepOutputKeepsTheOrderOfStreams(t *testing.T) {
+	store := newStore(t)
+	script := `i=0; while [ $i -lt 1000 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done`
+	cmd := recorded(t, store, script, "--quiet", "--keep-output", "1MiB")
+	out, err := cmd.CombinedOutput() // which is one file
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want, err := exec.Command("seq", "0", "999").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out, want) {
+		t.Errorf("%q", out)
+	}
+}
+
+// A flood goes through unchanged, and memory does not grow with it.
+func TestKeepOutputOfAFlood(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	const flood = 100_000_000
+	cmd := recorded(t, a.store, "head -c 100000000 /dev/zero; echo the end", "--run", "r", "--keep-output", "16KiB")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, stdout)
+	if err != nil || n != flood+int64(len("the end\n")) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; peak > flood {
+		t.Errorf("%d bytes of memory", peak)
+	}
+	got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r"))
+	if err != nil || len(*got.Output) != 16<<10 || !strings.HasSuffix(*got.Output, "\x00the end\n") || !got.Truncated {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What the command leaves running does not hold jobrun up, even if it floods.
+func TestKeepOutputDoesNotWaitForWhatIsLeftRunning(t *testing.T) {
+	store := newStore(t)
+	for name, left := range map[string]string{"silent": "sleep 60", "a flood": "yes"} {
+		t.Run(name, func(t *testing.T) {
+			cmd := recorded(t, store, left+" & echo $! >&2", "--quiet", "--keep-output", "1KiB")
+			file, err := os.CreateTemp(t.TempDir(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			cmd.Stderr = file // no pipe, for which this test would wait too
+			done := make(chan error, 1)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go func() { done <- cmd.Wait() }()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(30 * time.Second):
+				_ = cmd.Process.Kill()
+				t.Fatal("jobrun waits for what its command left")
+			}
+			text, err := os.ReadFile(file.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, _, _ := strings.Cut(string(text), "\n")
+			_ = exec.Command("kill", pid).Run() // or it has ended, because nobody reads what it prints
+		})
+	}
+}
+
+// What the shell's own tee prints after the shell has ended is not lost.
+func TestKeepOutputWaitsForTee(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	a := newAPI(t, newStore(t))
+	stdout, stderr, _ := printed(t, a.store, `exec bash -c 'exec > >(tee log); echo hello'`, "--run", "r", "--keep-output", "1KiB")
+	got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r"))
+	if stdout != "hello\n" || err != nil || *got.Output != "hello\n" {
+		t.Errorf("printed %q, %s; kept %+v, %v", stdout, stderr, got, err)
+	}
+}
+
+// The command learns that nobody reads what it prints, as it would without jobrun.
+func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, a.store, "exec yes", "--run", "r", "--keep-output", "1KiB")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	readLine(t, r)
+	r.Close()
+	if got := exitStatus(t, cmd.Wait()); got != 128+int(syscall.SIGPIPE) {
+		t.Errorf("exit status %d", got)
+	}
+	if run, _ := whyOf(t, a.outcome(t, "r")); run.reason != "Signal" || run.signal != "PIPE" {
+		t.Errorf("%+v", run)
+	}
+}
+
+// A reader that is slow gets everything, after the command has ended too.
+func TestKeepOutputWaitsForItsReader(t *testing.T) {
+	cmd := recorded(t, newStore(t), "head -c 60000 /dev/zero; echo the end; echo x > ended", "--quiet", "--keep-output", "1KiB")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = w
+	// The pipe to here is full, so that what the command prints stays in the pipe to jobrun.
+	if err := w.SetWriteDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	filled, err := fill(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	for { // the command has ended
+		if _, err := os.Stat(cmd.Dir + "/ended"); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil || len(text) != filled+60000+len("the end\n") || !strings.HasSuffix(string(text), "the end\n") {
+		t.Errorf("%d bytes after %d, %v", len(text), filled, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// fill fills a pipe, and returns with how many bytes.
+func fill(w *os.File) (n int, err error) {
+	raw, err := w.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(fd uintptr) {
+		for {
+			written, err := syscall.Write(int(fd), make([]byte, 4096))
+			if err != nil {
+				return
+			}
+			n += written
+		}
+	})
+	return n, err
+}
+
+// Standard input is the command's own, and what is kept is bounded.
+func TestKeepOutputFlag(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, a.store, "cat", "--run", "r", "--quiet")
+	cmd.Env = append(cmd.Env, "JOBRUN_KEEP_OUTPUT=1 KiB")
+	cmd.Stdin = strings.NewReader("in\n")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "in\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "in\n" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for value, want := range map[string]string{
+		"2MiB": "--keep-output 2.0 MiB: must be at most 1.0 MiB", "much": `"much" is not a number of bytes`, "-1": "not a number of bytes",
+	} {
+		out, err := recorded(t, a.store, "echo ran", "--keep-output", value).CombinedOutput()
+		if exitStatus(t, err) != 2 || !strings.Contains(string(out), want) || strings.Contains(string(out), "ran") {
+			t.Errorf("%s: %v: %s", value, err, out)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+func refTo(id string) client.RunRef { return client.RunRef{Project: "p", Job: "j", Run: id} }
+
+// outcome returns the outcome of the run as the API tells it.
+func (a *api) outcome(t testing.TB, id string) *model.JobRunOutcome {
+	t.Helper()
+	outcome, _, err := a.JobRunOutcome(t.Context(), refTo(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
+// why is what an outcome says, without its attempts; "" stands for null, and -1.
+type why struct {
+	reason, message string
+	exitStatus      int
+	signal          string
+}
+
+// whyOf returns what the outcome and its last attempt say, which is on this host.
+func whyOf(t testing.TB, o *model.JobRunOutcome) (run, attempt why) {
+	t.Helper()
+	of := func(reason, message *string, status *int, signal *string) why {
+		w := why{exitStatus: -1}
+		for from, to := range map[*string]*string{reason: &w.reason, message: &w.message, signal: &w.signal} {
+			if from != nil {
+				*to = *from
+			}
+		}
+		if status != nil {
+			w.exitStatus = *status
+		}
+		return w
+	}
+	host, err := os.Hostname()
+	if err != nil || o.Host == nil || *o.Host != host {
+		t.Errorf("recorded on %v, want %s (%v)", o.Host, host, err)
+	}
+	if n := len(o.Attempts); n > 0 {
+		a := o.Attempts[n-1]
+		attempt = of(&a.Reason, &a.Message, a.ExitStatus, a.Signal)
+	}
+	return of(o.Reason, o.Message, o.ExitStatus, o.Signal), attempt
+}
+
+func TestOutcomes(t *testing.T) { testOutcomes(t, newStore(t)) }
+
+// testOutcomes records commands that end in all ways.
+func testOutcomes(t *testing.T, store string) {
+	a := newAPI(t, store)
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("exit 0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		command []string
+		want    why
+	}{
+		"success":        {[]string{"true"}, why{"Completed", "exit status 0", 0, ""}},
+		"failure":        {[]string{"sh", "-c", "exit 23"}, why{"ExitStatus", "exit status 23", 23, ""}},
+		"a signal":       {[]string{"sh", "-c", "kill -KILL $$"}, why{"Signal", "killed by signal 9 (KILL)", -1, "KILL"}},
+		"no program":     {[]string{"no-such"}, why{"NotFound", `exec: "no-such": executable file not found in $PATH`, 127, ""}},
+		"not executable": {[]string{script}, why{"NotExecutable", "fork/exec " + script + ": permission denied", 126, ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--store", a.store, "--project", "p", "--job", "j", "--"}, test.command...)
+			cmd := program(t, "jobrun", args...)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			_ = cmd.Run() // its status is another test's
+			run, attempt := whyOf(t, a.outcome(t, runID(t, stderr.String())))
+			if run != test.want || attempt != test.want {
+				t.Errorf("the run: %+v\nits attempt: %+v\nwant %+v", run, attempt, test.want)
+			}
+		})
+	}
+	t.Run("interrupted", func(t *testing.T) {
+		wantInterrupted(t, a, `echo ready; exec sleep 60`, why{"Interrupted", "interrupted by signal 15 (TERM)", -1, "TERM"},
+			why{"Interrupted", "interrupted by signal 15 (TERM)", -1, "TERM"})
+		wantInterrupted(t, a, `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
+			why{"Interrupted", "interrupted by signal 15 (TERM): exit status 7", 7, ""},
+			why{"Interrupted", "interrupted by signal 15 (TERM): exit status 7", 7, ""})
+	})
+	t.Run("interrupted between attempts", func(t *testing.T) {
+		cmd := recorded(t, a.store, "exit 5", "--backoff-limit", "1", "--backoff", "1h")
+		_, _, stderr := pipes(t, cmd)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		id := runID(t, readLine(t, stderr))
+		a.eventually(t, id, func(r *model.JobRun) bool { return r.Completions == 1 })
+		going := a.outcome(t, id)
+		if run, attempt := whyOf(t, going); run != (why{exitStatus: -1}) || attempt.message != "exit status 5" {
+			t.Errorf("before: %+v, attempt %+v", run, attempt)
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		want := why{"Interrupted", "interrupted by signal 15 (TERM) before the next attempt: exit status 5", 5, ""}
+		run, attempt := whyOf(t, a.outcome(t, id))
+		if run != want || attempt != (why{"ExitStatus", "exit status 5", 5, ""}) {
+			t.Errorf("%+v, attempt %+v", run, attempt)
+		}
+	})
+	t.Run("attempts", func(t *testing.T) {
+		cmd := recorded(t, a.store, "echo x >> count; exit $((3 - $(wc -l < count)))", "--backoff-limit", "9", "--backoff", "1ms")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		id := runID(t, stderr.String())
+		run := a.run(t, id)
+		for i, attempt := range a.outcome(t, id).Attempts {
+			if attempt.Number != i+1 || *attempt.ExitStatus != 2-i || attempt.StartedAt.Before(run.StartedAt) ||
+				attempt.ConcludedAt.Before(attempt.StartedAt) || attempt.ConcludedAt.After(*run.ConcludedAt) {
+				t.Errorf("attempt %d: %+v", i, attempt)
+			}
+		}
+		if n := len(a.outcome(t, id).Attempts); n != 3 {
+			t.Errorf("%d attempts", n)
+		}
+	})
+}
+
+// wantInterrupted asks jobrun to end while its command runs.
+func wantInterrupted(t *testing.T, a *api, script string, want, wantAttempt why) {
+	t.Helper()
+	cmd := recorded(t, a.store, script)
+	_, stdout, stderr := pipes(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id := runID(t, readLine(t, stderr))
+	readLine(t, stdout)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if run, attempt := whyOf(t, a.outcome(t, id)); run != want || attempt != wantAttempt {
+		t.Errorf("%+v, attempt %+v", run, attempt)
+	}
+}
+
+// The store knows that the recorder of a file has died, and says so.
+func TestOutcomeOfADeadRecorder(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, a.store, "echo $PPID; exec sleep 60")
+	_, stdout, stderr := pipes(t, cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id := runID(t, readLine(t, stderr))
+	readLine(t, stdout)
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	a.eventually(t, id, func(r *model.JobRun) bool { return r.Concluded })
+	run, _ := whyOf(t, a.outcome(t, id))
+	if run.reason != "RecorderLost" || !regexp.MustCompile(`^its recorder was last heard of at \S+Z$`).MatchString(run.message) {
+		t.Errorf("%+v", run)
+	}
+}
+
+// A run that was recorded or imported without an outcome has none that is known. One that was
+// exported by a recorder which could not store it comes back as it was.
+func TestOutcomesAreImported(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, "sqlite:/nowhere/jobruns.db", "exit 23", "--run", "r")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	_ = cmd.Run() // its status is another test's
+	line := stderr.String()[strings.Index(stderr.String(), "{"):]
+	if got := importText(t, a.store, line); got != imported(1) {
+		t.Errorf("%+v", got)
+	}
+	if run, attempt := whyOf(t, a.outcome(t, "r")); run != (why{"ExitStatus", "exit status 23", 23, ""}) || attempt != run {
+		t.Errorf("%+v, attempt %+v", run, attempt)
+	}
+	var without map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(line), &without); err != nil {
+		t.Fatal(err)
+	}
+	delete(without, "outcome")
+	text, err := json.Marshal(without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := importText(t, a.store, string(text)); got != imported(1) {
+		t.Errorf("%+v", got)
+	}
+	if o := a.outcome(t, "r"); o.Reason == nil || *o.Reason != "Unknown" || o.Host != nil || len(o.Attempts) != 0 {
+		t.Errorf("imported without: %+v", o)
+	}
+	if _, _, err := a.JobRunOutcome(t.Context(), refTo("none")); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("no run: %v", err)
+	}
+	refused := importText(t, a.store, strings.Replace(line, `"exitStatus":23`, `"exitStatus":256`, 1))
+	if refused.status != 1 || !strings.Contains(refused.stderr, "line 1: outcome.exitStatus") {
+		t.Errorf("%+v", refused)
+	}
+}
+
+// A token that nobody gave the permission by its name reads no output.
+func TestOutputNeedsItsOwnPermission(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, a.store, "echo secret", "--run", "r", "--keep-output", "1KiB")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	const path = "/v1/projects/p/jobs/j/runs/r/output"
+	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
+	if message := ask(t, a.server, states, path, http.StatusForbidden); !strings.Contains(message, logsPermission) {
+		t.Errorf("refused: %s", message)
+	}
+	both := a.logsClient(t)
+	if got, _, err := both.JobRunOutput(t.Context(), refTo("r")); err != nil || got.Output == nil || *got.Output != "secret\n" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	help := output(t, "jobrund", "token", "create", "--help")
+	if !strings.Contains(help, logsPermission) {
+		t.Errorf("the help does not name the permission:\n%s", help)
+	}
+}
+
+const logsPermission = "Project > Observability > Logs > Read"
+
+// logsClient returns a client that may read what commands print, and runs.
+func (a *api) logsClient(t testing.TB) *client.Client {
+	t.Helper()
+	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
+		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
+	c, err := client.New(a.server.url, client.WithToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
