@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/jobruns/jobruns/client"
+	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -172,5 +174,60 @@ func TestRecipeTellsOfAFailure(t *testing.T) {
 	id := a.wantRun(t, "report", model.JobRunStatusFailed)
 	if got, want := <-told, "POST report has failed: run "+id; got != want {
 		t.Errorf("told is %q, want %q", got, want)
+	}
+}
+
+// onHost returns the command as it runs on a host of that name. Only root can have one.
+func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
+	args := append([]string{"--uts", "sh", "-c", `hostname "$0" && exec "$@"`, host}, cmd.Args...)
+	named := exec.Command("unshare", args...)
+	named.Dir, named.Env = cmd.Dir, cmd.Env
+	return named
+}
+
+// TestWhatFailedLastNight has the crontabs of three hosts run as the README prints that of web1. In the
+// morning, one command says which jobs failed, why, and where.
+func TestWhatFailedLastNight(t *testing.T) {
+	if out, err := onHost("web1", exec.Command("true")).CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Skipf("only root can name hosts: %v: %s", err, out)
+	}
+	const missing = "" // of a script that is not there
+	database := postgres.Start(t).NewDatabase(t)
+	for host, scripts := range map[string]map[string]string{
+		"web1": {"backup.sh": "true", "rotate.sh": missing, "renew.sh": "true"},
+		"web2": {"backup.sh": "exit 23", "rotate.sh": "true", "renew.sh": "true"},
+		"db1":  {"backup.sh": "true", "rotate.sh": "true", "renew.sh": "kill -9 $$"},
+	} {
+		maps.DeleteFunc(scripts, func(_, script string) bool { return script == missing })
+		c := readCrontab(t, "What failed last night", scripts,
+			"postgres://jobruns:secret@db1/jobruns", database, "web1", host)
+		if len(c.variables) != 1 || len(c.commands) != 3 {
+			t.Fatalf("the crontab is %+v", c)
+		}
+		for i := range c.commands {
+			out, err := onHost(host, c.command(i)).CombinedOutput()
+			t.Logf("%s: %s: %v: %s", host, c.commands[i], err, out)
+		}
+	}
+	a := newAPI(t, database)
+	cmd := program(t, "northflank", strings.Fields("list runs --projectId nightly --status FAILED --since 24h")...)
+	cmd.Env = append(cmd.Env, "NORTHFLANK_HOST="+a.server.url,
+		"NORTHFLANK_API_TOKEN="+output(t, "jobrund", "token", "create", "--name", "morning", "--store", database))
+	morning := outcomeOf(t, cmd)
+	if morning.status != 0 || strings.Count(morning.stdout, "\n") != 4 {
+		t.Errorf("exit status %d, %s%s", morning.status, morning.stdout, morning.stderr)
+	}
+	for _, row := range []string{
+		`^JOB +STATUS +STARTED \(UTC\) +TOOK +HOST +REASON +RUN$`,
+		`^backup-web2 +FAILED +\S+ \S+ +\S+ +web2 +exit status 23 +\S{36}$`,
+		`^rotate-web1 +FAILED +\S+ \S+ +\S+ +web1 +.*not found.* +\S{36}$`,
+		`^renew-db1 +FAILED +\S+ \S+ +\S+ +db1 +killed by signal 9 \(KILL\) +\S{36}$`,
+	} {
+		if !regexp.MustCompile("(?m)" + row).MatchString(morning.stdout) {
+			t.Errorf("there is no row %s in\n%s", row, morning.stdout)
+		}
 	}
 }
