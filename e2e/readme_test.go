@@ -42,14 +42,14 @@ func TestReadmeShowsWhatFailed(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	row := regexp.MustCompile(
-		`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +RUN\nbackup-web2 +FAILED +\S+ \S+ +\S+ +\S{36}$`,
+		`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +HOST +REASON +RUN\nbackup-web2 +FAILED +\S+ \S+ +\S+ +\S+ +exit status 1 +\S{36}$`,
 	)
 	for what, text := range map[string]string{"the commands print": string(out), "the README shows": rest} {
 		if !row.MatchString(text) || strings.Count(text, "backup-web2  FAILED") != 1 {
 			t.Errorf("%s no such row: %s", what, text)
 		}
 	}
-	if !strings.Contains(string(out), "\nStatus     FAILED\n") {
+	if !strings.Contains(string(out), "\nStatus     FAILED: exit status 1 on ") {
 		t.Errorf("the latest run is not shown: %s", out)
 	}
 }
