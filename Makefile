@@ -9,7 +9,7 @@ RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
 
 ## build: build the programs into bin/, for any machine of the same kind: no C library is needed
 build:
-	CGO_ENABLED=0 go build -ldflags='-s -w' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
 
 ## run: serve the API on http://127.0.0.1:8080, with a first run in it
 run: build

@@ -63,12 +63,12 @@ func newCheckout(t testing.TB) checkout {
 func (c checkout) in(t testing.TB) checkout { return checkout{t, c.folder} }
 
 // try runs a command in the checkout, without a network. Go builds as TestMain does, so that what
-// the change leaves alone is compiled once.
+// the change leaves alone is compiled once for all folders.
 func (c checkout) try(name string, args ...string) (string, error) {
 	c.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = c.folder
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-trimpath", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

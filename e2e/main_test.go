@@ -30,7 +30,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(folder)
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", folder, "../cmd/...")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder, "../cmd/...")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does: a C library takes 5 ms to load
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
