@@ -18,8 +18,8 @@
 // Anyone who can write the store can do everything: record, replace and remove the runs of all
 // teams, and create tokens. A server only needs to read it, except to bring the schema up to date
 // and to remove old runs. Recorders are trusted; still, the schema refuses what the contract does
-// not allow. The admin listener asks for no token, and what it says of the process is not for
-// everybody: it belongs on loopback, or behind something that authenticates.
+// not allow. The admin listener asks for no token, and what it says of the process and of the jobs of
+// all teams is not for everybody: it belongs on loopback, or behind something that authenticates.
 //
 // # What a stolen database gives away
 //
