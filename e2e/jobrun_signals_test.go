@@ -60,7 +60,7 @@ func TestJobrunDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t, newStore(t))
-			cmd := recorded(t, a.store, script, "--backoff-limit", "5", "--backoff", "1h")
+			cmd := recorded(t, a.store, script, "--backoff-limit", "5", "--backoff", "1d")
 			_, stdout, stderr := pipes(t, cmd)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

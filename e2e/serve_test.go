@@ -180,3 +180,10 @@ func TestLogOnATerminal(t *testing.T) {
 		t.Errorf("the log: %s", rest)
 	}
 }
+
+func TestShutdownDelayInDays(t *testing.T) {
+	s := serve(t, newStore(t), "--shutdown-delay", "0d")
+	if state := s.stop(t, syscall.SIGTERM); !state.Success() {
+		t.Errorf("%v", state)
+	}
+}

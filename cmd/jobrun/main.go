@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
+	"github.com/jobruns/jobruns/cmd/internal/duration"
 	"github.com/jobruns/jobruns/cmd/internal/size"
 	"github.com/jobruns/jobruns/cmd/internal/version"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -81,12 +82,8 @@ every flag but --run: from the environment variable that the flag's help names.`
 	flags.StringVar(&c.Job, "job", "", "job that this is a run of (required)")
 	flags.StringVar(&c.Team, "team", jobrun.DefaultTeam, "team that the project belongs to")
 	flags.IntVar(&c.BackoffLimit, "backoff-limit", 0, "how many times a failed attempt is followed by another")
-	flags.DurationVar(
-		&c.Backoff,
-		"backoff",
-		10*time.Second,
-		"delay before the second attempt; doubles each time, up to 6m",
-	)
+	c.Backoff = 10 * time.Second
+	flags.Var((*duration.Value)(&c.Backoff), "backoff", "delay before the second attempt; doubles each time, up to 6m")
 	flags.StringVar(&c.ID, runFlag, "", "id of the run, which no run of the job may have yet (a new UUID unless given)")
 	flags.Var(&keep, "keep-output", "how much to keep of what the command prints, from the end, such as 16KiB; at most 1MiB")
 	flags.BoolVar(&quiet, "quiet", false, "print nothing unless something is wrong")

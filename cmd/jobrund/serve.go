@@ -162,10 +162,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"retain",
 		"remove runs that concluded longer ago, such as 90d or 12h (default keep them for ever)",
 	)
-	flags.DurationVar(
-		&delay,
+	flags.Var(
+		(*duration.Value)(&delay),
 		"shutdown-delay",
-		0,
 		"how long to serve on after the signal, while /readyz already says 503",
 	)
 	adminFlag(cmd, &admin)

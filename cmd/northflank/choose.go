@@ -44,7 +44,7 @@ func (r *request) choose(ctx context.Context, c *client.Client, conn connection,
 		if len(choices) == 0 {
 			return fmt.Errorf("%s has no %s to choose from", conn.host, what)
 		}
-		if *id, err = ask(ctx, "Which "+what+"?", choices); err != nil {
+		if *id, err = ask(ctx, "Which "+what+unknown, choices); err != nil {
 			return err
 		}
 	}
@@ -135,10 +135,10 @@ func named(id, name string) string {
 	return id + " (" + name + ")"
 }
 
-// age says how long ago a time is, or "?" of the zero one.
+// age says how long ago a time is, or unknown of the zero one.
 func age(at, now time.Time) string {
 	if at.IsZero() {
-		return "?"
+		return unknown
 	}
 	return humanize.RelTime(at, now, "ago", "from now")
 }

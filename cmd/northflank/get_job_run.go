@@ -219,9 +219,10 @@ func (get *getJobRun) await(
 	}
 	switch {
 	case late:
-		message := fmt.Sprintf("%s has not concluded after %v", describe(ref), get.timeout)
+		limit := duration.Format(get.timeout)
+		message := fmt.Sprintf("%s has not concluded after %s", describe(ref), limit)
 		if run == nil {
-			message = fmt.Sprintf("%s has not said within %v how %s is doing", conn.host, get.timeout, describe(ref))
+			message = fmt.Sprintf("%s has not said within %s how %s is doing", conn.host, limit, describe(ref))
 		}
 		if trouble != "" {
 			message += "; the last request failed: " + trouble

@@ -52,7 +52,7 @@ func summary(run shownRun, now time.Time, color bool) ([]byte, error) {
 		status += ": " + printable(run.why.sentence(run.JobRun))
 	}
 	fmt.Fprintf(w, "Status\t%s\n", status)
-	fmt.Fprintf(w, "Attempts\t%s, %s allowed\n", ended(run.JobRun), retries(run.BackoffLimit))
+	fmt.Fprintf(w, "Attempts\t%s\n", attempts(run.JobRun))
 	fmt.Fprintf(w, "Started\t%s\n", moment(run.StartedAt, now))
 	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run.JobRun, now))
 	if run.why != nil && run.detail {
@@ -68,20 +68,17 @@ func summary(run shownRun, now time.Time, color bool) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// ended says how many attempts have ended, of a run that has concluded without that word.
-func ended(run *client.JobRun) string {
-	attempts := plural(run.Completions, "attempt", "attempts")
-	if run.Concluded {
-		return attempts
+// attempts says how many attempts have ended, of a run that has concluded without that word, and how
+// many there may be.
+func attempts(run *client.JobRun) string {
+	made := plural(run.Completions, "attempt", "attempts")
+	if !run.Concluded {
+		made += " ended"
 	}
-	return attempts + " ended"
-}
-
-func retries(n int) string {
-	if n == 0 {
-		return "no retries"
+	if run.BackoffLimit == 0 {
+		return made + ", no retries allowed"
 	}
-	return plural(n, "retry", "retries")
+	return made + ", " + plural(run.BackoffLimit, "retry", "retries") + " allowed"
 }
 
 func plural(n int, one, many string) string {
@@ -91,22 +88,28 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// timeLayout is that of a time with its zone.
+const timeLayout = "2006-01-02 15:04:05 MST"
+
 // moment is a time, in the zone of now too. The zero one is one that the server has not sent.
 func moment(at, now time.Time) string {
 	if at.IsZero() {
 		return "the server does not say when"
 	}
-	const layout = "2006-01-02 15:04:05 MST"
-	text := at.UTC().Format(layout)
-	local := at.In(now.Location())
-	if _, offset := local.Zone(); offset != 0 {
-		text += ", " + local.Format(layout)
+	text := at.UTC().Format(timeLayout)
+	if local := inZone(at, now.Location()); local != "" {
+		text += ", " + local
 	}
-	return fmt.Sprintf(
-		"%s (%s)",
-		text,
-		humanize.RelTime(at, now, "ago", "from now"),
-	)
+	return fmt.Sprintf("%s (%s)", text, humanize.RelTime(at, now, "ago", "from now"))
+}
+
+// inZone is a time in the zone, or nothing if it is the same there as in UTC.
+func inZone(at time.Time, zone *time.Location) string {
+	local := at.In(zone)
+	if _, offset := local.Zone(); offset == 0 {
+		return ""
+	}
+	return local.Format(timeLayout)
 }
 
 func conclusion(run *client.JobRun, now time.Time) string {
@@ -121,11 +124,24 @@ func conclusion(run *client.JobRun, now time.Time) string {
 	if run.StartedAt.IsZero() {
 		return "not yet"
 	}
-	doing := "after"
+	text := "not yet,"
 	if run.Status == client.JobRunStatusRunning {
-		doing = "running for"
+		text += " running"
 	}
-	return fmt.Sprintf("not yet, %s %s", doing, length(max(0, now.Sub(run.StartedAt))))
+	return text + lasting(run, now)
+}
+
+// lasting says for how long a run has been running, or after how long it had another status, or
+// nothing if the server does not say when it started or concluded.
+func lasting(run *client.JobRun, now time.Time) string {
+	switch long := took(run, now); {
+	case long == unknown:
+		return ""
+	case run.Status == client.JobRunStatusRunning:
+		return " for " + long
+	default:
+		return " after " + long
+	}
 }
 
 // length is a duration in days and less, such as 2d3h0m0s. The longest and the shortest one are what

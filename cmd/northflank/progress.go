@@ -125,7 +125,7 @@ func (p *progress) show() {
 	default:
 		line := p.trouble + "; asking again"
 		if p.trouble == "" {
-			line = attempts(p.run, false)
+			line = doing(p.run, "", false)
 		}
 		if line != p.shown {
 			p.shown = line
@@ -134,23 +134,20 @@ func (p *progress) show() {
 	}
 }
 
-// liveLine is the state, the attempts and the time since the run started, or, of none that has been
-// seen, since the wait began.
+// liveLine says how the run is doing and for how long, or, of none that has been seen, how long it
+// has been waited for.
 func liveLine(run *client.JobRun, trouble string, began, now time.Time, color bool) string {
-	line := "waiting"
+	line := "waiting for " + length(max(0, now.Sub(began)))
 	if run != nil {
-		line = attempts(run, color)
-		if !run.StartedAt.IsZero() {
-			began = run.StartedAt
-		}
+		line = doing(run, lasting(run, now), color)
 	}
-	line += ", " + length(max(0, now.Sub(began)))
 	if trouble != "" {
 		line += "; " + trouble
 	}
 	return line
 }
 
-func attempts(run *client.JobRun, color bool) string {
-	return paint(run.Status, color) + ", " + plural(run.Completions, "attempt", "attempts") + " ended"
+// doing is the status of a run, how long it has lasted, if that is wanted, and its attempts.
+func doing(run *client.JobRun, lasting string, color bool) string {
+	return paint(run.Status, color) + lasting + ", " + attempts(run)
 }

@@ -26,10 +26,23 @@ type table struct {
 
 const shortestText = 24
 
-// render returns the table in columns, which are cut to fit a width, or are as wide as need be if
-// that is 0.
+// The columns of when runs started. On a terminal, the second one says the same in the local zone.
+const startedHeader, localHeader = "STARTED (UTC)", "STARTED (LOCAL)"
+
+// render returns the table in columns, which fit a width, or are as wide as need be if that is 0. A
+// local time that is UTC is left out. Where the columns do not fit, so is UTC beside another local
+// time, and then they are cut.
 func (t table) render(width int) string {
 	made := t.lay(0)
+	if i := slices.Index(t.headers, localHeader); i >= 0 {
+		local := slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" && row[i] != unknown })
+		if !local {
+			return t.without(i).render(width)
+		}
+		if utc := slices.Index(t.headers, startedHeader); utc >= 0 && width > 0 && lipgloss.Width(made.String()) > width {
+			return t.without(utc).render(width)
+		}
+	}
 	text := made.String()
 	if over := lipgloss.Width(text) - width; width > 0 && over > 0 {
 		longest := 0
@@ -76,7 +89,7 @@ func (t table) lay(textWidth int) *lipglosstable.Table {
 
 // without returns the table without a column.
 func (t table) without(column int) table {
-	made := table{headers: slices.Delete(slices.Clone(t.headers), column, column+1), text: t.text}
+	made := table{headers: slices.Delete(slices.Clone(t.headers), column, column+1), text: t.text, spare: t.spare}
 	for _, row := range t.rows {
 		made.rows = append(made.rows, slices.Delete(slices.Clone(row), column, column+1))
 	}
@@ -101,9 +114,9 @@ func projectTable(projects []client.Project, _ time.Time, _ bool) table {
 }
 
 func jobTable(jobs []client.Job, now time.Time, color bool) table {
-	t := table{headers: []string{"JOB", "LATEST", "STARTED (UTC)", "TOOK", "RUN"}}
+	t := table{headers: []string{"JOB", "LATEST", startedHeader, localHeader, "TOOK", "RUN"}}
 	for _, job := range jobs {
-		row := []string{printable(job.ID), "-", "", "", ""}
+		row := []string{printable(job.ID), "-", "", "", "", ""}
 		if job.LatestRun != nil {
 			row = append(row[:1], runCells(job.LatestRun, now, color)...)
 		}
@@ -113,7 +126,7 @@ func jobTable(jobs []client.Job, now time.Time, color bool) table {
 }
 
 func runTable(runs []client.JobRun, now time.Time, color bool) table {
-	t := table{headers: []string{"STATUS", "STARTED (UTC)", "TOOK", "RUN"}}
+	t := table{headers: []string{"STATUS", startedHeader, localHeader, "TOOK", "RUN"}}
 	for i := range runs {
 		t.rows = append(t.rows, runCells(&runs[i], now, color))
 	}
@@ -121,7 +134,7 @@ func runTable(runs []client.JobRun, now time.Time, color bool) table {
 }
 
 func listedTable(runs []listedRun, now time.Time, color bool) table {
-	t := table{headers: []string{"JOB", "STATUS", "STARTED (UTC)", "TOOK", "RUN"}}
+	t := table{headers: []string{"JOB", "STATUS", startedHeader, localHeader, "TOOK", "RUN"}}
 	for i := range runs {
 		t.rows = append(t.rows, append([]string{printable(runs[i].jobID)}, runCells(&runs[i].JobRun, now, color)...))
 	}
@@ -144,29 +157,28 @@ func (t table) withReasons(why *reasons) table {
 	return t
 }
 
-// runCells are the status of a run, its start, its duration and its ID.
+// runCells are the status of a run, its start, that in the zone of now, unless that is UTC, its
+// duration and its ID.
 func runCells(run *client.JobRun, now time.Time, color bool) []string {
-	return []string{
-		paint(run.Status, color), startCell(run), took(run, now), printable(run.ID),
+	started, local := unknown, unknown
+	if !run.StartedAt.IsZero() {
+		started, local = run.StartedAt.UTC().Format(time.DateTime), inZone(run.StartedAt, now.Location())
 	}
+	return []string{paint(run.Status, color), started, local, took(run, now), printable(run.ID)}
 }
 
-func startCell(run *client.JobRun) string {
-	if run.StartedAt.IsZero() {
-		return "?"
-	}
-	return run.StartedAt.UTC().Format(time.DateTime)
-}
+// unknown is what a table has in place of what the server does not say.
+const unknown = "?"
 
-// took is how long a run has taken, or has been taking, or "?" where the server does not say.
+// took is how long a run has taken, or has been taking, or unknown where the server does not say.
 func took(run *client.JobRun, now time.Time) string {
 	switch {
 	case run.StartedAt.IsZero():
-		return "?"
+		return unknown
 	case run.ConcludedAt != nil:
 		return length(run.ConcludedAt.Sub(run.StartedAt))
 	case run.Concluded:
-		return "?"
+		return unknown
 	}
 	return length(max(0, now.Sub(run.StartedAt)))
 }
