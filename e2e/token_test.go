@@ -216,6 +216,45 @@ func TestTokenRevoke(t *testing.T) {
 	ask(t, s, token, runPath, http.StatusUnauthorized)
 }
 
+func TestTokenReplace(t *testing.T) {
+	store, token := documentedStore(t)
+	s := serve(t, store)
+	ask(t, s, token, runPath, http.StatusOK)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "token")
+	if err := os.WriteFile(file, []byte("an old one, which others may read"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	create := []string{"token", "create", "--store", store, "--out", file, "--name"}
+	if got := jobrund(t, append(create, "test")...); got.status != 1 || !strings.Contains(got.stderr, "--replace") {
+		t.Errorf("a name that is taken: %+v", got)
+	}
+	for _, where := range []string{folder, filepath.Join(folder, "none", "file")} {
+		got := jobrund(t, append(create, "test", "--replace", "--out", where)...)
+		if got.status != 1 || !strings.HasPrefix(got.stderr, "jobrund: --out: ") {
+			t.Errorf("--out %s: %+v", where, got)
+		}
+	}
+	ask(t, s, token, runPath, http.StatusOK) // nothing has been revoked in vain
+	for _, name := range []string{"test", "new"} {
+		if got := jobrund(t, append(create, name, "--replace")...); got != (outcome{}) {
+			t.Errorf("%+v", got)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil || !tokenLine.Match(text) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("the file's mode is %v: %v", info.Mode(), err)
+		}
+		ask(t, s, strings.TrimSpace(string(text)), runPath, http.StatusOK)
+	}
+	refusedSoon(t, s, token, runPath)
+	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 {
+		t.Errorf("%v: %v", files, err)
+	}
+}
+
 func TestTokenRestrictions(t *testing.T) {
 	store, _ := documentedStore(t)
 	s := serve(t, store)

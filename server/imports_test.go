@@ -48,11 +48,13 @@ var internal = map[string][]string{
 	"server/record/jsonlines":  {"gen/model", "server/jobrun"},
 	"cmd/internal/cli":         {"server/jobrun", "server/store", "server/store/postgres", "server/store/sqlite"},
 	"cmd/internal/duration":    {},
+	"cmd/internal/private":     {},
 	"cmd/internal/man":         {},
 	"cmd/internal/size":        {},
 	"cmd/internal/version":     {},
 	"cmd/jobrun": {
 		"cmd/internal/cli",
+		"cmd/internal/duration",
 		"cmd/internal/man",
 		"cmd/internal/size",
 		"cmd/internal/version",
@@ -64,6 +66,7 @@ var internal = map[string][]string{
 		"cmd/internal/cli",
 		"cmd/internal/duration",
 		"cmd/internal/man",
+		"cmd/internal/private",
 		"cmd/internal/size",
 		"cmd/internal/version",
 		"server",
@@ -75,7 +78,13 @@ var internal = map[string][]string{
 		"server/record/kubernetes",
 		"server/store",
 	},
-	"cmd/northflank": {"client", "cmd/internal/duration", "cmd/internal/man", "cmd/internal/version"},
+	"cmd/northflank": {
+		"client",
+		"cmd/internal/duration",
+		"cmd/internal/man",
+		"cmd/internal/private",
+		"cmd/internal/version",
+	},
 }
 
 // foreign says which packages may import a library: one package, one outside thing.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/duration"
+	"github.com/jobruns/jobruns/cmd/internal/private"
 	"github.com/jobruns/jobruns/server/contract"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
@@ -32,16 +34,19 @@ func newToken() *cobra.Command {
 func newTokenCreate() *cobra.Command {
 	var t jobrun.Token
 	var validity time.Duration
+	var replace bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "create --name NAME",
 		Short: "Create a token and print it",
-		Long: `Create a token and print it, alone, on standard output. The store keeps only a hash
-of it, so it is never shown again.
+		Long: `Create a token and print it, alone, on standard output, or write it to a file that
+only its owner can read. The store keeps only a hash of it, so it is never shown again.
 
 Without --permission, the token may read projects, jobs, runs and their outcomes, but not
 what commands print: for that, give it "Project > Observability > Logs > Read" too.`,
 		Example: `  jobrund token create --name ci
   jobrund token create --name ci --team default --project default-project --expires-in 30d
+  jobrund token create --name ci --replace --out token
   jobrund token create --name logs --permission 'Project > Jobs > General > Read' \
     --permission 'Project > Observability > Logs > Read'`,
 		Args: cli.Arguments(0),
@@ -62,16 +67,18 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 				return err
 			}
 			defer s.Close()
-			secret, hash := jobrun.NewSecret()
-			err = s.CreateToken(cmd.Context(), hash, t)
-			if errors.Is(err, store.ErrExists) {
-				return fmt.Errorf("a token named %q exists already: choose another name, or revoke it first", t.Name)
+			create := s.CreateToken
+			if replace {
+				create = s.ReplaceToken
 			}
-			if err != nil {
+			return hand(out, cmd.OutOrStdout(), func(hash jobrun.TokenHash) error {
+				err := create(cmd.Context(), hash, t)
+				if errors.Is(err, store.ErrExists) {
+					return fmt.Errorf(
+						"a token named %q exists already: choose another name, or give --replace to revoke it", t.Name)
+				}
 				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
-			return err
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -99,8 +106,32 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 		"expires-in",
 		"how long it is valid, such as 30d or 12h (default for ever)",
 	)
+	flags.BoolVar(&replace, "replace", false, "revoke the token of that name, if there is one")
+	flags.StringVar(&out, "out", "", "`file` to write the token to, which only its owner can read (default print it)")
 	cli.Require(cmd, "name")
 	return cmd
+}
+
+// hand makes a secret, and hands it out once create has stored its hash: in a file, or on standard
+// output if out is "".
+func hand(out string, stdout io.Writer, create func(jobrun.TokenHash) error) error {
+	secret, hash := jobrun.NewSecret()
+	if out == "" {
+		if err := create(hash); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(stdout, secret)
+		return err
+	}
+	file, err := private.New(out, []byte(secret+"\n"))
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	defer file.Discard()
+	if err := create(hash); err != nil {
+		return err
+	}
+	return file.Commit()
 }
 
 // checkToken checks what the person typed against the contract, and fills in the permissions that

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/jobruns/jobruns/cmd/internal/private"
 )
 
 // config is the official command line's ~/.northflank/config.json: a list of contexts, one of them
@@ -178,11 +180,12 @@ func (c *config) write(current string) error {
 	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
 		return err
 	}
-	path := c.path
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+	file, err := private.New(c.path, text)
+	if err != nil {
+		return err
 	}
-	return writeFile(path, text)
+	defer file.Discard()
+	return file.Commit()
 }
 
 // encode writes JSON as the official command line does, with tabs and without escaping what HTML
@@ -194,29 +197,4 @@ func encode(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return b.Bytes(), err
-}
-
-// writeFile replaces a file whole or not at all, even when the machine goes down. The new one is
-// for its owner only.
-func writeFile(path string, text []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*.json") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			temp.Close()
-			os.Remove(temp.Name())
-		}
-	}()
-	if _, err := temp.Write(text); err != nil {
-		return err
-	}
-	if err := temp.Sync(); err != nil {
-		return err
-	}
-	if err := temp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }

@@ -35,9 +35,22 @@ func (s *Store) Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token,
 // CreateToken stores a token under the hash of its secret.
 // Returns ErrExists if there is a token of that name.
 func (s *Store) CreateToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token) error {
+	return s.insertToken(ctx, hash, t, "")
+}
+
+// ReplaceToken stores a token under the hash of its secret, and revokes the one of that name, if
+// there is one.
+func (s *Store) ReplaceToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token) error {
+	return s.insertToken(ctx, hash, t, " ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, "+
+		"teams = excluded.teams, projects = excluded.projects, permissions = excluded.permissions, "+
+		"created_at = excluded.created_at, expires_at = excluded.expires_at")
+}
+
+func (s *Store) insertToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token, conflict string) error {
 	_, err := s.exec(
 		ctx,
-		"INSERT INTO "+s.engine.table("tokens")+" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		"INSERT INTO "+s.engine.table("tokens")+
+			" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)"+conflict,
 		append([]any{hash[:]}, tokenFields(&t)...)...)
 	return err
 }

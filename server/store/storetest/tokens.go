@@ -47,6 +47,27 @@ func testTokens(t *testing.T, on subject) {
 	if diff := cmp.Diff(want[0], one); err != nil || diff != "" {
 		t.Errorf("%v, token (-want +got):\n%s", err, diff)
 	}
+	other := want[1]
+	other.Name, other.ExpiresAt = "a", nil
+	_, replacement := jobrun.NewSecret()
+	before, err := s.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ReplaceToken(t.Context(), replacement, other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Token(t.Context(), hashes["a"]); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("a token that was replaced: %v, want ErrNotFound", err)
+	}
+	one, err = s.Token(t.Context(), replacement)
+	if diff := cmp.Diff(other, one); err != nil || diff != "" {
+		t.Errorf("%v, its replacement (-want +got):\n%s", err, diff)
+	}
+	if after, err := s.Revision(t.Context()); err != nil || after == before {
+		t.Errorf("a replaced token is not a change: %v", err)
+	}
+	hashes["a"] = replacement
 	if err := on.reopen(t, url).RevokeToken(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
