@@ -192,9 +192,12 @@ func (s *Server) Address() string {
 func (s *Server) NewDatabase(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprint("jobruns_", s.databases.Add(1))
-	s.Exec(t, s.url("postgres"), "CREATE DATABASE "+name)
+	s.Exec(t, s.Superuser(), "CREATE DATABASE "+name)
 	return s.url(name)
 }
+
+// Superuser is the URL with which the server can be administered.
+func (s *Server) Superuser() string { return s.url("postgres") }
 
 func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", superuser, password, s.Address(), database)
