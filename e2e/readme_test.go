@@ -181,7 +181,7 @@ func TestReadmeShowsWhatFailed(t *testing.T) {
 	d := newDesk(t)
 	out := d.paste(t, block.text)
 	row := regexp.MustCompile(
-		`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +HOST +REASON +RUN\n`+
+		`(?m)^JOB +STATUS +STARTED \(UTC\) +TOOK +HOST +REASON +RUN\n` +
 			`backup-web2 +FAILED +\S+ \S+ +\S+ +\S+ +exit status 1 +\S{36}$`,
 	)
 	for what, text := range map[string]string{"the commands print": out, "the README shows": section} {
