@@ -227,7 +227,7 @@ func testAlertsFire(t *testing.T, server string) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	changed := strings.NewReplacer("127.0.0.1:9090", server, "30s", "1s").Replace(string(config))
+	changed := strings.NewReplacer("127.0.0.1:8090", server, "30s", "1s").Replace(string(config))
 	for name, text := range map[string]string{"prometheus.yaml": changed, "alerts.yaml": ""} {
 		if text == "" {
 			rules, err := os.ReadFile(monitoring + name)

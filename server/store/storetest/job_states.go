@@ -94,17 +94,22 @@ func fold(state *jobrun.JobState, records []jobrun.Record) {
 	}
 }
 
-// testJobStatesOfMany reads more jobs than one query does, of which one has more runs that have not
-// concluded than are looked at.
+// testJobStatesOfMany reads more jobs than one query does, so that queries go on after the last job of
+// a project and of a team. One job has more runs that have not concluded than are looked at.
 func testJobStatesOfMany(t *testing.T, on subject) {
 	s, _ := on.open(t)
+	job := func(i int) func(*jobrun.Record) {
+		return func(r *jobrun.Record) {
+			r.Team, r.Project, r.Job = fmt.Sprint("t", i/500), fmt.Sprintf("p-%04d", i/5), fmt.Sprintf("j-%04d", i)
+		}
+	}
 	var records []jobrun.Record
 	for i := range 1100 {
-		records = append(records, Record(func(r *jobrun.Record) { r.Job = fmt.Sprintf("job-%04d", i) }))
+		records = append(records, Record(job(i)))
 	}
 	for i := range 120 {
-		records = append(records, Running(func(r *jobrun.Record) {
-			r.Job, r.Run.ID = "job-0700", fmt.Sprintf("run-%d", i)
+		records = append(records, Running(job(700), func(r *jobrun.Record) {
+			r.Run.ID = fmt.Sprintf("run-%d", i)
 			r.Run.StartedAt = started.Add(time.Duration(i) * time.Second)
 		}))
 	}
@@ -116,14 +121,14 @@ func testJobStatesOfMany(t *testing.T, on subject) {
 		t.Fatalf("%d states, more: %t, %v", len(states), more, err)
 	}
 	for i, state := range states {
-		if want := fmt.Sprintf("job-%04d", i); state.Job != want {
-			t.Fatalf("state %d is that of %s, want %s", i, state.Job, want)
+		if want := records[i]; state.Team != want.Team || state.Project != want.Project || state.Job != want.Job {
+			t.Fatalf("state %d is %+v, want that of %s", i, state, want.Key())
 		}
 	}
 	since := started.Add(20 * time.Second)
 	took := concludedAt.Sub(started)
 	want := jobrun.JobState{
-		Team: "default", Project: "default-project", Job: "job-0700", Status: model.JobRunStatusRunning,
+		Team: "t1", Project: "p-0140", Job: "j-0700", Status: model.JobRunStatusRunning,
 		StartedAt: started.Add(119 * time.Second), LastSuccess: &concludedAt, LastDuration: &took,
 		Running: 100, RunningSince: &since,
 	}
