@@ -1,5 +1,7 @@
 // Asks the API of the server that the page comes from.
 
+import { printable } from './words.js';
+
 // By the page's own address, which the server cannot know behind a proxy that adds a prefix.
 const api = new URL('v1/', document.baseURI);
 
@@ -30,7 +32,7 @@ export function setToken(value) {
 // Refusal is a response that is not 200, or none at all, which has the status 0.
 export class Refusal extends Error {
   constructor(status, error, retryAfter) {
-    super(error.message ?? '');
+    super(printable(error.message ?? ''));
     this.status = status;
     this.id = error.id;
     this.details = error.details ?? {};

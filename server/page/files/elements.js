@@ -1,6 +1,6 @@
 // Makes the elements of the page. Whatever the server says becomes text, never HTML.
 import { now } from './api.js';
-import { ago, exact, here } from './words.js';
+import { ago, exact, here, printable } from './words.js';
 
 // element makes one with attributes and children. A string among the children becomes text, false
 // and null are left out; an attribute "onclick" is a function.
@@ -20,7 +20,7 @@ export function element(name, attributes = {}, ...children) {
 export const link = (to, ...children) => element('a', { href: to }, ...children);
 
 // foreign is a text in whatever direction: it does not turn what is around it.
-export const foreign = (text) => element('bdi', {}, text);
+export const foreign = (text) => element('bdi', {}, printable(text));
 
 const marks = { SUCCESS: '✓', RUNNING: '▶', FAILED: '✕' };
 

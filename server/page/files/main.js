@@ -4,7 +4,7 @@ import { element, foreign, form, link, tick } from './elements.js';
 import { jobs, projects, runs } from './lists.js';
 import { address, parse } from './route.js';
 import { run } from './run.js';
-import { explain } from './words.js';
+import { explain, printable } from './words.js';
 
 const main = document.querySelector('main');
 const path = document.querySelector('#path');
@@ -89,7 +89,7 @@ function fill(heading, content) {
   const h1 = element('h1', { tabindex: '-1' }, foreign(heading));
   main.replaceChildren(h1, ...content);
   main.removeAttribute('aria-busy');
-  document.title = `${heading} - jobruns`;
+  document.title = `${printable(heading)} - jobruns`;
   const focus = main.querySelector('input') ?? (again && main.querySelector(`.${again} :is(button, [aria-current])`));
   if (focus) {
     focus.focus();

@@ -1,4 +1,12 @@
-// Says times and numbers in words.
+// Says times and numbers in words, and texts of others in characters that can be seen.
+
+// printable escapes what would not be seen, or would turn the text around it: control characters,
+// separators of lines, and changes of the writing direction.
+export const printable = (text) =>
+  text.replace(
+    /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 // count says how many there are: count(2, 'run') is "2 runs".
 export const count = (n, noun) => `${n.toLocaleString()} ${noun}${n === 1 ? '' : 's'}`;
