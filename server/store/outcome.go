@@ -55,7 +55,7 @@ func conclusionOf(run *model.JobRun) string {
 // outcome is that of an earlier state, jobrun.ReasonUnknown.
 // Returns jobrun.ErrNotFound if there is no such run.
 func (s *Store) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutcome, error) {
-	record, err := s.explained(ctx, key)
+	record, _, err := s.explained(ctx, s.outcomeQuery, key)
 	return record.Outcome, err
 }
 
@@ -63,19 +63,29 @@ func (s *Store) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutco
 // not known.
 // Returns jobrun.ErrNotFound if there is no such run.
 func (s *Store) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
-	record, err := s.explained(ctx, key)
-	if record.Output == nil {
-		return &model.JobRunOutput{}, err
+	var text sql.Null[string]
+	record, known, err := s.explained(ctx, s.outputQuery, key, &text)
+	output := &model.JobRunOutput{}
+	if err == nil && known && text.Valid {
+		if err := json.Unmarshal([]byte(text.V), output); err != nil {
+			return nil, fmt.Errorf("the output of run %s: %w", record.Run.ID, err)
+		}
 	}
-	return record.Output, err
+	return output, err
 }
 
-// explained returns the run of that key with its outcome, which is not nil unless there is an error.
-func (s *Store) explained(ctx context.Context, key jobrun.Key) (jobrun.Record, error) {
-	var outcome, output sql.Null[string]
-	record, final, err := s.read(ctx, s.whyQuery, key, &outcome, &output)
+// explained reads the run of that key with its outcome, which is not nil unless there is an error,
+// and other columns into the others. known reports whether what is stored is of the run as it is.
+func (s *Store) explained(
+	ctx context.Context,
+	query string,
+	key jobrun.Key,
+	others ...any,
+) (record jobrun.Record, known bool, err error) {
+	var outcome sql.Null[string]
+	record, final, err := s.read(ctx, query, key, append([]any{&outcome}, others...)...)
 	if err != nil {
-		return record, err
+		return record, false, err
 	}
 	lost := record.Outcome // only a lease that has run out has set it
 	var stored storedOutcome
@@ -85,7 +95,7 @@ func (s *Store) explained(ctx context.Context, key jobrun.Key) (jobrun.Record, e
 	}
 	if outcome.Valid {
 		if err := json.Unmarshal([]byte(outcome.V), &stored); err != nil {
-			return record, fmt.Errorf("the outcome of run %s: %w", key.Run, err)
+			return record, false, fmt.Errorf("the outcome of run %s: %w", key.Run, err)
 		}
 	}
 	switch {
@@ -93,19 +103,14 @@ func (s *Store) explained(ctx context.Context, key jobrun.Key) (jobrun.Record, e
 		record.Outcome = stored.outcome()
 	case final:
 		record.Conclude(*record.Run.ConcludedAt, record.Run.Status == model.JobRunStatusSuccess, jobrun.Unknown())
-		return record, nil
+		return record, false, nil
 	default:
 		record.Outcome = jobrun.NewOutcome("")
 	}
 	if lost != nil {
 		record.Outcome.Reason, record.Outcome.Message = lost.Reason, lost.Message
 	}
-	if output.Valid {
-		if err := json.Unmarshal([]byte(output.V), &record.Output); err != nil {
-			return record, fmt.Errorf("the output of run %s: %w", key.Run, err)
-		}
-	}
-	return record, nil
+	return record, true, nil
 }
 
 // encodeOutcome returns the value of the column outcome.

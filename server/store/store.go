@@ -34,17 +34,18 @@ var ErrPartly = errors.New("only some runs were imported")
 // jobrun.ErrTimeout if it did not answer in time, and the context's error if the caller's context
 // has ended.
 type Store struct {
-	engine   Engine
-	db       *sql.DB
-	unstored []int         // the indices of fields of a run that no column stores
-	runQuery string        // readRun, put together once
-	whyQuery string        // readRun with the outcome and the output
-	prepared sync.Map      // of queryRow: a *sql.Stmt for each query
-	lists    chan struct{} // holds a value for each list that is being read
-	watcher  watcher
-	closed   atomic.Bool
-	open     context.Context // ends with Close
-	end      context.CancelFunc
+	engine       Engine
+	db           *sql.DB
+	unstored     []int         // the indices of fields of a run that no column stores
+	runQuery     string        // readRun, put together once
+	outcomeQuery string        // readRun with the outcome
+	outputQuery  string        // readRun with the outcome and the output
+	prepared     sync.Map      // of queryRow: a *sql.Stmt for each query
+	lists        chan struct{} // holds a value for each list that is being read
+	watcher      watcher
+	closed       atomic.Bool
+	open         context.Context // ends with Close
+	end          context.CancelFunc
 }
 
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
@@ -81,7 +82,8 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
 	}
 	s := &Store{
-		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(), whyQuery: engine.readRun(outcomeColumns...),
+		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(),
+		outcomeQuery: engine.readRun(outcomeColumns[0]), outputQuery: engine.readRun(outcomeColumns...),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}
