@@ -13,6 +13,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/server"
 )
 
 const (
@@ -266,5 +268,28 @@ func TestPageLoadsFromThisServer(t *testing.T) {
 				t.Errorf("it names a server: %s", got.Body)
 			}
 		})
+	}
+}
+
+// The document has two versions: its own, and that of the program. A page escapes what it shows.
+func TestProgramIsNamedByPagesAndDocument(t *testing.T) {
+	a := newAPI(t)
+	own := a.served(httptest.NewRequest(http.MethodGet, documentPath, nil)).Info
+	if own.Extensions["x-served-by"] != nil {
+		t.Errorf("without a program, the document is served by %v", own.Extensions)
+	}
+	var err error
+	a.handler, err = server.New(a.store, a.logger, server.Options{Program: "jobrund v1.2.3 <x>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := a.served(httptest.NewRequest(http.MethodGet, documentPath, nil)).Info
+	if got.Version != own.Version || got.Extensions["x-served-by"] != "jobrund v1.2.3 <x>" {
+		t.Errorf("the document has %+v, want the contract's version %s and the program", got, own.Version)
+	}
+	for _, path := range []string{"/", pagePath} {
+		if page := a.asset(http.MethodGet, path, nil).Body.String(); !strings.Contains(page, "<footer>jobrund v1.2.3 &lt;x&gt;</footer>") {
+			t.Errorf("%s does not name the program: %s", path, page)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
-	"github.com/jobruns/jobruns/server/docs"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -18,6 +17,8 @@ type handler struct {
 	runs     *runReader
 	outcomes Outcomes
 	lists    Lists
+	document func() (http.Handler, error) // see docs.Document
+	docsPage http.Handler
 }
 
 var _ gen.StrictServerInterface = (*handler)(nil)
@@ -84,7 +85,7 @@ func (h *handler) GetSwaggerJSON(
 	ctx context.Context,
 	_ gen.GetSwaggerJSONRequestObject,
 ) (gen.GetSwaggerJSONResponseObject, error) {
-	document, err := docs.Document()
+	document, err := h.document()
 	return assetResponse{handler: document, request: exchangeOf(ctx).request}, err
 }
 
@@ -93,7 +94,7 @@ func (h *handler) GetSwaggerHTML(
 	ctx context.Context,
 	_ gen.GetSwaggerHTMLRequestObject,
 ) (gen.GetSwaggerHTMLResponseObject, error) {
-	return assetResponse{handler: docs.Page(), request: exchangeOf(ctx).request}, nil
+	return assetResponse{handler: h.docsPage, request: exchangeOf(ctx).request}, nil
 }
 
 // assetResponse is something that is built in, as an HTTP handler serves it: compressed, or 304.

@@ -94,6 +94,9 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Traces makes a span of each request and of each of its queries; nil for none.
 	Traces trace.TracerProvider
+	// Program is the name and the version of the program, which the pages show and the document
+	// names. They say nothing of it if it is "".
+	Program string
 }
 
 // New returns a server that answers the contract from the store. It logs each request, never a
@@ -160,12 +163,14 @@ func newEcho(
 		runs:     newRunReader(observed, revision, options.Memory, checkRun, metrics),
 		outcomes: observed,
 		lists:    observed,
+		document: docs.Document(options.Program),
+		docsPage: docs.Page(options.Program),
 	}
 	e.OnAddRouteHandler = r.add
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(handler, []gen.StrictMiddlewareFunc{bufferUnchecked}),
 		gen.RegisterHandlersOptions{OperationMiddlewares: checks})
 	e.OnAddRouteHandler = nil
-	return e, errors.Join(r.complete(e), serveAssets(e))
+	return e, errors.Join(r.complete(e), serveAssets(e, options.Program))
 }
 
 // recoverPanics makes an error of a panic, and logs where it came from.
@@ -183,12 +188,12 @@ func recoverPanics(log *slog.Logger) echo.MiddlewareFunc {
 
 // serveAssets adds a route for the page for people, and for each asset of it and of the
 // documentation page. Returns an error if one is not built in.
-func serveAssets(e *echo.Echo) error {
+func serveAssets(e *echo.Echo, program string) error {
 	assets, err := docs.Assets()
 	if err != nil {
 		return err
 	}
-	handlers, err := page.Handlers()
+	handlers, err := page.Handlers(program)
 	maps.Copy(handlers, assets)
 	for _, path := range slices.Sorted(maps.Keys(handlers)) {
 		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(handlers[path]))

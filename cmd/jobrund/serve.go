@@ -12,6 +12,7 @@ import (
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/duration"
 	"github.com/jobruns/jobruns/cmd/internal/size"
+	"github.com/jobruns/jobruns/cmd/internal/version"
 	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/listen"
@@ -55,6 +56,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		Example: "  jobrund serve --addr 127.0.0.1:8080 --store sqlite:jobruns.db",
 		Args:    cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			options.Program = "jobrund " + version.Short()
 			if (l.certificate == "") != (l.key == "") {
 				return cli.Usagef("--tls-cert and --tls-key go together")
 			}

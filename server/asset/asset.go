@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"path"
@@ -52,9 +53,13 @@ func New(name string, content []byte) *Asset {
 	}
 }
 
-// WithPolicy sets the Content-Security-Policy of the asset, which must be a page, and returns the
-// asset.
-func (a *Asset) WithPolicy(policy string) *Asset {
+// programMark is where a page says which program serves it.
+var programMark = []byte("<!-- program -->")
+
+// NewPage returns a page with that Content-Security-Policy. It says which program serves it, unless
+// that is "".
+func NewPage(content []byte, program, policy string) *Asset {
+	a := New("index.html", bytes.Replace(content, programMark, []byte(html.EscapeString(program)), 1))
 	a.policy = policy
 	return a
 }

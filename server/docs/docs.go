@@ -16,21 +16,30 @@ import (
 	"github.com/jobruns/jobruns/server/asset"
 )
 
-// Document returns a handler of GET and HEAD that answers with the contract as JSON, in the order of
+// Document returns what returns a handler of GET and HEAD, or an error if the contract that is built
+// in cannot be read. The handler answers with the contract as JSON, in the order of
 // openapi.yaml, in which people read it, and which the copy in gen has lost. Its only server is a
 // relative URL, so that it is right behind any proxy: "..", because the document is below /v1.
-// Returns an error if the contract that is built in cannot be read.
 //
-// The contract is read when it is first asked for. That takes milliseconds, and few servers are
-// asked.
-var Document = sync.OnceValues(func() (http.Handler, error) {
+// info.version is the version of the contract, which changes when the contract does. The version of
+// the program that serves it is beside it, as info.x-served-by, unless program is "".
+//
+// The contract is read at the first call. That takes milliseconds, and few servers are asked.
+func Document(program string) func() (http.Handler, error) {
+	return sync.OnceValues(func() (http.Handler, error) { return document(program) })
+}
+
+func document(program string) (http.Handler, error) {
 	var doc yaml.MapSlice
 	if err := yaml.UnmarshalWithOptions(jobruns.Document, &doc, yaml.UseOrderedMap()); err != nil {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}
 	for i := range doc {
-		if doc[i].Key == "servers" {
+		switch info, _ := doc[i].Value.(yaml.MapSlice); {
+		case doc[i].Key == "servers":
 			doc[i].Value = []map[string]string{{"url": ".."}}
+		case doc[i].Key == "info" && program != "":
+			doc[i].Value = append(info, yaml.MapItem{Key: "x-served-by", Value: program})
 		}
 	}
 	text, err := yaml.MarshalWithOptions(doc, yaml.JSON())
@@ -42,9 +51,9 @@ var Document = sync.OnceValues(func() (http.Handler, error) {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}
 	return asset.New("document.json", compact.Bytes()), nil
-})
+}
 
-// page is the same for everyone: it finds what it needs by addresses that are relative to its own.
+// page is the same for every caller: it finds what it needs by addresses that are relative to its own.
 //
 //go:embed page/index.html
 var page []byte
@@ -54,5 +63,6 @@ var page []byte
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Page returns a handler of GET and HEAD that answers with the page.
-var Page = sync.OnceValue(func() http.Handler { return asset.New("index.html", page).WithPolicy(pagePolicy) })
+// Page returns a handler of GET and HEAD that answers with the page, which says which program serves
+// it.
+func Page(program string) http.Handler { return asset.NewPage(page, program, pagePolicy) }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"sync"
 
@@ -24,7 +25,7 @@ const (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// index is the same for everyone: it finds what it needs by addresses that are relative to its own.
+// index is the same for every caller: it finds what it needs by addresses that are relative to its own.
 //
 //go:embed index.html
 var index []byte
@@ -32,10 +33,18 @@ var index []byte
 //go:embed files
 var files embed.FS
 
-// Handlers returns a handler of GET and HEAD for the page and for each of its assets, by its path.
-// Returns an error if they cannot be read.
-var Handlers = sync.OnceValues(func() (map[string]http.Handler, error) {
-	handlers := map[string]http.Handler{Path: asset.New("index.html", index).WithPolicy(policy)}
+// Handlers returns a handler of GET and HEAD for the page, which says which program serves it, and
+// for each of its assets, by its path. Returns an error if they cannot be read.
+func Handlers(program string) (map[string]http.Handler, error) {
+	handlers := map[string]http.Handler{Path: asset.NewPage(index, program, policy)}
+	all, err := assets()
+	maps.Copy(handlers, all)
+	return handlers, err
+}
+
+// assets are the same for every server.
+var assets = sync.OnceValues(func() (map[string]http.Handler, error) {
+	handlers := map[string]http.Handler{}
 	err := fs.WalkDir(files, "files", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -68,6 +68,13 @@ var untagged = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
 })
 
+// Short is the version, which is the tag of the commit that was built, or says that it is for
+// development.
+func Short() string {
+	short, _, _ := strings.Cut(Text(), "\n")
+	return short
+}
+
 func text(info *debug.BuildInfo) string {
 	var b strings.Builder
 	switch version := info.Main.Version; {
