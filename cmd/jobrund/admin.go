@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -41,7 +40,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 	if address == "" {
 		return func() {}, nil
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listenAt(address, "--admin-addr")
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"syscall"
 
 	"github.com/jobruns/jobruns/server/listen"
 )
@@ -25,10 +27,20 @@ func (l listenOptions) listen(log *slog.Logger) (listener net.Listener, config *
 		}
 		scheme = "https"
 	}
-	if listener, err = net.Listen("tcp", l.address); err != nil {
+	if listener, err = listenAt(l.address, "--addr"); err != nil {
 		return nil, nil, "", err
 	}
 	return listener, config, scheme + "://" + listener.Addr().String(), nil
+}
+
+// listenAt listens on the address that the flag says. An error tells what to do where another program
+// listens there.
+func listenAt(address, flag string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: stop the program that listens there, or choose another address with %s", err, flag)
+	}
+	return listener, err
 }
 
 // private reports whether nobody on the way can read what is sent.
