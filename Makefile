@@ -5,15 +5,31 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 # The race detector needs a C compiler.
 RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
 
-.PHONY: build run test generate check e2e bench release clean
+.PHONY: build man install uninstall run test generate check e2e bench release image clean
 
 ## build: build the programs into bin/, for any machine of the same kind: no C library is needed
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+	@.ci/build
 
-## run: serve the API on http://127.0.0.1:8080, with a first run in it
-run: build
-	@.ci/serve-locally
+## man: write the manual pages and the completions of shells into bin/
+man:
+	@mkdir -p bin/man bin/completions
+	@for program in jobrun jobrund northflank; do \
+		echo "man: writing the manual of $$program"; \
+		go run -tags man ./cmd/$$program bin/man bin/completions || exit 1; \
+	done
+
+## install: install what the two targets above have built, into PREFIX (/usr/local); DESTDIR goes in front of all paths
+install:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' .ci/install
+
+## uninstall: remove what install has installed, but neither /etc/jobrund.env nor the runs
+uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' .ci/install --remove
+
+## run: build, and serve the API on http://127.0.0.1:8080, or at ADDR, with a first run in it
+run:
+	@ADDR='$(ADDR)' .ci/serve-locally
 
 ## test: every test that needs nothing but Go
 test:
@@ -44,9 +60,13 @@ e2e:
 bench:
 	.ci/bench
 
-## release: build the archives of the commit that is checked out into dist/, with checksums and SBOMs
+## release: build archives, packages and a Homebrew formula of the commit that is checked out into dist/, with SBOMs
 release:
 	.ci/release
+
+## image: build the container image of the commit that is checked out into dist/; needs root, and Debian's buildah
+image:
+	.ci/image
 
 ## clean: remove what the targets above leave behind, but not jobruns.db
 clean:
