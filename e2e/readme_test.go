@@ -77,7 +77,7 @@ func newDesk(t *testing.T) *desk {
 	if err := os.WriteFile(filepath.Join(d.folder, ".ci/serve-locally"), []byte(local), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	d.imitate(t, "make", `case $1 in run) exec .ci/serve-locally;; build) ;; *) exit 2;; esac`)
+	d.imitate(t, "make", `case $1 in run) exec .ci/serve-locally;; build | install) ;; *) exit 2;; esac`)
 	d.env = []string{"HOME=" + d.folder, "PATH=" + filepath.Join(d.folder, "path") + ":" + os.Getenv("PATH")}
 	return d
 }

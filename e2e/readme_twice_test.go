@@ -57,9 +57,9 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 // all in one shell, into a folder that has been used before, where no cluster is needed. In another
 // terminal make run is open.
 //
-// Imitated are make build, since the programs are built already; su, since the test's PostgreSQL
+// Imitated are make build and make install, since the programs are built already; su, since the test's PostgreSQL
 // server has another superuser, with a password; and systemctl, which starts what the unit says, with
-// another folder and without its sandbox. Addresses are others, and a run that takes ten seconds
+// another folder and without its sandbox, as TestPackage does for real. Addresses are others, and a run that takes ten seconds
 // takes one.
 func TestReadmeRunsTwice(t *testing.T) {
 	database := postgres.Start(t)
@@ -73,6 +73,7 @@ func TestReadmeRunsTwice(t *testing.T) {
   JOBRUND_STORE=sqlite:$STATE/jobruns.db setsid "$HOME/bin/jobrund" serve --addr 127.0.0.1:0 &> log < /dev/null & echo $! > pid
   until grep -q serving log; do sleep 0.1; done
 }`)
+		d.imitate(t, "systemd-sysusers", "")
 		host, port, err := net.SplitHostPort(database.Address())
 		if err != nil {
 			t.Fatal(err)
