@@ -32,8 +32,22 @@ type daemon struct {
 // startDaemon starts jobrund with a store. The test ends it, if it still runs.
 func startDaemon(t testing.TB, store string, args ...string) *daemon {
 	t.Helper()
+	d := newDaemon(t, store, args...)
+	d.start(t)
+	return d
+}
+
+// newDaemon returns jobrund with the arguments, to start.
+func newDaemon(t testing.TB, store string, args ...string) *daemon {
+	t.Helper()
 	d := &daemon{process: program(t, "jobrund", args...), ended: make(chan struct{})}
 	d.process.Env = append(d.process.Env, "JOBRUND_STORE="+store)
+	return d
+}
+
+// start starts the process. The test stops it in the end.
+func (d *daemon) start(t testing.TB) {
+	t.Helper()
 	stderr, err := d.process.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,10 +70,9 @@ func startDaemon(t testing.TB, store string, args ...string) *daemon {
 	t.Cleanup(func() {
 		d.stop(syscall.SIGTERM)
 		if t.Failed() {
-			t.Logf("the log of jobrund %s:\n%s", args[0], d.text())
+			t.Logf("the log of %s:\n%s", d.process, d.text())
 		}
 	})
-	return d
 }
 
 // watch starts a watcher of the cluster.
