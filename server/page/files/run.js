@@ -1,6 +1,7 @@
 // One run, which updates itself until it has concluded.
 import { ask, now } from './api.js';
 import { badge, element, foreign, moment } from './elements.js';
+import { failure } from './failure.js';
 import { segments } from './route.js';
 import { attempts, duration, explain, runDuration } from './words.js';
 
@@ -16,9 +17,12 @@ export async function run(route, { signal, say, title, fail }) {
   title(current.runName);
   const details = element('dl', {});
   const state = element('p', { class: 'state', role: 'status' });
+  const more = element('div', {});
+  let why = {};
   const describe = () => {
     const rows = {
       Status: badge(current.status),
+      ...why,
       Started: moment(current.startedAt),
       Concluded: current.concludedAt ? moment(current.concludedAt) : 'not yet',
       Duration: element('span', { class: 'duration' }, runDuration(current, now())),
@@ -30,8 +34,19 @@ export async function run(route, { signal, say, title, fail }) {
     );
     state.textContent = current.concluded ? '' : 'This page updates itself while the run is running.';
   };
+  const showFailure = async (news) => {
+    if (current.status === 'FAILED') {
+      why = await failure(route, signal, more);
+      describe();
+      if (news && why.Reason) {
+        say(`${news} Reason: ${why.Reason.textContent}.`);
+      }
+    }
+  };
   describe();
-  if (!current.concluded) {
+  if (current.concluded) {
+    showFailure().catch(fail);
+  } else {
     const ticking = setInterval(() => {
       details.querySelector('.duration').textContent = runDuration(current, now());
     }, 1000);
@@ -44,12 +59,14 @@ export async function run(route, { signal, say, title, fail }) {
       describe();
       if (current.concluded) {
         clearInterval(ticking);
-        say(`The run has concluded: ${current.status}, after ${runDuration(current, now())}.`);
+        const news = `The run has concluded: ${current.status}, after ${runDuration(current, now())}.`;
+        say(news);
+        showFailure(news).catch(fail);
       }
     };
     watch(route, signal, trouble, update).catch(fail);
   }
-  return [details, state];
+  return [details, state, more];
 }
 
 // watch asks for the run, one request at a time, until it has concluded or the signal is aborted.

@@ -57,6 +57,15 @@ export function runDuration(run, now) {
 // attempts says how often a run was tried.
 export const attempts = (run) => `${run.completions.toLocaleString()} ended, ${run.backoffLimit === 1 ? '1 retry' : `${run.backoffLimit.toLocaleString()} retries`} allowed`;
 
+// printable escapes the characters of a text that are not to be seen, or change the direction of those
+// that are, but not the ones to leave alone. A line may end as on Windows.
+export const printable = (text, leave = '') =>
+  text
+    .replaceAll('\r\n', '\n')
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+      leave.includes(character) ? character : `\\u{${character.codePointAt(0).toString(16)}}`,
+    );
+
 // explain says what is wrong and what to do about it.
 export function explain(refusal) {
   const after = `Try again in ${duration(refusal.retryAfter)}.`;

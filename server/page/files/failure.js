@@ -1,0 +1,77 @@
+// Why a run failed, and what it printed last.
+import { ask } from './api.js';
+import { element, foreign, moment, table } from './elements.js';
+import { segments } from './route.js';
+import { duration, explain, printable } from './words.js';
+
+// unknown are the statuses of a server that does not say it, or not to this token.
+const unknown = [403, 404];
+
+// get returns what the API says of the run beside its state, or null if the server does not say.
+async function get(route, what, signal) {
+  try {
+    return (await ask([...segments(route), what], { signal })).data;
+  } catch (error) {
+    if (!unknown.includes(error.status)) {
+      throw error;
+    }
+    return null;
+  }
+}
+
+// reasonOf says in a few words why a run, or an attempt of it, ended.
+const reasonOf = (end) => printable(end.message || end.reason || '');
+
+// failure shows in into why the run failed: its attempts and its last output. It returns a row for
+// the reason and one for the host, by their names, as far as they are known.
+export async function failure(route, signal, into) {
+  const [outcome, output] = await Promise.allSettled([get(route, 'outcome', signal), get(route, 'output', signal)]);
+  signal.throwIfAborted();
+  for (const { reason } of [outcome, output].filter(({ status }) => status === 'rejected')) {
+    if (reason.status === undefined) {
+      throw reason;
+    }
+    into.append(element('p', { class: 'error' }, `Not all is shown of why the run failed. ${explain(reason).join('. ')}`));
+    break; // the other one says the same
+  }
+  const why = outcome.value;
+  const attempts = why?.attempts ?? [];
+  if (attempts.length > 1 || (attempts.length === 1 && reasonOf(attempts[0]) !== reasonOf(why))) {
+    into.append(element('h2', {}, 'Attempts'), attemptTable(attempts));
+  }
+  if (output.value?.output) {
+    into.append(...lastOutput(output.value));
+  }
+  return {
+    ...(why?.reason && { Reason: foreign(reasonOf(why)) }),
+    ...(why?.host && { Host: foreign(printable(why.host)) }),
+  };
+}
+
+function attemptTable(attempts) {
+  const made = table('Attempts that ended, the first one first', ['Attempt', 'Reason', 'Started', 'Duration']);
+  made.all.classList.add('attempts');
+  for (const attempt of attempts) {
+    made.add([
+      `Attempt ${attempt.number}`,
+      foreign(reasonOf(attempt)),
+      moment(attempt.startedAt),
+      duration((Date.parse(attempt.concludedAt) - Date.parse(attempt.startedAt)) / 1000),
+    ]);
+  }
+  return made.all;
+}
+
+// lastOutput shows the end of what the run printed, scrolled to its last line.
+function lastOutput({ output, truncated }) {
+  // It can be scrolled with the keyboard.
+  const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'output' }, printable(output, '\n\t'));
+  requestAnimationFrame(() => {
+    text.scrollTop = text.scrollHeight;
+  });
+  return [
+    element('h2', { id: 'output' }, 'Last output'),
+    truncated && element('p', { class: 'hint' }, 'This is its end: what came before was not kept.'),
+    text,
+  ].filter(Boolean);
+}
