@@ -56,12 +56,13 @@ func TestFindPage(t *testing.T) {
 				b.screenshot("failed runs")
 				b.follow("nightly-backup-5fc9035856e1913e21d49504")
 				b.heading("nightly-backup-5fc9035856e1913e21d49504")
+				b.until("the reason", "document.querySelector('dl').textContent.includes('Reason')")
 				b.screenshot("run")
 				got := b.details()
 				delete(got, "Started")
 				delete(got, "Concluded")
 				if diff := cmp.Diff(map[string]string{
-					"Status": "✕ FAILED", "Duration": "5 minutes 35 seconds", "Attempts": "4 ended, 3 retries allowed",
+					"Status": "✕ FAILED", "Reason": "how it ended was not recorded", "Duration": "5 minutes 35 seconds", "Attempts": "4 ended, 3 retries allowed",
 					"ID": "d34506e8-35bd-4c71-8e7c-e36999b88723",
 				}, got); diff != "" {
 					t.Errorf("the run (-want +got):\n%s", diff)

@@ -230,10 +230,11 @@ func (b *tab) hide(hidden bool) {
 			"document.dispatchEvent(new Event('visibilitychange'))", hidden)))
 }
 
-// unfinished starts a run of job j in project p, and returns its id and what has it succeed.
-func unfinished(t *testing.T, store string) (id string, finish func()) {
+// unfinished starts a run of job j in project p, and returns its id and what has it end: with the
+// commands, or else well.
+func unfinished(t *testing.T, store string, last ...string) (id string, finish func()) {
 	t.Helper()
-	cmd := recorded(t, store, "while [ ! -e done ]; do sleep 0.1; done")
+	cmd := recorded(t, store, "while [ ! -e done ]; do sleep 0.1; done; "+strings.Join(last, "; "))
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +259,7 @@ func unfinished(t *testing.T, store string) (id string, finish func()) {
 			t.Fatal(err)
 		}
 		ended = true
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); (err != nil) != (last != nil) {
 			t.Fatal(err)
 		}
 	}

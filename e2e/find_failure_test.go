@@ -1,0 +1,175 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+)
+
+// failedRun records a run whose three attempts fail, and returns its id.
+func failedRun(t *testing.T, store, script string) string {
+	t.Helper()
+	cmd := recorded(t, store, script, "--backoff-limit", "2", "--backoff", "1ms", "--keep-output", "4KiB")
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = nil, &stderr
+	if err := cmd.Run(); err == nil {
+		t.Fatalf("the run has not failed: %s", stderr.String())
+	}
+	for line := range strings.Lines(stderr.String()) {
+		if id, ok := strings.CutPrefix(line, "jobrun: run "); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	t.Fatalf("no id is announced: %s", stderr.String())
+	return ""
+}
+
+// markup is printed by a run, with what a terminal and a browser would act upon.
+const markup = `i=0; while [ $i -lt 60 ]; do echo "line $i of what the command prints"; i=$((i+1)); done
+	printf '<b>bold</b><script>alert(1)</script>\t\033[31mred\033[0m\342\200\256\r\n'
+	echo ` + "aVeryLongWordThatHasNowhereToBreakItAndIsStillToFitTheWindowOfAPhoneWhateverItsSizeIsInTheHandOfThePerson" + `
+	echo 'rsync: connection unexpectedly closed' >&2; [ -e twice ] && exit 23; [ -e once ] && touch twice; touch once; exit 12`
+
+// TestFindPageSaysWhyARunFailed looks at a run that failed, with a token that may read output, and
+// with one that may not.
+func TestFindPageSaysWhyARunFailed(t *testing.T) {
+	store := newStore(t)
+	id := failedRun(t, store, markup)
+	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", store,
+		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
+	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", store)
+	s := serve(t, store)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range screens {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(on.name+", "+scheme, func(t *testing.T) {
+				b := newTab(t, on)
+				b.media("prefers-color-scheme", scheme)
+				b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, token)
+				b.until("the output", "document.querySelector('pre')?.scrollTop > 0")
+				b.fits("with the output")
+				b.screenshot("failed run")
+				got := b.details()
+				if diff := cmp.Diff([]string{"✕ FAILED", "exit status 23", host},
+					[]string{got["Status"], got["Reason"], got["Host"]}); diff != "" {
+					t.Errorf("the run (-want +got):\n%s", diff)
+				}
+				attempts := get(b, "the attempts", chromedp.Evaluate[[]string](
+					"Array.from(document.querySelectorAll('tbody tr'), (row) => row.children[0].textContent + ': ' + row.children[1].textContent)"))
+				if diff := cmp.Diff([]string{
+					"Attempt 1: exit status 12", "Attempt 2: exit status 12", "Attempt 3: exit status 23",
+				}, attempts); diff != "" {
+					t.Errorf("the attempts (-want +got):\n%s", diff)
+				}
+				text := get(b, "the output", chromedp.Evaluate[string]("document.querySelector('pre').textContent"))
+				if !strings.Contains(text, "line 59 of what the command prints\n<b>bold</b><script>alert(1)</script>\t"+
+					`\u{1b}[31mred\u{1b}[0m\u{202e}`+"\n") || !strings.HasSuffix(text, "unexpectedly closed\n") {
+					t.Errorf("the output is shown as %q", text)
+				}
+				if n := get(b, "elements", chromedp.Evaluate[int]("document.querySelectorAll('pre *').length")); n != 0 {
+					t.Errorf("the output has become %d elements", n)
+				}
+				for _, width := range []int64{320, 600, 960, 961} {
+					b.do("change the size", chromedp.EmulateViewport(width, 740))
+					b.width = width
+					b.fits("with the output")
+				}
+				b.quiet(s.url)
+			})
+		}
+	}
+	t.Run("a token for states", func(t *testing.T) {
+		b := newTab(t, screens[0])
+		b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, states)
+		b.until("the attempts", "document.querySelectorAll('tbody tr').length === 3")
+		b.waits(0, 0)
+		if text := b.mainText(); b.details()["Reason"] != "exit status 23" || strings.Contains(text, "utput") ||
+			strings.Contains(text, "403") {
+			t.Errorf("the page says: %s", text)
+		}
+		b.quiet(s.url)
+	})
+}
+
+// TestFindPageSaysWhyWhenARunFails looks at a run until it fails.
+func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	id, finish := unfinished(t, a.store, "exit 7")
+	b := newTab(t, screens[1])
+	b.find(a.server.url+"/#/projects/p/jobs/j/runs/"+id, token)
+	b.until("the run", "document.querySelector('dl')")
+	b.waits(1, 0)
+	finish()
+	b.until("the reason", "document.querySelector('dl').textContent.includes('exit status 7')")
+	b.until("the news", "/^The run has concluded: FAILED, after .*[.] Reason: exit status 7[.]$/.test(document.querySelector('#news').textContent)")
+	if n := b.rows(); n != 0 {
+		t.Errorf("there are %d attempts, of one that says nothing more", n)
+	}
+	b.quiet(a.server.url)
+}
+
+// TestFindPageShowsARunWithoutAReason has servers that do not say why a run failed.
+func TestFindPageShowsARunWithoutAReason(t *testing.T) {
+	store := newStore(t)
+	id := failedRun(t, store, "exit 7")
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", store)
+	s := serve(t, store)
+	to, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	for name, test := range map[string]struct {
+		status    int
+		body, say string
+	}{
+		"an earlier one": {404, `{"error": {"status": 404, "message": "not found"}}`, ""},
+		"a broken one": {
+			500, `{"error": {"status": 500, "message": "internal server error", "id": "x"}}`,
+			"Not all is shown of why the run failed. The server failed (500).",
+		},
+		"garbage": {200, `<html>`, "Not all is shown of why the run failed. The server cannot be reached."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/outcome") || strings.HasSuffix(r.URL.Path, "/output") {
+					w.WriteHeader(test.status)
+					_, _ = w.Write([]byte(test.body))
+					return
+				}
+				proxy.ServeHTTP(w, r)
+			}))
+			defer outside.Close()
+			b := newTab(t, screens[0])
+			b.find(outside.URL+"/#/projects/p/jobs/j/runs/"+id, token)
+			b.until("the run", "document.querySelector('dl')")
+			if test.say != "" {
+				b.until("the trouble", "document.querySelector('main .error')")
+			}
+			b.waits(0, 0)
+			got := b.details()
+			if _, ok := got["Reason"]; ok || got["Status"] != "✕ FAILED" {
+				t.Errorf("the page says of the run: %q", got)
+			}
+			text := b.mainText()
+			if !strings.Contains(text, test.say) || test.say == "" && strings.Contains(text, "why") {
+				t.Errorf("the page says %q, want %q", text, test.say)
+			}
+			b.quiet(outside.URL)
+		})
+	}
+}
