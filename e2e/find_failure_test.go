@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,29 +15,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// failedRun records a run whose three attempts fail, and returns its id.
-func failedRun(t *testing.T, store, script string) string {
-	t.Helper()
-	cmd := recorded(t, store, script, "--backoff-limit", "2", "--backoff", "1ms", "--keep-output", "4KiB")
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = nil, &stderr
-	if err := cmd.Run(); err == nil {
-		t.Fatalf("the run has not failed: %s", stderr.String())
-	}
-	for line := range strings.Lines(stderr.String()) {
-		if id, ok := strings.CutPrefix(line, "jobrun: run "); ok {
-			return strings.TrimSpace(id)
-		}
-	}
-	t.Fatalf("no id is announced: %s", stderr.String())
-	return ""
-}
-
 // markup is printed by a run, with what a terminal and a browser would act upon.
 const markup = `i=0; while [ $i -lt 60 ]; do echo "line $i of what the command prints"; i=$((i+1)); done
 	printf '<b>bold</b><script>alert(1)</script>\t\033[31mred\033[0m\342\200\256\r\n'
-	echo ` + "aVeryLongWordThatHasNowhereToBreakItAndIsStillToFitTheWindowOfAPhoneWhateverItsSizeIsInTheHandOfThePerson" + `
-	echo 'rsync: connection unexpectedly closed' >&2; [ -e twice ] && exit 23; [ -e once ] && touch twice; touch once; exit 12`
+	printf '%0200d\n' 7
+	echo 'rsync: connection unexpectedly closed' >&2
+	[ -e twice ] && exit 23; [ -e once ] && touch twice; touch once; exit 12`
 
 // TestFindPageSaysWhyARunFailed looks at a run that failed, with a token that may read output, and
 // with one that may not.
@@ -53,43 +35,43 @@ func TestFindPageSaysWhyARunFailed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, on := range screens {
-		for _, scheme := range []string{"light", "dark"} {
-			t.Run(on.name+", "+scheme, func(t *testing.T) {
-				b := newTab(t, on)
-				b.media("prefers-color-scheme", scheme)
-				b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, token)
-				b.until("the output", "document.querySelector('pre')?.scrollTop > 0")
+	for i, scheme := range []string{"light", "dark"} {
+		on := screens[i]
+		t.Run(on.name+", "+scheme, func(t *testing.T) {
+			b := newTab(t, on)
+			b.media("prefers-color-scheme", scheme)
+			b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, token)
+			b.until("the output", "document.querySelector('pre')?.scrollTop > 0")
+			b.fits("with the output")
+			b.screenshot("failed run")
+			got := b.details()
+			if diff := cmp.Diff([]string{"✕ FAILED", "exit status 23", host},
+				[]string{got["Status"], got["Reason"], got["Host"]}); diff != "" {
+				t.Errorf("the run (-want +got):\n%s", diff)
+			}
+			attempts := get(b, "the attempts", chromedp.Evaluate[[]string](
+				"Array.from(document.querySelectorAll('tbody tr'), (row) => "+
+					"row.children[0].textContent + ': ' + row.children[1].textContent)"))
+			if diff := cmp.Diff([]string{
+				"Attempt 1: exit status 12", "Attempt 2: exit status 12", "Attempt 3: exit status 23",
+			}, attempts); diff != "" {
+				t.Errorf("the attempts (-want +got):\n%s", diff)
+			}
+			text := get(b, "the output", chromedp.Evaluate[string]("document.querySelector('pre').textContent"))
+			if !strings.Contains(text, "line 59 of what the command prints\n<b>bold</b><script>alert(1)</script>\t"+
+				`\u{1b}[31mred\u{1b}[0m\u{202e}`+"\n") || !strings.HasSuffix(text, "unexpectedly closed\n") {
+				t.Errorf("the output is shown as %q", text)
+			}
+			if n := get(b, "elements", chromedp.Evaluate[int]("document.querySelectorAll('pre *').length")); n != 0 {
+				t.Errorf("the output has become %d elements", n)
+			}
+			for _, width := range []int64{320, 600, 960, 961} {
+				b.do("change the size", chromedp.EmulateViewport(width, 740))
+				b.width = width
 				b.fits("with the output")
-				b.screenshot("failed run")
-				got := b.details()
-				if diff := cmp.Diff([]string{"✕ FAILED", "exit status 23", host},
-					[]string{got["Status"], got["Reason"], got["Host"]}); diff != "" {
-					t.Errorf("the run (-want +got):\n%s", diff)
-				}
-				attempts := get(b, "the attempts", chromedp.Evaluate[[]string](
-					"Array.from(document.querySelectorAll('tbody tr'), (row) => row.children[0].textContent + ': ' + row.children[1].textContent)"))
-				if diff := cmp.Diff([]string{
-					"Attempt 1: exit status 12", "Attempt 2: exit status 12", "Attempt 3: exit status 23",
-				}, attempts); diff != "" {
-					t.Errorf("the attempts (-want +got):\n%s", diff)
-				}
-				text := get(b, "the output", chromedp.Evaluate[string]("document.querySelector('pre').textContent"))
-				if !strings.Contains(text, "line 59 of what the command prints\n<b>bold</b><script>alert(1)</script>\t"+
-					`\u{1b}[31mred\u{1b}[0m\u{202e}`+"\n") || !strings.HasSuffix(text, "unexpectedly closed\n") {
-					t.Errorf("the output is shown as %q", text)
-				}
-				if n := get(b, "elements", chromedp.Evaluate[int]("document.querySelectorAll('pre *').length")); n != 0 {
-					t.Errorf("the output has become %d elements", n)
-				}
-				for _, width := range []int64{320, 600, 960, 961} {
-					b.do("change the size", chromedp.EmulateViewport(width, 740))
-					b.width = width
-					b.fits("with the output")
-				}
-				b.quiet(s.url)
-			})
-		}
+			}
+			b.quiet(s.url)
+		})
 	}
 	t.Run("a token for states", func(t *testing.T) {
 		b := newTab(t, screens[0])
@@ -115,7 +97,8 @@ func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
 	b.waits(1, 0)
 	finish()
 	b.until("the reason", "document.querySelector('dl').textContent.includes('exit status 7')")
-	b.until("the news", "/^The run has concluded: FAILED, after .*[.] Reason: exit status 7[.]$/.test(document.querySelector('#news').textContent)")
+	b.until("the news", "/^The run has concluded: FAILED, after .*[.] Reason: exit status 7[.]$/"+
+		".test(document.querySelector('#news').textContent)")
 	if n := b.rows(); n != 0 {
 		t.Errorf("there are %d attempts, of one that says nothing more", n)
 	}
