@@ -20,7 +20,7 @@ async function get(route, what, signal) {
 }
 
 // reasonOf says in a few words why a run, or an attempt of it, ended.
-const reasonOf = (end) => printable(end.message || end.reason || '');
+const reasonOf = (end) => end.message || end.reason || '';
 
 // failure shows in into why the run failed: its attempts and its last output. It returns a row for
 // the reason and one for the host, by their names, as far as they are known.
@@ -44,7 +44,7 @@ export async function failure(route, signal, into) {
   }
   return {
     ...(why?.reason && { Reason: foreign(reasonOf(why)) }),
-    ...(why?.host && { Host: foreign(printable(why.host)) }),
+    ...(why?.host && { Host: foreign(why.host) }),
   };
 }
 
@@ -64,8 +64,9 @@ function attemptTable(attempts) {
 
 // lastOutput shows the end of what the run printed, scrolled to its last line.
 function lastOutput({ output, truncated }) {
+  const lines = printable(output.replaceAll('\r\n', '\n'), '\n\t');
   // It can be scrolled with the keyboard.
-  const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'output' }, printable(output, '\n\t'));
+  const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'output' }, lines);
   requestAnimationFrame(() => {
     text.scrollTop = text.scrollHeight;
   });

@@ -1,11 +1,10 @@
 // Says times and numbers in words, and texts of others in characters that can be seen.
 
 // printable escapes what would not be seen, or would turn the text around it: control characters,
-// separators of lines, and changes of the writing direction.
-export const printable = (text) =>
-  text.replace(
-    /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+// separators of lines, and changes of the writing direction. The characters to leave stay.
+export const printable = (text, leave = '') =>
+  text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (character) =>
+    leave.includes(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
 // count says how many there are: count(2, 'run') is "2 runs".
@@ -56,15 +55,6 @@ export function runDuration(run, now) {
 
 // attempts says how often a run was tried.
 export const attempts = (run) => `${run.completions.toLocaleString()} ended, ${run.backoffLimit === 1 ? '1 retry' : `${run.backoffLimit.toLocaleString()} retries`} allowed`;
-
-// printable escapes the characters of a text that are not to be seen, or change the direction of those
-// that are, but not the ones to leave alone. A line may end as on Windows.
-export const printable = (text, leave = '') =>
-  text
-    .replaceAll('\r\n', '\n')
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-      leave.includes(character) ? character : `\\u{${character.codePointAt(0).toString(16)}}`,
-    );
 
 // explain says what is wrong and what to do about it.
 export function explain(refusal) {
