@@ -168,6 +168,18 @@ func (c *chaos) check(t *testing.T, id string, want model.JobRunStatus) {
 	if run := c.run(t, id); run.Status != want || !run.Concluded {
 		t.Errorf("%+v, want %s", *run, want)
 	}
+	c.checkReason(t, id, want, false)
+}
+
+// checkReason checks that the outcome is that of the run: of a command that ended, or of a recorder
+// that did.
+func (c *chaos) checkReason(t *testing.T, id string, status model.JobRunStatus, killed bool) {
+	t.Helper()
+	got, _ := whyOf(t, c.outcome(t, id))
+	wanted := map[model.JobRunStatus]string{model.JobRunStatusSuccess: "Completed", model.JobRunStatusFailed: "ExitStatus"}[status]
+	if got.reason != wanted && !(killed && got.reason == "RecorderLost") {
+		t.Errorf("run %s: %+v, want the reason %s", id, got, wanted)
+	}
 }
 
 // checkKilled checks the run of a recorder that was killed. A server looks at its locks each time it
@@ -181,6 +193,8 @@ func (c *chaos) checkKilled(t *testing.T, id string, want model.JobRunStatus) {
 		t.Error(err)
 	case run.Status != model.JobRunStatusFailed && run.Status != want:
 		t.Errorf("its recorder was killed: %+v", *run)
+	case run.Concluded:
+		c.checkReason(t, id, run.Status, true)
 	}
 }
 
@@ -228,7 +242,7 @@ func (c *chaos) checkAll(t *testing.T) {
 			unknown++
 		}
 		if !concluded {
-			c.check(t, id, model.JobRunStatusFailed)
+			c.checkKilled(t, id, model.JobRunStatusFailed)
 		}
 	}
 	if err := rows.Err(); err != nil || unknown > c.nameless {

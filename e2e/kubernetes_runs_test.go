@@ -219,6 +219,7 @@ func TestKubernetesDeletedWhileRunning(t *testing.T) {
 			// Whether the pod that is deleted with it still counts is a race within the cluster.
 			want.Completions = run.Completions
 			wantSame(t, run, &want)
+			r.wantReason(t, refOf(job), "JobDeleted", "the Job was deleted while it ran")
 		})
 	}
 }

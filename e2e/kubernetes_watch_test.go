@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/jobruns/jobruns/client"
@@ -229,6 +230,17 @@ func (r *recording) wantRun(t testing.TB, job *batchv1.Job, ref client.RunRef, w
 		want.Failed = model.FlagYes
 	}
 	wantSame(t, r.reads(t, ref, isConcluded), &want)
+	r.wantReason(t, ref, condition.Reason, condition.Message)
+}
+
+// wantReason checks the outcome of a run: nobody knows the attempts of a Job, or a host.
+func (a *api) wantReason(t testing.TB, ref client.RunRef, reason, message string) {
+	t.Helper()
+	got, _, err := a.JobRunOutcome(t.Context(), ref)
+	want := &client.JobRunOutcome{Reason: &reason, Message: &message, Attempts: []client.JobRunAttempt{}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, the outcome (-want +got):\n%s", err, diff)
+	}
 }
 
 func wantSame(t testing.TB, got, want *model.JobRun) {
