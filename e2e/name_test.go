@@ -67,7 +67,7 @@ func TestNorthflankEscapesOldNames(t *testing.T) {
 	for name, args := range map[string][]string{
 		"run": run, "wait": append(run, "--wait"), "run as JSON": append(run, "-o", "json"),
 		"run as YAML": append(run, "-o", "yaml"),
-		"runs": runs, "runs as JSON": append(runs, "-o", "json"), "verbose": append(run, "--verbose"),
+		"runs":        runs, "runs as JSON": append(runs, "-o", "json"), "verbose": append(run, "--verbose"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := program(t, "northflank", args...)
