@@ -19,6 +19,7 @@ type config struct {
 	path     string
 	fields   map[string]json.RawMessage // all of the file
 	contexts []json.RawMessage          // of the file's contexts, in order
+	broken   []byte                     // all of a file that could not be read, or nil
 }
 
 // savedContext is what is used of a context. A host that is missing is the default one.
@@ -30,7 +31,11 @@ type savedContext struct {
 	Job     string `json:"job,omitempty"`     // default for --jobId
 }
 
-// readConfig reads the file, if there is one. An empty one is as good as none.
+// errBroken is that the file is not as the official command line or this one writes it.
+var errBroken = errors.New("mend the file, or run northflank login, which makes a new one and keeps a copy")
+
+// readConfig reads the file, if there is one. An empty one is as good as none. Returns errBroken, and
+// what login can write instead of it, if the file is no such thing.
 func readConfig() (*config, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -38,23 +43,28 @@ func readConfig() (*config, error) {
 	}
 	c := &config{path: filepath.Join(home, ".northflank", "config.json")}
 	text, err := os.ReadFile(c.path)
-	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))) // editors on Windows write a byte order mark
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
-		// The official command line asks for updates when the last time is long ago.
-		c.fields = map[string]json.RawMessage{"lastUpdateCheck": json.RawMessage(`"1970-01-01T00:00:00.000Z"`)}
-		return c, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := json.Unmarshal(text, &c.fields); err != nil {
-		return nil, fmt.Errorf("%s: %w: mend the file, or remove it and run northflank login", c.path, err)
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))) // editors on Windows write a byte order mark
+	if len(trimmed) > 0 {
+		err = json.Unmarshal(trimmed, &c.fields)
+		if err == nil && c.fields == nil {
+			err = errors.New("null where an object should be")
+		}
+		if err == nil {
+			err = c.field("contexts", &c.contexts)
+		}
+		if err == nil {
+			return c, nil
+		}
+		err, c.broken = fmt.Errorf("%s: %w: %w", c.path, err, errBroken), text
+	} else {
+		err = nil
 	}
-	if c.fields == nil {
-		return nil, fmt.Errorf(
-			"%s: null where an object should be: mend the file, or remove it and run northflank login", c.path)
-	}
-	return c, c.field("contexts", &c.contexts)
+	// The official command line asks for updates when the last time is long ago.
+	c.fields = map[string]json.RawMessage{"lastUpdateCheck": json.RawMessage(`"1970-01-01T00:00:00.000Z"`)}
+	return c, err
 }
 
 // field decodes a field of the file; one that is absent changes nothing.
@@ -64,7 +74,7 @@ func (c *config) field(name string, into any) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("%s: %s: %w", c.path, name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
@@ -86,7 +96,7 @@ var errNoContext = errors.New("there is no such context")
 func (c *config) current() (*savedContext, error) {
 	var name string
 	if err := c.field("current", &name); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w: %w", c.path, err, errBroken)
 	}
 	for _, raw := range c.contexts {
 		if !hasName(raw, name) {
@@ -94,7 +104,7 @@ func (c *config) current() (*savedContext, error) {
 		}
 		var saved savedContext
 		if err := json.Unmarshal(raw, &saved); err != nil {
-			return nil, fmt.Errorf("%s: context %q: %w", c.path, name, err)
+			return nil, fmt.Errorf("%s: context %q: %w: %w", c.path, name, err, errBroken)
 		}
 		return &saved, nil
 	}
@@ -180,12 +190,12 @@ func (c *config) write(current string) error {
 	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
 		return err
 	}
-	file, err := private.New(c.path, text)
-	if err != nil {
-		return err
+	if c.broken != nil {
+		if err := private.WriteFile(c.path+".broken", c.broken); err != nil {
+			return err
+		}
 	}
-	defer file.Discard()
-	return file.Commit()
+	return private.WriteFile(c.path, text)
 }
 
 // encode writes JSON as the official command line does, with tabs and without escaping what HTML

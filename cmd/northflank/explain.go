@@ -41,6 +41,7 @@ func advise(err error, conn connection) string {
 	var wrongName x509.HostnameError
 	var unknown x509.UnknownAuthorityError
 	var absent *net.DNSError
+	var address *net.AddrError
 	var apiErr *client.Error
 	secure, isPlain := strings.CutPrefix(conn.host, "http://")
 	switch {
@@ -57,6 +58,8 @@ func advise(err error, conn connection) string {
 		return fmt.Sprintf("check that the server runs, and the host and the port in %s", conn.hostFrom)
 	case errors.As(err, &absent) && absent.IsNotFound:
 		return fmt.Sprintf("check the host in %s", conn.hostFrom)
+	case errors.As(err, &address): // such as a port that is none
+		return fmt.Sprintf("check the host and the port in %s", conn.hostFrom)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("the time was up before %s had answered: check that it can be reached", conn.host)
 	case !errors.As(err, &apiErr):

@@ -32,6 +32,7 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		"another name":   {strings.ReplaceAll(secure.URL, "127.0.0.1", "localhost"), trusted, ": in --host, name the server as its certificate does"},
 		"unknown":        {secure.URL, x509.NewCertPool(), ": if its authority is not one that the system knows, give --ca-cert"},
 		"nobody there":   {"http://127.0.0.1:1", nil, ": check that the server runs, and the host and the port in --host"},
+		"no such port":   {"http://127.0.0.1:99999", nil, ": invalid port: check the host and the port in --host"},
 		"HTTPS in clear": {strings.ReplaceAll(secure.URL, "https:", "http:"), nil, ": give " + secure.URL + " in --host"},
 		"a proxy":        {plain.URL, nil, ": set HTTPS_PROXY, or HTTP_PROXY, to http://USER:PASSWORD@HOST:PORT"},
 		"no answer":      {silent.URL, nil, ": the time was up before " + silent.URL + " had answered: check that it can be reached"},

@@ -49,3 +49,13 @@ func (f *File) Commit() error { return os.Rename(f.temp, f.path) }
 
 // Discard removes the file, unless Commit has put it in its place.
 func (f *File) Discard() { _ = os.Remove(f.temp) } // it is in its place, or else stays for its owner only
+
+// WriteFile writes a file as New and Commit do.
+func WriteFile(path string, text []byte) error {
+	f, err := New(path, text)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	return f.Commit()
+}
