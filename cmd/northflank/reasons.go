@@ -29,7 +29,7 @@ const outcomeHelp = `
 With --status FAILED, the table says why each run failed, and on which host, where the server knows. That takes a
 request for each run, 100 at the most; the last tenth of the token's requests is left alone. --outcome=false leaves it
 out. --outcome adds it to any table and, with -o json or yaml, as the member outcome of each run that failed, null where
-the server does not say. On a terminal that is too narrow, the table leaves out the IDs of the runs.
+the server does not say. On a terminal that is too narrow, the table leaves out the IDs and more.
 `
 
 // outcomeFlag is --outcome.

@@ -112,7 +112,7 @@ func TestFindReasonsGoesOnAfterAnError(t *testing.T) {
 // A narrow terminal takes some of the reason, then the ID, and then of everything.
 func TestTableOfReasonsFitsTheTerminal(t *testing.T) {
 	made := table{
-		headers: []string{"JOB", "HOST", "REASON", "RUN"}, text: "REASON", spare: "RUN",
+		headers: []string{"JOB", "HOST", "REASON", "RUN"}, text: "REASON", spare: []string{"RUN"},
 		rows: [][]string{
 			{"backup", "web-1", "executable file not found in $PATH", "7a110511-6626"},
 			{"report", "web-2", "exit status 23", "c9ca98f9-1c7f"},
@@ -133,6 +133,10 @@ report  web-2  exit status 23
 `,
 		40: `JOB     HOST   REASON
 backup  web-1  executable file not foun…
+report  web-2  exit status 23
+`,
+		30: `JOB     HOST   REASON
+backup  web-1  executable fil…
 report  web-2  exit status 23
 `,
 	} {

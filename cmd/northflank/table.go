@@ -19,12 +19,14 @@ import (
 type table struct {
 	headers []string
 	rows    [][]string
-	// Of a table that is too wide, the text is cut down to shortestText first, and then the spare column
-	// is left out: an ID is of no use if it is cut. Both are headers, or "".
-	text, spare string
+	// Of a table that is too wide, the text is cut down to goodText first, then the spare columns are left
+	// out one by one, because an ID is of no use if it is cut, and then the text is cut down to shortText.
+	// All are headers.
+	text  string
+	spare []string
 }
 
-const shortestText = 24
+const goodText, shortText = 24, 8
 
 // The columns of when runs started. On a terminal, the second one says the same in the local zone.
 const startedHeader, localHeader = "STARTED (UTC)", "STARTED (LOCAL)"
@@ -51,12 +53,15 @@ func (t table) render(width int) string {
 				longest = max(longest, lipgloss.Width(row[i]))
 			}
 		}
-		spare := slices.Index(t.headers, t.spare)
 		switch {
-		case longest-over >= shortestText:
+		case longest-over >= goodText:
 			text = t.lay(longest - over).String()
-		case spare >= 0:
-			return t.without(spare).render(width)
+		case len(t.spare) > 0:
+			first := slices.Index(t.headers, t.spare[0])
+			t.spare = t.spare[1:]
+			return t.without(first).render(width)
+		case longest-over >= shortText:
+			text = t.lay(longest - over).String()
 		default:
 			text = made.Width(width).String()
 		}
@@ -148,7 +153,7 @@ func (t table) withReasons(why *reasons) table {
 		return t
 	}
 	last := len(t.headers) - 1
-	t.text, t.spare = "REASON", t.headers[last]
+	t.text, t.spare = "REASON", []string{t.headers[last], "TOOK"}
 	t.headers = slices.Insert(t.headers, last, "HOST", "REASON")
 	for i, row := range t.rows {
 		host, text := why.cells(i)
