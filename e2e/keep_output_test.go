@@ -156,10 +156,19 @@ func TestKeepOutputDoesNotWaitForWhatIsLeftRunning(t *testing.T) {
 	}
 }
 
+// missing skips a test that lacks what it needs, and fails it in CI.
+func missing(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
 // What the shell's own tee prints after the shell has ended is not lost.
 func TestKeepOutputWaitsForTee(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("needs bash")
+		missing(t, "needs bash")
 	}
 	a := newAPI(t, newStore(t))
 	stdout, stderr, _ := printed(t, a.store, `exec bash -c 'exec > >(tee log); echo hello'`, "--run", "r", "--keep-output", "1KiB")
@@ -189,6 +198,29 @@ func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
 	}
 	if run, _ := whyOf(t, a.outcome(t, "r")); run.reason != "Signal" || run.signal != "PIPE" {
 		t.Errorf("%+v", run)
+	}
+}
+
+// The command goes on where what it prints cannot be written.
+func TestKeepOutputOnAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		missing(t, "needs /dev/full")
+	}
+	defer full.Close()
+	a := newAPI(t, newStore(t))
+	cmd := recorded(t, a.store, "echo a; sleep 0.05; echo b", "--run", "r", "--quiet", "--keep-output", "1KiB")
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = full, &stderr
+	if got := exitStatus(t, cmd.Run()); got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+	const want = "jobrun: some of what the command prints is lost: write /dev/stdout: no space left on device\n"
+	if stderr.String() != want {
+		t.Errorf("jobrun says %q, want %q", stderr.String(), want)
+	}
+	if got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "a\nb\n" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

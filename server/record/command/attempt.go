@@ -30,7 +30,7 @@ const shell = "/bin/sh"
 func (c *Command) attempt(signals *signals, record jobrun.Record, kept *tail) (status int, end jobrun.End) {
 	files, copies := streams(), &copies{}
 	if kept != nil {
-		if piped, from, err := copyTo(files, kept); err == nil {
+		if piped, from, err := copyTo(files, kept, c.Warn); err == nil {
 			files, copies = piped, from
 		} else {
 			c.Warn(fmt.Errorf("what the command prints cannot be kept: %w", err))

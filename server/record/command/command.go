@@ -46,7 +46,8 @@ type Command struct {
 	Record func(jobrun.Record)
 	// Finish is called after the last state, with the time that is left until this process ends.
 	Finish func(context.Context)
-	// Warn receives the reason why an attempt could not start. It must not block.
+	// Warn receives the reason why an attempt could not start, or what it prints is lost. It must not
+	// block, and is called from several goroutines.
 	Warn func(error)
 }
 

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ const (
 // copies are the copies of what a command prints, which its pipes lead to: one goes on to the
 // stream that would otherwise be the command's own, the other to a tail.
 type copies struct {
+	kept    *tail
+	warn    func(error) // of output that is lost; it must not block
 	readers []*os.File
 	writers []*os.File // the command's ends of the pipes
 	running sync.WaitGroup
@@ -30,8 +33,8 @@ type copies struct {
 // copyTo returns the streams to give to a command instead, and what copies from them until finish is
 // called. Two streams that lead to the same file remain one, in which the order is as the command
 // wrote.
-func copyTo(files []*os.File, kept *tail) (streams []*os.File, c *copies, err error) {
-	streams, c = append([]*os.File(nil), files...), &copies{}
+func copyTo(files []*os.File, kept *tail, warn func(error)) (streams []*os.File, c *copies, err error) {
+	streams, c = append([]*os.File(nil), files...), &copies{kept: kept, warn: warn}
 	for fd := 1; fd < len(files); fd++ {
 		switch {
 		case files[fd] == nil:
@@ -45,7 +48,7 @@ func copyTo(files []*os.File, kept *tail) (streams []*os.File, c *copies, err er
 			}
 			streams[fd] = w
 			c.readers, c.writers = append(c.readers, r), append(c.writers, w)
-			c.running.Go(func() { passOn(r, files[fd], kept) })
+			c.running.Go(func() { c.passOn(r, files[fd]) })
 		}
 	}
 	return streams, c, nil
@@ -100,15 +103,14 @@ func (c *copies) finish(s *signals) {
 // passOn writes what it reads at once, and adds it to the tail, until nobody has the other end of the
 // pipe any more, or the time is up. It closes its end when nobody reads what it writes: the command
 // then learns what it would have learned from its own stream.
-func passOn(from, to *os.File, kept *tail) {
+func (c *copies) passOn(from, to *os.File) {
 	defer from.Close()
-	text := characters{tail: kept}
-	defer text.end()
+	stream := &stream{file: to, text: characters{tail: c.kept}, warn: c.warn}
+	defer stream.text.end()
 	buffer := make([]byte, copySize)
 	for {
 		n, err := from.Read(buffer)
-		text.add(buffer[:n])
-		if write(to, buffer[:n]) != nil {
+		if !stream.print(buffer[:n]) {
 			return
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -130,15 +132,34 @@ func passOn(from, to *os.File, kept *tail) {
 			n, _ = unix.Read(int(fd), buffer) // it does not block
 			return true
 		})
-		if err != nil || n <= 0 {
-			return
-		}
-		text.add(buffer[:n])
-		if write(to, buffer[:n]) != nil {
+		if err != nil || n <= 0 || !stream.print(buffer[:n]) {
 			return
 		}
 		left -= n
 	}
+}
+
+// stream is where one of the command's pipes leads to.
+type stream struct {
+	file   *os.File
+	text   characters
+	warn   func(error)
+	warned bool
+}
+
+// print writes everything and adds it to the tail. Reports whether somebody reads it. The command
+// goes on where it cannot be written for another reason, such as a full disk.
+func (s *stream) print(p []byte) bool {
+	s.text.add(p)
+	err := write(s.file, p)
+	if errors.Is(err, unix.EPIPE) {
+		return false
+	}
+	if err != nil && !s.warned {
+		s.warned = true
+		s.warn(fmt.Errorf("some of what the command prints is lost: %w", err))
+	}
+	return true
 }
 
 // write writes everything, also where another process that has the file has made it non-blocking.
