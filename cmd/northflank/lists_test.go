@@ -30,7 +30,7 @@ func listed() (projects []string, jobs map[string][]string, runs map[string][]ma
 		map[string][]string{
 			"first":  {"only"},
 			"second": {"backup", "cleanup", "never"},
-			"waits":  {"unlucky", "earlier", "breaks"},
+			"waits":  {"unlucky", "earlier", "breaks", "hangs"},
 			"evil":   {"evil\a\u202e"},
 		},
 		map[string][]map[string]any{
@@ -46,6 +46,7 @@ func listed() (projects []string, jobs map[string][]string, runs map[string][]ma
 				documentedRun("documented", "SUCCESS", long),
 			},
 			"earlier":      {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
+			"hangs":        {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
 			"breaks":       {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
 			"unlucky":      {documentedRun("fails", "RUNNING", recent)},
 			"evil\a\u202e": {documentedRun("\a\u202e", "\a\u202e", long)},
