@@ -24,12 +24,12 @@
 // # What a stolen database gives away
 //
 // The runs: the names of teams, projects, jobs and runs, when they ran, how and why they ended, and
-// on which host; the end of what a command prints, if its recorder was asked to keep it; but nothing
-// of what a command is or reads from its environment. The names of tokens and what
-// they may do, but no token: only the SHA-256 of its 256 random bits, which can neither be sent in
-// its place nor guessed. SQLite leaves what was removed in the file until something else takes the
-// space. A leaked token should be revoked; after the theft of a database no token has to be, unless
-// the thief could write it, too.
+// on which host; the name of a program that could not be started; the end of what a command prints,
+// if its recorder was asked to keep it; but nothing else of what a command is, or reads from its
+// environment. The names of tokens and what they may do, but no token: only the SHA-256 of its 256
+// random bits, which can neither be sent in its place nor guessed. SQLite leaves what was removed in
+// the file until something else takes the space. A leaked token should be revoked; after the theft of
+// a database no token has to be, unless the thief could write it, too.
 //
 // # What a hostile caller can cost
 //
