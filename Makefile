@@ -3,7 +3,7 @@
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The race detector needs a C compiler.
-RACE := $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
+RACE = $(shell command -v "$$(go env CC)" > /dev/null && echo -race)
 
 .PHONY: build man install uninstall run test generate check e2e bench release image clean
 
