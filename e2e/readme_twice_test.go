@@ -110,7 +110,9 @@ func TestReadmeRunsTwice(t *testing.T) {
 		t.Run(block.section, func(t *testing.T) {
 			d := newDesk(t)
 			if onCluster {
-				d.env = append(d.env, "KUBECONFIG="+newCluster(t).file(t))
+				c := newCluster(t)
+				d.env = append(d.env, "KUBECONFIG="+c.file(t))
+				t.Cleanup(func() { c.delete(t, "/apis/batch/v1/namespaces/default/jobs/hello") })
 			}
 			out := d.paste(t, text+text)
 			if strings.Contains(out, "address already in use") {
