@@ -17,8 +17,7 @@ const logsPermission = "Project > Observability > Logs > Read"
 
 // getJobOutput is the command "northflank get job output".
 type getJobOutput struct {
-	request
-	latest, verbose bool
+	runRequest
 }
 
 func newGetJobOutput() *cobra.Command {
@@ -42,40 +41,27 @@ line.`,
   northflank get job output --project p --job j --run r > output.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if get.latest && get.ref.Run != "" {
-				return usagef("--latest does not go with --runId")
-			}
 			return get.run(cmd.Context())
 		},
 	}
-	get.addFlags(cmd, needsRun)
-	cmd.Flags().BoolVar(&get.latest, "latest", false, "the run of the job that started last, instead of --runId")
-	cmd.Flags().BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
+	get.addFlags(cmd)
 	return cmd
 }
 
 func (get *getJobOutput) run(ctx context.Context) error {
-	c, conn, err := get.open()
+	c, conn, err := get.open(ctx)
 	if err != nil {
 		return err
 	}
-	level := needsRun
 	if get.latest {
-		level = needsJob
-	}
-	if err := get.choose(ctx, c, conn, level); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if get.latest {
-		run, resp, err := c.LatestJobRun(ctx, get.job())
-		get.trace(resp)
+		run, _, err := get.newest(ctx, c, conn)
 		if err != nil {
-			return explainRef(err, resp, conn, get.ref)
+			return err
 		}
 		get.ref.Run = run.ID
 	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	output, resp, err := c.JobRunOutput(ctx, get.ref)
 	get.trace(resp)
 	if err != nil {
@@ -92,12 +78,6 @@ func (get *getJobOutput) run(ctx context.Context) error {
 		return get.none(ctx, c, conn)
 	}
 	return write(output)
-}
-
-func (get *getJobOutput) trace(resp *client.Response) {
-	if get.verbose && resp != nil {
-		fmt.Fprint(os.Stderr, trace(resp))
-	}
 }
 
 // write prints the output for a terminal, or as it is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,13 +14,12 @@ import (
 
 // getJobRun is the command "northflank get job run".
 type getJobRun struct {
-	request
-	latest         bool
-	verbose, quiet bool
-	outcome        bool
-	wait           bool
-	timeout        time.Duration // of the wait
-	waitForStart   time.Duration // how long of it there may be no such run
+	runRequest
+	quiet        bool
+	outcome      bool
+	wait         bool
+	timeout      time.Duration // of the wait
+	waitForStart time.Duration // how long of it there may be no such run
 }
 
 func newGetJobRun() *cobra.Command {
@@ -78,17 +76,13 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 				return usagef("--wait-for-start goes with --wait")
 			case get.waitForStart < 0:
 				return usagef("--wait-for-start %s: it must not be negative", duration.Format(get.waitForStart))
-			case get.latest && get.ref.Run != "":
-				return usagef("--latest does not go with --runId")
 			}
 			return get.run(cmd.Context())
 		},
 	}
-	get.addFlags(cmd, needsRun)
+	get.addFlags(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&get.latest, "latest", false, "the run of the job that started last, instead of --runId")
 	flags.BoolVar(&get.outcome, "outcome", false, "say why the run ended as it did, of any run and in any format")
-	flags.BoolVar(&get.verbose, "verbose", false, "show request and response on standard error")
 	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
 	get.timeout, get.waitForStart = 30*time.Minute, 30*time.Second
@@ -102,15 +96,8 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 }
 
 func (get *getJobRun) run(ctx context.Context) error {
-	c, conn, err := get.open()
+	c, conn, err := get.open(ctx)
 	if err != nil {
-		return err
-	}
-	level := needsRun
-	if get.latest {
-		level = needsJob
-	}
-	if err := get.choose(ctx, c, conn, level); err != nil {
 		return err
 	}
 	run, resp, err := get.see(ctx, c, conn)
@@ -142,24 +129,6 @@ func (get *getJobRun) see(
 	return get.once(ctx, c, conn, get.ref)
 }
 
-// newest returns the run of the job that started last.
-func (get *getJobRun) newest(
-	ctx context.Context,
-	c *client.Client,
-	conn connection,
-) (*client.JobRun, *client.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	run, resp, err := c.LatestJobRun(ctx, get.job())
-	if get.verbose && resp != nil {
-		fmt.Fprint(os.Stderr, trace(resp))
-	}
-	if err != nil {
-		return nil, nil, explainRef(err, resp, conn, get.ref)
-	}
-	return run, resp, nil
-}
-
 // once returns the run of the moment.
 func (get *getJobRun) once(
 	ctx context.Context,
@@ -170,9 +139,7 @@ func (get *getJobRun) once(
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	run, resp, err := c.GetJobRun(ctx, ref)
-	if get.verbose && resp != nil {
-		fmt.Fprint(os.Stderr, trace(resp))
-	}
+	get.trace(resp)
 	if err != nil {
 		return nil, nil, explainRef(err, resp, conn, ref)
 	}

@@ -65,9 +65,7 @@ func (get *getJobRun) show(
 // error unless it is that of a server which does not know.
 func (get *getJobRun) why(ctx context.Context, c *client.Client, conn connection, ref client.RunRef) *reason {
 	why, resp, err := askReason(ctx, c, ref)
-	if get.verbose && resp != nil {
-		fmt.Fprint(os.Stderr, trace(resp))
-	}
+	get.trace(resp)
 	if err != nil && !unknowing(err) {
 		fmt.Fprintf(os.Stderr, "northflank: cannot ask why the run ended: %s\n", printable(explain(err, resp, conn).Error()))
 	}
@@ -91,9 +89,7 @@ func (get *getJobRun) lastLines(ctx context.Context, c *client.Client, ref clien
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
 	output, resp, err := c.JobRunOutput(ctx, ref)
-	if get.verbose && resp != nil {
-		fmt.Fprint(os.Stderr, trace(resp))
-	}
+	get.trace(resp)
 	if err != nil || output.Output == nil {
 		return nil
 	}
