@@ -99,7 +99,7 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 		&t.Permissions,
 		"permission",
 		nil,
-		"permission that it has; can be repeated (default all that only read, but for logs)",
+		"permission that it has; can be repeated (default all that only read, except of logs)",
 	)
 	flags.Var(
 		(*duration.Value)(&validity),

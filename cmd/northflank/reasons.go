@@ -65,9 +65,9 @@ type reasons struct {
 	err    error     // the last trouble with one that was
 }
 
-// findReasons asks why those of n runs have failed that run returns, a few at once. It asks for most
-// of them at the most, or, if that is negative, for all, but for none once the time is up, or only a
-// tenth of the token's requests is left.
+// findReasons asks why the failed ones of n runs have failed, a few at once. run returns one by its
+// index. It asks for up to most of them, or for all if that is negative, and stops when the time is
+// up or only a tenth of the token's requests is left.
 func findReasons(
 	ctx context.Context, c *client.Client, n, most int, run func(i int) (*client.JobRun, client.RunRef),
 ) *reasons {
