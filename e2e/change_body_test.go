@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -317,8 +315,6 @@ func endlessBody(t *testing.T, s *apiServer, token string) {
 	t.Error("the server has read all of the body")
 }
 
-var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
-
 // peakMemory returns the most memory that the process has had, in KiB.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
@@ -326,9 +322,5 @@ func peakMemory(t *testing.T, pid int) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(string(peak.FindSubmatch(text)[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return peakOf(t, text)
 }
