@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -79,8 +80,26 @@ func newStore(t testing.TB) string {
 type apiServer struct {
 	url     string
 	process *exec.Cmd
-	log     *strings.Builder // complete once the process has ended
+	log     *serverLog // complete once the process has ended
 	logged  chan struct{}
+}
+
+// serverLog is what a server has logged so far.
+type serverLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *serverLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *serverLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // serve starts a server and waits until it says where it listens. The test stops it in the end, if
@@ -96,7 +115,7 @@ func startServer(t testing.TB, process *exec.Cmd) *apiServer {
 	t.Helper()
 	s := &apiServer{
 		process: process,
-		log:     new(strings.Builder),
+		log:     new(serverLog),
 		logged:  make(chan struct{}),
 	}
 	stderr, err := s.process.StderrPipe()
@@ -116,8 +135,7 @@ func startServer(t testing.TB, process *exec.Cmd) *apiServer {
 	s.url = entry.URL
 	go func() {
 		defer close(s.logged)
-		s.log.WriteString(first)
-		_, _ = io.Copy(s.log, lines)
+		_, _ = io.Copy(s.log, io.MultiReader(strings.NewReader(first), lines))
 	}()
 	t.Cleanup(func() {
 		if s.process.ProcessState == nil {

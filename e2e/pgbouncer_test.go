@@ -45,6 +45,12 @@ func TestPgBouncer(t *testing.T) {
 // testPooledWait has somebody wait for a run whose command ends with a status.
 func testPooledWait(t *testing.T, store, status string, want int, run model.JobRunStatus) {
 	w := newWaiting(t, store)
+	const told = "connection pooler"
+	for end := time.Now().Add(time.Minute); !strings.Contains(w.server.log.String(), told); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the log does not tell of the pooler while somebody waits")
+		}
+	}
 	begin := time.Now()
 	w.tell(t, status)
 	w.want(t, want, run)
@@ -52,7 +58,7 @@ func testPooledWait(t *testing.T, store, status string, want int, run model.JobR
 		t.Errorf("the waiter was told after %s", took)
 	}
 	w.server.stop(t, syscall.SIGTERM)
-	if n := strings.Count(w.server.log.String(), "connection pooler"); n != 1 {
+	if n := strings.Count(w.server.log.String(), told); n != 1 {
 		t.Errorf("the log tells of the pooler %d times, want once", n)
 	}
 }
