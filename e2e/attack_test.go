@@ -159,11 +159,10 @@ func (a *attacked) send(texts []string, check func(*http.Response, []byte) error
 	return answered, nil
 }
 
-// clean checks that a response is the contract's error object; or what Go's HTTP server says of a
-// request that is none, before it closes the connection.
+// clean checks that a response is the contract's error object, or the plain text with which net/http
+// rejects a request before it closes the connection.
 func clean(response *http.Response, body []byte) error {
-	if response.StatusCode == http.StatusBadRequest && response.Close &&
-		strings.HasPrefix(string(body), "400 Bad Request") {
+	if response.StatusCode >= 400 && response.Close && response.Header.Get("X-Request-Id") == "" {
 		return nil
 	}
 	var answer model.ErrorResult

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,15 +14,23 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 
+	"github.com/jobruns/jobruns"
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/contract"
 )
 
-func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder) }
+// contractOf returns openapi.yaml as a caller would read it.
+func contractOf(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(jobruns.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
 
-// conformance sends requests that are made from the contract, and holds every response against it.
+// conformance sends requests that are made from the contract. Its transport validates the responses.
 type conformance struct {
 	*testing.T
 	doc    *openapi3.T
@@ -138,23 +147,6 @@ func (c *conformance) send(r request) (int, model.Error) {
 		c.Fatalf("%s %s: %v", r.method, path, err)
 	}
 	c.sent[response.StatusCode]++
-	documented := r.method
-	if c.doc.Paths.Value(r.path).GetOperation(r.method) == nil {
-		for method := range c.doc.Paths.Value(r.path).Operations() {
-			documented = method // whose errors are those of any
-		}
-	}
-	if err := obeys(c.doc, r.path, documented, response, body); err != nil && r.method != http.MethodHead {
-		c.Errorf(
-			"%s %.200s %v: %d is not as the contract says: %v\n%.500s",
-			r.method,
-			path,
-			r.headers,
-			response.StatusCode,
-			err,
-			body,
-		)
-	}
 	var result model.ErrorResult
 	if response.StatusCode/100 != 2 && r.method != http.MethodHead {
 		if err := json.Unmarshal(body, &result); err != nil {
@@ -279,7 +271,6 @@ func TestConformance(t *testing.T) {
 			c.want("the examples", example, example.success())
 			c.checkPath(example)
 			c.checkQuery(example)
-			c.checkBody(example)
 			c.checkHeaders(example)
 			c.checkToken(example)
 			c.checkMethods(example, item)
@@ -371,4 +362,64 @@ func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
 		}
 		c.want(method, r, want)
 	}
+}
+
+// checkQuery has something strange in each parameter of the query, and all of them twice.
+func (c *conformance) checkQuery(example request) {
+	c.Helper()
+	for _, p := range example.parameters(openapi3.ParameterInQuery) {
+		for value, rules := range strangeQueries(p) {
+			r := example
+			r.query = appendQuery(r.query, p.Name, value)
+			what := fmt.Sprintf("%s, %s=%.50s", r.operation.OperationID, p.Name, value)
+			problem := c.want(what, r, http.StatusBadRequest)
+			if problem.Details.Parameter != p.Name || !strings.Contains(rules, problem.Details.Rule) ||
+				problem.Details.Rule == "" {
+				c.Errorf("%s: the response names %+v, want one of the rules %s", what, problem.Details, rules)
+			}
+		}
+		if !p.Schema.Value.Type.Is(openapi3.TypeArray) {
+			r := example
+			written := url.QueryEscape(fmt.Sprint(p.Example))
+			r.query = appendQuery(appendQuery(r.query, p.Name, written), p.Name, written)
+			c.want("twice "+p.Name, r, http.StatusBadRequest)
+		}
+	}
+	r := example
+	r.query = appendQuery(r.query, "unknown", "%zz;1")
+	c.want("a query that the contract does not have", r, example.success())
+}
+
+// strangeQueries returns values that the parameter cannot have, as they are sent, and the rules
+// that each may break.
+func strangeQueries(p *openapi3.Parameter) map[string]string {
+	strange := map[string]string{"%zz": "style", "1;2": "style", "": "allowEmptyValue"}
+	schema := p.Schema.Value
+	if schema.Type.Is(openapi3.TypeArray) {
+		schema = schema.Items.Value
+	}
+	switch {
+	case schema.Type.Is(openapi3.TypeInteger):
+		for _, value := range []string{"x", "1.5", "1e0", "%2B1", "01", "0x1", "%201", "1%20", "true", "null", "%EF%BC%91"} {
+			strange[value] = "type"
+		}
+		strange["99999999999999999999"], strange["-99999999999999999999"] = "maximum", "minimum"
+		if schema.Max != nil && *schema.Max < math.MaxInt64 {
+			strange[strconv.FormatInt(int64(*schema.Max)+1, 10)] = "maximum"
+		}
+		if schema.Min != nil {
+			strange[strconv.FormatInt(int64(*schema.Min)-1, 10)] = "minimum"
+		}
+	case schema.Type.Is(openapi3.TypeBoolean):
+		for _, value := range []string{"1", "0", "TRUE", "yes", "t"} {
+			strange[value] = "type"
+		}
+	case len(schema.Enum) > 0:
+		strange[strings.ToLower(fmt.Sprint(schema.Enum[0]))+"x"] = "enum"
+	case schema.Format == "date-time":
+		for _, value := range []string{"yesterday", "2020-12-08", "2020-13-08T11:47:08Z", "1607428028"} {
+			strange[value] = "format pattern"
+		}
+	}
+	return strange
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/jobruns/jobruns/e2e/contracttest"
 )
 
 // programs is the folder of the built programs.
@@ -39,6 +42,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	programs = folder
+	http.DefaultTransport = contracttest.Transport{Next: http.DefaultTransport}
 	status := m.Run()
 	if err := writeComparisons(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

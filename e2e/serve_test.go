@@ -76,8 +76,7 @@ func TestLog(t *testing.T) {
 			}
 		}
 		for _, text := range []string{token + "\r\n\r\n", "GET " + token + " HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + token + "/\r\n\r\n"} {
-			ids[raw(t, s, text, http.StatusBadRequest)] = true
-			sent++
+			raw(t, s, text, http.StatusBadRequest) // net/http rejects it without a log line
 		}
 	}
 	if len(ids) != sent {

@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 		ask(s.url, "--ca-cert", folder+"/nothing"),
 		"--ca-cert: open "+folder+"/nothing: no such file",
 	)
-	wantError("in the clear", ask("http://"+address), "client sent an HTTP request to an HTTPS server")
+	wantError("in the clear", ask("http://"+address), "Client sent an HTTP request to an HTTPS server")
 
 	proxy, used := connectProxy(t, address)
 	proxied := ask("https://jobruns.test", "--ca-cert", certFile)

@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -70,9 +69,6 @@ var everyPermission = sync.OnceValue(func() []string {
 func allowed() jobrun.Token {
 	return jobrun.Token{Name: "ci", Teams: []string{exampleKey.Team}, Permissions: everyPermission()}
 }
-
-// kin-openapi checks what it can decode, and has nothing for pages.
-func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder) }
 
 // freshDocument returns the contract, for the test to change.
 func freshDocument() (*openapi3.T, error) {
@@ -221,19 +217,4 @@ func operationsAt(t testing.TB, path string) (found []operation) {
 		}
 	}
 	return found
-}
-
-// routeOf returns what the document has for the request, or nil.
-func routeOf(t testing.TB, r *http.Request) *routers.Route {
-	t.Helper()
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	for _, o := range operationsAt(t, r.URL.EscapedPath()) {
-		if o.Method == method {
-			return o.Route
-		}
-	}
-	return nil
 }

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -36,8 +38,6 @@ var statuses = []struct {
 	},
 	{err: auth.ErrForbidden, status: http.StatusForbidden},
 	{err: jobrun.ErrNotFound, status: http.StatusNotFound},
-	{err: contract.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
-	{err: contract.ErrMediaType, status: http.StatusUnsupportedMediaType},
 	{err: auth.ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
 	{
 		err:    jobrun.ErrTimeout,
@@ -53,45 +53,45 @@ var statuses = []struct {
 // of the server. nginx uses the same number.
 const statusCallerLeft = 499
 
-// describe returns the error object and the headers that an error becomes.
-func describe(err error) (told model.Error, header http.Header) {
-	told, header = model.Error{Status: http.StatusInternalServerError}, http.Header{}
+// errorObject returns the error object and the headers of the response to an error.
+func errorObject(err error) (object model.Error, header http.Header) {
+	object, header = model.Error{Status: http.StatusInternalServerError}, http.Header{}
 	var known *echo.HTTPError
 	if errors.As(err, &known) {
-		told.Status = known.Code
+		object.Status = known.Code
 	}
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
-			told.Status, told.Message = s.status, s.err.Error()
+			object.Status, object.Message = s.status, s.err.Error()
 			if s.header != "" {
 				header.Set(s.header, s.value)
 			}
 			break
 		}
 	}
-	// These two say more to the caller than their sentinel does.
+	// These two contain more for the caller than their sentinel.
 	var violation *contract.Violation
 	var refused *auth.Error
 	switch {
-	case told.Status >= http.StatusInternalServerError:
+	case object.Status >= http.StatusInternalServerError:
 	case errors.As(err, &violation):
-		told.Message = violation.Error()
-		told.Details = model.ErrorDetails{
+		object.Message = violation.Error()
+		object.Details = model.ErrorDetails{
 			Parameter: violation.Parameter,
 			Rule:      violation.Rule,
 			Pointer:   violation.Pointer,
 		}
 	case errors.As(err, &refused):
-		told.Message, told.Details.Permission = refused.Error(), refused.Permission
+		object.Message, object.Details.Permission = refused.Error(), refused.Permission
 		if refused.RetryAfter > 0 {
 			header.Set(echo.HeaderRetryAfter, strconv.FormatInt(auth.Seconds(refused.RetryAfter), 10))
 		}
 		if errors.Is(err, auth.ErrNoTeam) {
-			told.Details = model.ErrorDetails{Parameter: teamParameter, Rule: "required"}
+			object.Details = model.ErrorDetails{Parameter: teamParameter, Rule: "required"}
 		}
 	}
-	told.Message = cmp.Or(told.Message, strings.ToLower(http.StatusText(told.Status)))
-	return told, header
+	object.Message = cmp.Or(object.Message, strings.ToLower(http.StatusText(object.Status)))
+	return object, header
 }
 
 // writeError returns the one place where an error becomes a response.
@@ -101,20 +101,30 @@ func writeError(log *slog.Logger) echo.HTTPErrorHandler {
 		if response.Committed {
 			return
 		}
-		told, header := describe(err)
-		if told.Status >= http.StatusInternalServerError && ctx.Err() != nil {
-			told = model.Error{Status: statusCallerLeft, Message: "the caller has left"}
+		object, header := errorObject(err)
+		if object.Status >= http.StatusInternalServerError && ctx.Err() != nil {
+			object = model.Error{Status: statusCallerLeft, Message: "the caller has left"}
 		}
-		told.ID = exchangeOf(ctx).id
+		object.ID = exchangeOf(ctx).id
 		for name, values := range header {
 			response.Header()[name] = values
 		}
-		body, err := encode(model.ErrorResult{Error: told})
+		body, err := encode(model.ErrorResult{Error: object})
 		if err == nil {
-			err = c.JSONBlob(told.Status, body)
+			err = c.JSONBlob(object.Status, body)
 		}
 		if err != nil {
-			log.Warn("the response could not be written", "id", told.ID, "error", err)
+			log.Warn("the response could not be written", "id", object.ID, "error", err)
 		}
 	}
+}
+
+// encode returns a line of JSON in which <, > and & stay themselves, because permissions contain
+// them and the line is never part of a page.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return b.Bytes(), err
 }

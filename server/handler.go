@@ -8,11 +8,10 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
-	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// handler has a method for each operation of the contract. A request reaches it only after it has
-// passed the operation's middleware.
+// handler has a method for each operation of the contract. The operation's middleware has checked a
+// request before it reaches its method, and has written the subject into the request's exchange.
 type handler struct {
 	runs     *runReader
 	outcomes Outcomes
@@ -23,45 +22,44 @@ type handler struct {
 
 var _ gen.StrictServerInterface = (*handler)(nil)
 
-// GetJobRun returns a run of the token's own team, at once or when it has concluded.
-// Returns jobrun.ErrNotFound if there is none.
-func (h *handler) GetJobRun(ctx context.Context, r gen.GetJobRunRequestObject) (gen.GetJobRunResponseObject, error) {
-	return h.jobRun(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
+// GetJobRun returns a run of the token's own team, at once or when the run concludes.
+// Returns jobrun.ErrNotFound if there is no such run.
+func (h *handler) GetJobRun(ctx context.Context, _ gen.GetJobRunRequestObject) (gen.GetJobRunResponseObject, error) {
+	return h.jobRun(ctx)
 }
 
-// GetTeamJobRun returns a run of the named team, at once or when it has concluded.
-// Returns jobrun.ErrNotFound if there is none.
+// GetTeamJobRun returns a run of the named team, at once or when the run concludes.
+// Returns jobrun.ErrNotFound if there is no such run.
 func (h *handler) GetTeamJobRun(
 	ctx context.Context,
-	r gen.GetTeamJobRunRequestObject,
+	_ gen.GetTeamJobRunRequestObject,
 ) (gen.GetTeamJobRunResponseObject, error) {
-	return h.jobRun(ctx, r.ProjectID, r.JobID, r.RunID, r.Params.Prefer)
+	return h.jobRun(ctx)
 }
 
-func (h *handler) jobRun(ctx context.Context, project, job, run string, prefer *string) (jobRunResponse, error) {
+func (h *handler) jobRun(ctx context.Context) (response jobRunResponse, err error) {
 	x := exchangeOf(ctx)
-	key := jobrun.Key{Team: x.team, Project: project, Job: job, Run: run}
-	wait, applied := preferredWait(prefer)
-	body, err := h.runs.read(ctx, key, wait)
-	if err == nil && x.waited > 0 {
-		err = x.session.Recheck(ctx) // the token may have been revoked meanwhile
+	if x.prefers {
+		response.preferenceApplied = "wait=" + strconv.Itoa(int(x.wait/time.Second)) // RFC 7240, section 3
 	}
-	return jobRunResponse{body: body, wait: wait, applied: applied}, err
+	response.body, x.waited, err = h.runs.read(ctx, x.subject, x.wait)
+	if err == nil && x.waited > 0 {
+		err = x.session.Recheck(ctx) // the token may have been revoked during the wait
+	}
+	return response, err
 }
 
-// jobRunResponse is a run that has been encoded and checked already: it may come from the cache.
+// jobRunResponse is a run that is encoded already, because it may come from the cache.
 type jobRunResponse struct {
-	checked
-	body    []byte
-	wait    time.Duration // that the caller preferred
-	applied bool          // whether the caller preferred to wait
+	body              []byte
+	preferenceApplied string // "" for no header
 }
 
 // VisitGetJobRunResponse writes the response. Returns an error if the caller has left.
 func (r jobRunResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/json")
-	if r.applied {
-		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(r.wait/time.Second))) // RFC 7240, section 3
+	if r.preferenceApplied != "" {
+		w.Header().Set("Preference-Applied", r.preferenceApplied)
 	}
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(r.body)
@@ -73,14 +71,14 @@ func (r jobRunResponse) VisitGetTeamJobRunResponse(w http.ResponseWriter) error 
 	return r.VisitGetJobRunResponse(w)
 }
 
-// Login returns an empty result: a request that comes this far has a valid token.
+// Login returns an empty result, because the middleware has accepted the token.
 func (h *handler) Login(context.Context, gen.LoginRequestObject) (gen.LoginResponseObject, error) {
 	return gen.Login200JSONResponse{
 		LoginJSONResponse: gen.LoginJSONResponse{Body: model.LoginResult{Data: map[string]any{}}},
 	}, nil
 }
 
-// GetSwaggerJSON returns the contract. Returns an error if the one that is built in cannot be read.
+// GetSwaggerJSON returns the contract. Returns an error if the built-in contract cannot be read.
 func (h *handler) GetSwaggerJSON(
 	ctx context.Context,
 	_ gen.GetSwaggerJSONRequestObject,
@@ -97,9 +95,8 @@ func (h *handler) GetSwaggerHTML(
 	return assetResponse{handler: h.docsPage, request: exchangeOf(ctx).request}, nil
 }
 
-// assetResponse is something that is built in, as an HTTP handler serves it: compressed, or 304.
+// assetResponse is a built-in file, which its HTTP handler serves compressed, or as 304.
 type assetResponse struct {
-	checked
 	handler http.Handler
 	request *http.Request
 }

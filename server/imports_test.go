@@ -90,6 +90,7 @@ var internal = map[string][]string{
 // foreign says which packages may import a library: one package, one outside thing.
 var foreign = map[string][]string{
 	"github.com/getkin/kin-openapi":         {"gen/spec", "server/contract"},
+	"github.com/go-json-experiment/json":    {"server/contract"},
 	"github.com/labstack/echo":              {"gen/server", "server"},
 	"github.com/jackc/pgx":                  {"server/store/postgres"},
 	"modernc.org/sqlite":                    {"server/store/sqlite"},

@@ -53,7 +53,7 @@ func (h *handler) listProjects(ctx context.Context, p model.ListProjectsParams) 
 		return model.ProjectListResult{}, err
 	}
 	x := exchangeOf(ctx)
-	list, err := h.lists.Projects(ctx, x.team, x.session.Token.Projects, page)
+	list, err := h.lists.Projects(ctx, x.subject.Team, x.session.Token.Projects, page)
 	projects := []model.Project{}
 	for _, id := range list.Items {
 		projects = append(projects, model.Project{ID: id, Name: id})
@@ -67,8 +67,8 @@ func (h *handler) listProjects(ctx context.Context, p model.ListProjectsParams) 
 // ListJobs lists the jobs of a project of the token's own team.
 // Returns jobrun.ErrNotFound if there is no such project.
 func (h *handler) ListJobs(ctx context.Context, r gen.ListJobsRequestObject) (gen.ListJobsResponseObject, error) {
-	body, err := h.listJobs(ctx, r.ProjectID, r.Params)
-	return listResponse[model.JobListResult]{body}, err
+	body, err := h.listJobs(ctx, r.Params)
+	return gen.ListJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
 }
 
 // ListTeamJobs lists the jobs of a project of the named team.
@@ -77,17 +77,16 @@ func (h *handler) ListTeamJobs(
 	ctx context.Context,
 	r gen.ListTeamJobsRequestObject,
 ) (gen.ListTeamJobsResponseObject, error) {
-	body, err := h.listJobs(ctx, r.ProjectID, model.ListJobsParams(r.Params))
-	return listResponse[model.JobListResult]{body}, err
+	body, err := h.listJobs(ctx, model.ListJobsParams(r.Params))
+	return gen.ListTeamJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
 }
 
-func (h *handler) listJobs(ctx context.Context, project string, p model.ListJobsParams) (model.JobListResult, error) {
+func (h *handler) listJobs(ctx context.Context, p model.ListJobsParams) (model.JobListResult, error) {
 	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
 	if err != nil {
 		return model.JobListResult{}, err
 	}
-	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project}
-	list, err := h.lists.Jobs(ctx, key, jobrun.Filter{Statuses: orEmpty(p.Status)}, page)
+	list, err := h.lists.Jobs(ctx, exchangeOf(ctx).subject, jobrun.Filter{Statuses: orEmpty(p.Status)}, page)
 	return model.JobListResult{Data: model.JobListData{Jobs: orEmpty(&list.Items)}, Pagination: pagination(list)}, err
 }
 
@@ -97,8 +96,8 @@ func (h *handler) ListJobRuns(
 	ctx context.Context,
 	r gen.ListJobRunsRequestObject,
 ) (gen.ListJobRunsResponseObject, error) {
-	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, r.Params)
-	return listResponse[model.JobRunListResult]{body}, err
+	body, err := h.listJobRuns(ctx, r.Params)
+	return gen.ListJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
 }
 
 // ListTeamJobRuns lists the runs of a job of the named team.
@@ -107,22 +106,17 @@ func (h *handler) ListTeamJobRuns(
 	ctx context.Context,
 	r gen.ListTeamJobRunsRequestObject,
 ) (gen.ListTeamJobRunsResponseObject, error) {
-	body, err := h.listJobRuns(ctx, r.ProjectID, r.JobID, model.ListJobRunsParams(r.Params))
-	return listResponse[model.JobRunListResult]{body}, err
+	body, err := h.listJobRuns(ctx, model.ListJobRunsParams(r.Params))
+	return gen.ListTeamJobRuns200JSONResponse{JobRunListJSONResponse: gen.JobRunListJSONResponse{Body: body}}, err
 }
 
-func (h *handler) listJobRuns(
-	ctx context.Context,
-	project, job string,
-	p model.ListJobRunsParams,
-) (model.JobRunListResult, error) {
+func (h *handler) listJobRuns(ctx context.Context, p model.ListJobRunsParams) (model.JobRunListResult, error) {
 	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
 	if err != nil {
 		return model.JobRunListResult{}, err
 	}
-	key := jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job}
 	filter := jobrun.Filter{Statuses: orEmpty(p.Status), Since: p.Since, Until: p.Until}
-	list, err := h.lists.JobRuns(ctx, key, filter, page)
+	list, err := h.lists.JobRuns(ctx, exchangeOf(ctx).subject, filter, page)
 	return model.JobRunListResult{
 		Data:       model.JobRunListData{Runs: orEmpty(&list.Items)},
 		Pagination: pagination(list),

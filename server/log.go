@@ -55,9 +55,7 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 	if x.session != nil {
 		line.AddAttrs(slog.String("token", x.session.Token.Name))
 	}
-	if x.valid {
-		line.AddAttrs(x.subject()...)
-	}
+	line.AddAttrs(subjectAttrs(x.subject)...)
 	if id := traceID(r); id != "" {
 		line.AddAttrs(slog.String("trace", id))
 	}
@@ -67,15 +65,15 @@ func (o *observer) logRequest(c echo.Context, x *exchange, end time.Time, err er
 	_ = log.Handle(r.Context(), line) // as a Logger does
 }
 
-// subject returns what a request that has passed all checks is about. A token is left out that
-// somebody has put into the path by mistake.
-func (x *exchange) subject() []slog.Attr {
+// subjectAttrs returns the parts of a request's subject, without a token that the caller has put
+// into the path by mistake.
+func subjectAttrs(subject jobrun.Key) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 4)
 	for _, part := range [...]slog.Attr{
-		slog.String("team", x.team),
-		slog.String("project", x.path.get(projectParameter)),
-		slog.String("job", x.path.get(jobParameter)),
-		slog.String("run", x.path.get(runParameter)),
+		slog.String("team", subject.Team),
+		slog.String("project", subject.Project),
+		slog.String("job", subject.Job),
+		slog.String("run", subject.Run),
 	} {
 		if value := part.Value.String(); value != "" && !jobrun.IsSecret(value) {
 			attrs = append(attrs, part)

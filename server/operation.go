@@ -1,13 +1,63 @@
 package server
 
 import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/jobruns/jobruns/server/auth"
 	"github.com/jobruns/jobruns/server/contract"
+	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/listen"
 )
+
+// exchange holds the facts about a request. The middleware writes each fact once; the log, the
+// metrics, the error object and the handlers read them.
+type exchange struct {
+	id        string
+	begin     time.Time
+	request   *http.Request
+	remote    string        // the address of the caller
+	operation *operation    // nil until a route takes the request
+	session   *auth.Session // nil until a token is accepted
+	subject   jobrun.Key    // the path's team, project, job and run, once all checks have passed
+	prefers   bool          // whether the caller sent a valid wait preference
+	wait      time.Duration // the time that the caller prefers to wait
+	waited    time.Duration // the time that the response waited for a run to conclude
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange of a request from its context.
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// startExchange gives the request an exchange with a new ID. An ID that the caller sends could be
+// anything, even a token, and it would appear in the log.
+func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		x := &exchange{id: uuid.NewString(), begin: time.Now(), remote: c.RealIP()}
+		r := c.Request()
+		x.request = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		c.SetRequest(x.request)
+		header := c.Response().Header()
+		header.Set(echo.HeaderXRequestID, x.id)
+		// A shared cache must not keep a response to a token. Cacheable responses override this.
+		header.Set(echo.HeaderCacheControl, "private, no-store")
+		if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+			// No operation reads a body. A proxy may disagree with net/http about its end, and
+			// then takes the rest of the body for the next request (RFC 9112, section 11.2).
+			header.Set(echo.HeaderConnection, "close")
+		}
+		return next(c)
+	}
+}
 
 // operation enforces what the document says of one operation, before any look-up of a run, so that
 // no response reveals what the token may not see.
@@ -15,13 +65,9 @@ type operation struct {
 	*contract.Operation
 	observer
 	authenticator *auth.Authenticator
-	checks        []check
 }
 
-// check looks at a request before the handler sees it. Its error becomes the response.
-type check func(echo.Context, *exchange) error
-
-// The path parameters by which an operation says whose data it is about.
+// The path parameters that name the subject of a request.
 const (
 	teamParameter    = "teamId"
 	projectParameter = "projectId"
@@ -29,13 +75,8 @@ const (
 	runParameter     = "runId"
 )
 
-func newOperation(op *contract.Operation, observer observer, authenticator *auth.Authenticator) *operation {
-	o := &operation{Operation: op, observer: observer, authenticator: authenticator}
-	o.checks = append(o.checks, o.checkToken, o.checkPermission, o.checkParameters, o.checkTeam, o.checkBody)
-	return o
-}
-
-// middleware has a request pass all checks, in their order, and then checks the response.
+// middleware checks the token, the rate limit, the permission, the parameters, and the team and the
+// project, in this order, before it calls the handler.
 func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
@@ -44,22 +85,31 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		span := trace.SpanFromContext(ctx)
 		span.SetName(c.Request().Method + " " + c.Path())
 		span.SetAttributes(semconv.HTTPRoute(c.Path()))
-		for _, check := range o.checks {
-			if err := check(c, x); err != nil {
+		if o.NeedsToken {
+			if err := o.checkToken(c, x); err != nil {
 				return err
 			}
 		}
-		x.valid = true
-		return o.respond(c, x, next)
+		path, err := newPathValues(c)
+		if err != nil {
+			return err
+		}
+		if err := o.CheckParameters(c.Request(), path.get); err != nil {
+			return err
+		}
+		if err := o.setSubject(x, path); err != nil {
+			return err
+		}
+		if x.wait, x.prefers = preferredWait(c.Request().Header.Get("Prefer")); x.prefers {
+			listen.ExtendWriteDeadline(c.Response(), x.wait)
+		}
+		return next(c)
 	}
 }
 
-// checkToken checks the token and counts the request. Each response to a valid token says how many
-// requests are left by the time it is written.
+// checkToken authenticates, counts and authorizes the request. The rate-limit headers of a response
+// to a valid token show the state at the time of writing.
 func (o *operation) checkToken(c echo.Context, x *exchange) error {
-	if !o.NeedsToken {
-		return nil
-	}
 	r, w := c.Request(), c.Response()
 	w.Header().Set(echo.HeaderVary, echo.HeaderAuthorization)
 	session, err := o.authenticator.Authenticate(r.Context(), r.Header, x.remote)
@@ -68,38 +118,57 @@ func (o *operation) checkToken(c echo.Context, x *exchange) error {
 	}
 	x.session = session
 	w.Before(func() { session.WriteRateLimit(w.Header()) })
-	return session.Count()
-}
-
-func (o *operation) checkPermission(_ echo.Context, x *exchange) error {
-	if !o.NeedsToken {
-		return nil
-	}
-	return x.session.Authorize(o.Permission)
-}
-
-func (o *operation) checkParameters(c echo.Context, x *exchange) error {
-	var err error
-	if x.path, err = newPathValues(c); err != nil {
+	if err := session.Count(); err != nil {
 		return err
 	}
-	return o.CheckParameters(c.Request(), x.path.get)
+	return session.Authorize(o.Permission)
 }
 
-// checkTeam checks that the token may see the team and the project that the path names. What needs
-// a permission is about a team, even if the path names neither.
-func (o *operation) checkTeam(_ echo.Context, x *exchange) (err error) {
-	team, project := x.path.get(teamParameter), x.path.get(projectParameter)
-	if team != "" || project != "" || o.Permission != "" {
-		x.team, err = x.session.Team(o.Permission, team, project)
+// setSubject checks that the token may see the team and the project that the path names. An
+// operation that needs a permission concerns a team even if the path does not name one.
+func (o *operation) setSubject(x *exchange, path pathValues) (err error) {
+	key := jobrun.Key{
+		Team:    path.get(teamParameter),
+		Project: path.get(projectParameter),
+		Job:     path.get(jobParameter),
+		Run:     path.get(runParameter),
 	}
-	return err
+	if key.Team != "" || key.Project != "" || o.Permission != "" {
+		if key.Team, err = x.session.Team(o.Permission, key.Team, key.Project); err != nil {
+			return err
+		}
+	}
+	x.subject = key
+	return nil
 }
 
-// checkBody reads the body into bounded memory, and checks it.
-func (o *operation) checkBody(c echo.Context, _ *exchange) error {
-	if !o.HasBody() {
-		return nil
+// maxWait is the longest wait of a response: less than the 60 seconds after which proxies such as
+// nginx time out.
+const maxWait = 55 * time.Second
+
+// preferredWait returns the time of the first "wait" preference in a Prefer header (RFC 7240,
+// sections 2 and 4.3), at most maxWait, and false if there is none or it is malformed.
+func preferredWait(prefer string) (time.Duration, bool) {
+	for preference := range elements(prefer) {
+		word, _, _ := strings.Cut(preference, ";")
+		name, value, _ := strings.Cut(word, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if unquoted, ok := strings.CutPrefix(value, `"`); ok {
+			if value, ok = strings.CutSuffix(unquoted, `"`); !ok {
+				return 0, false
+			}
+		}
+		if value == "" || strings.Trim(value, "0123456789") != "" {
+			return 0, false
+		}
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if longest := int64(maxWait / time.Second); err != nil || seconds > longest {
+			seconds = longest // the number does not fit into 64 bits
+		}
+		return time.Duration(seconds) * time.Second, true
 	}
-	return o.ReadBody(c.Request())
+	return 0, false
 }

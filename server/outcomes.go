@@ -22,9 +22,9 @@ type Outcomes interface {
 // Returns jobrun.ErrNotFound if there is no such run.
 func (h *handler) GetJobRunOutcome(
 	ctx context.Context,
-	r gen.GetJobRunOutcomeRequestObject,
+	_ gen.GetJobRunOutcomeRequestObject,
 ) (gen.GetJobRunOutcomeResponseObject, error) {
-	body, err := h.outcome(ctx, r.ProjectID, r.JobID, r.RunID)
+	body, err := h.outcome(ctx)
 	return gen.GetJobRunOutcome200JSONResponse{JobRunOutcomeDetailsJSONResponse: body}, err
 }
 
@@ -32,17 +32,14 @@ func (h *handler) GetJobRunOutcome(
 // Returns jobrun.ErrNotFound if there is no such run.
 func (h *handler) GetTeamJobRunOutcome(
 	ctx context.Context,
-	r gen.GetTeamJobRunOutcomeRequestObject,
+	_ gen.GetTeamJobRunOutcomeRequestObject,
 ) (gen.GetTeamJobRunOutcomeResponseObject, error) {
-	body, err := h.outcome(ctx, r.ProjectID, r.JobID, r.RunID)
+	body, err := h.outcome(ctx)
 	return gen.GetTeamJobRunOutcome200JSONResponse{JobRunOutcomeDetailsJSONResponse: body}, err
 }
 
-func (h *handler) outcome(
-	ctx context.Context,
-	project, job, run string,
-) (response gen.JobRunOutcomeDetailsJSONResponse, err error) {
-	outcome, err := h.outcomes.Outcome(ctx, jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job, Run: run})
+func (h *handler) outcome(ctx context.Context) (response gen.JobRunOutcomeDetailsJSONResponse, err error) {
+	outcome, err := h.outcomes.Outcome(ctx, exchangeOf(ctx).subject)
 	if err == nil {
 		response.Body.Data = *outcome
 	}
@@ -53,9 +50,9 @@ func (h *handler) outcome(
 // Returns jobrun.ErrNotFound if there is no such run.
 func (h *handler) GetJobRunOutput(
 	ctx context.Context,
-	r gen.GetJobRunOutputRequestObject,
+	_ gen.GetJobRunOutputRequestObject,
 ) (gen.GetJobRunOutputResponseObject, error) {
-	body, err := h.output(ctx, r.ProjectID, r.JobID, r.RunID)
+	body, err := h.output(ctx)
 	return gen.GetJobRunOutput200JSONResponse{JobRunOutputDetailsJSONResponse: body}, err
 }
 
@@ -63,17 +60,14 @@ func (h *handler) GetJobRunOutput(
 // Returns jobrun.ErrNotFound if there is no such run.
 func (h *handler) GetTeamJobRunOutput(
 	ctx context.Context,
-	r gen.GetTeamJobRunOutputRequestObject,
+	_ gen.GetTeamJobRunOutputRequestObject,
 ) (gen.GetTeamJobRunOutputResponseObject, error) {
-	body, err := h.output(ctx, r.ProjectID, r.JobID, r.RunID)
+	body, err := h.output(ctx)
 	return gen.GetTeamJobRunOutput200JSONResponse{JobRunOutputDetailsJSONResponse: body}, err
 }
 
-func (h *handler) output(
-	ctx context.Context,
-	project, job, run string,
-) (response gen.JobRunOutputDetailsJSONResponse, err error) {
-	output, err := h.outcomes.Output(ctx, jobrun.Key{Team: exchangeOf(ctx).team, Project: project, Job: job, Run: run})
+func (h *handler) output(ctx context.Context) (response gen.JobRunOutputDetailsJSONResponse, err error) {
+	output, err := h.outcomes.Output(ctx, exchangeOf(ctx).subject)
 	if err == nil {
 		response.Body.Data = *output
 	}

@@ -83,12 +83,3 @@ func TestOutputNeedsItsOwnPermission(t *testing.T) {
 		}
 	}
 }
-
-// Whatever is stored, the response is within the contract.
-func TestOutcomeOutsideTheContractIsNotSent(t *testing.T) {
-	a, secret := newFilledAPI(t)
-	status := 256
-	a.store.outcome = jobrun.NewOutcome("")
-	a.store.outcome.ExitStatus = &status
-	a.want(a.get(runPath(t, exampleKey)+"/outcome", secret), 500)
-}

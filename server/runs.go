@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"encoding/binary"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/fastcache"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -24,88 +26,66 @@ type Runs interface {
 	Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error)
 }
 
-// runReader reads runs: from memory if they cannot have changed, else from the store. What it
-// returns is checked against the contract and encoded. It is safe for concurrent use.
+// runReader reads runs from memory if they cannot have changed, or else from the store, and encodes
+// them. It is safe for concurrent use.
 type runReader struct {
 	store    Runs
 	revision *revision
 	cache    *fastcache.Cache // of encoded final runs, outside of the heap; nil for none
-	check    func(*model.JobRunResult) error
-	metrics  *metrics
+	waiters  prometheus.Gauge
 }
 
 // newRunReader returns a reader with a cache of that many bytes, in which older runs make room for
 // new ones.
-func newRunReader(
-	store Runs,
-	revision *revision,
-	cacheBytes int,
-	check func(*model.JobRunResult) error,
-	metrics *metrics,
-) *runReader {
-	r := &runReader{store: store, revision: revision, check: check, metrics: metrics}
+func newRunReader(store Runs, revision *revision, cacheBytes int, waiters prometheus.Gauge) *runReader {
+	r := &runReader{store: store, revision: revision, waiters: waiters}
 	if cacheBytes > 0 {
 		r.cache = fastcache.New(cacheBytes)
 	}
 	return r
 }
 
-// read returns the body of a response with the run. If the run has not concluded, read waits that
-// long for it. Returns errors as Runs does, and one that names the field and the rule if the
-// contract does not allow the run.
-func (r *runReader) read(ctx context.Context, key jobrun.Key, wait time.Duration) ([]byte, error) {
+// read returns the body of a response with the run. If the run has not concluded, read waits for
+// its conclusion, for at most the time wait, and returns how long it waited.
+// Returns errors as Runs does.
+func (r *runReader) read(
+	ctx context.Context, key jobrun.Key, wait time.Duration,
+) (body []byte, waited time.Duration, err error) {
 	revision, known := r.revision.Current(ctx)
-	if r.cache == nil || !known {
-		body, _, err := r.readStore(ctx, key, wait)
-		return body, err
+	var entry []byte // nil if nothing is cached
+	if r.cache != nil && known {
+		entry = cacheKey(revision, key)
+		if body, found := r.cache.HasGet(nil, entry); found {
+			return body, 0, nil
+		}
 	}
-	entry := cacheKey(revision, key)
-	if body, found := r.cache.HasGet(nil, entry); found {
-		return body, nil
-	}
-	body, final, err := r.readStore(ctx, key, wait)
-	if err == nil && final {
-		r.cache.Set(entry, body)
-	}
-	return body, err
-}
-
-func (r *runReader) readStore(
-	ctx context.Context,
-	key jobrun.Key,
-	wait time.Duration,
-) (body []byte, final bool, err error) {
 	run, final, err := r.store.Run(ctx, key)
 	if err == nil && !run.Concluded && wait > 0 {
-		run, err = r.await(ctx, key, wait)
+		run, waited, err = r.await(ctx, key, wait)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, waited, err
 	}
-	result := model.JobRunResult{Data: *run}
-	if err := r.check(&result); err != nil {
-		return nil, false, err
+	if body, err = encode(model.JobRunResult{Data: *run}); err == nil && final && entry != nil {
+		r.cache.Set(entry, body)
 	}
-	body, err = encode(result)
-	return body, final, err
+	return body, waited, err
 }
 
-// await waits for the run to conclude until the time is up or the server shuts down.
-func (r *runReader) await(ctx context.Context, key jobrun.Key, wait time.Duration) (*model.JobRun, error) {
-	x := exchangeOf(ctx)
+// await waits until the run concludes, the time is up or the server shuts down.
+func (r *runReader) await(
+	ctx context.Context, key jobrun.Key, wait time.Duration,
+) (*model.JobRun, time.Duration, error) {
 	begin := time.Now()
-	r.metrics.waiters.Inc()
-	defer func() {
-		r.metrics.waiters.Dec()
-		x.waited = time.Since(begin)
-	}()
-	listen.ExtendWriteDeadline(x.writer, wait)
+	r.waiters.Inc()
+	defer r.waiters.Dec()
 	enough, cancel := listen.UntilShutdown(ctx, wait)
 	defer cancel()
-	return r.store.Await(ctx, key, enough)
+	run, err := r.store.Await(ctx, key, enough)
+	return run, time.Since(begin), err
 }
 
-// cacheKey has the revision in it, so that runs of an earlier one are not found any more. No ID has
+// cacheKey contains the revision, so that a run of an earlier revision is not found. No ID contains
 // a slash.
 func cacheKey(revision int64, key jobrun.Key) []byte {
 	entry := make([]byte, 0, 128)
@@ -114,4 +94,59 @@ func cacheKey(revision int64, key jobrun.Key) []byte {
 		entry = append(append(entry, part...), '/')
 	}
 	return entry
+}
+
+// Revisions is where the server finds out whether what does not change by itself has been changed.
+type Revisions interface {
+	// Revision returns a number that becomes another one whenever a final run or a token is changed
+	// or removed: what was read after it was asked for is unchanged for as long as the number stays
+	// the same. Returns jobrun.ErrUnavailable if the store cannot be reached.
+	Revision(ctx context.Context) (int64, error)
+}
+
+// revisionAge is for how long what the store says of its revision counts, and so for how long a
+// cached run or token may still be used after somebody has changed or removed it.
+const revisionAge = time.Second
+
+// revision follows the store's revision while there are requests. No request waits for it.
+type revision struct {
+	store   Revisions // nil if nothing is cached
+	latest  atomic.Pointer[seenRevision]
+	looking atomic.Bool
+}
+
+// seenRevision is what the store said, and when it was asked.
+type seenRevision struct {
+	number int64
+	at     time.Time
+}
+
+func newRevision(store Revisions) *revision {
+	r := &revision{store: store}
+	r.latest.Store(&seenRevision{}) // long ago
+	return r
+}
+
+// Current returns the revision that the store had less than revisionAge ago, and false if it is not
+// known. In time for the next request, it asks the store in the background.
+func (r *revision) Current(ctx context.Context) (number int64, known bool) {
+	if r.store == nil {
+		return 0, false
+	}
+	seen := r.latest.Load()
+	age := time.Since(seen.at)
+	if age >= revisionAge/2 && r.looking.CompareAndSwap(false, true) {
+		go func() {
+			defer r.looking.Store(false)
+			r.look(context.WithoutCancel(ctx))
+		}()
+	}
+	return seen.number, age < revisionAge
+}
+
+func (r *revision) look(ctx context.Context) {
+	begin := time.Now()
+	if number, err := r.store.Revision(ctx); err == nil { // otherwise the next query fails too, and says why
+		r.latest.Store(&seenRevision{number, begin})
+	}
 }

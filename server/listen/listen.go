@@ -27,11 +27,9 @@ const (
 const shutdownTimeout = 10 * time.Second
 
 // Serve answers connections from the listener, which it closes, until the context ends; with TLS,
-// unless config is nil. If the handler is a Refuser, what net/http refuses is told in its words,
-// except over TLS. Then it
-// accepts no more, ends the waiting of requests (see UntilShutdown), and lets running requests
-// finish, up to 10 seconds. Returns nil after a shutdown in which every request finished, or else
-// what went wrong.
+// unless config is nil. Then it accepts no more connections, ends the waiting of requests (see
+// UntilShutdown), and lets running requests finish, for up to 10 seconds. Returns nil if every
+// request finished, or else the first error.
 func Serve(
 	ctx context.Context, listener net.Listener, config *tls.Config, handler http.Handler, log *slog.Logger,
 ) error {
@@ -53,9 +51,6 @@ func Serve(
 		defer cancel()
 		done <- s.Shutdown(limited)
 	})
-	if refuser, ok := handler.(Refuser); ok {
-		listener = refusingListener{listener, refuser}
-	}
 	if config != nil {
 		listener = tls.NewListener(listener, config)
 	}

@@ -83,7 +83,7 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`"active":0,`, ``, `run.active: breaks the rule "required"`},
 		{`"active":0`, `"Active":0`, `breaks the rule`},
 		{`"active":0`, `"active":0,"extra":1`, `run: breaks the rule "properties": property "extra" is unsupported`},
-		{`"active":0`, `"active":0,"active":1`, `the name "active" occurs twice`},
+		{`"active":0`, `"active":0,"active":1`, `duplicate object member name "active"`},
 		{`"teamId":"t"`, `"teamID":"t"`, `the line: breaks the rule "properties": property "teamID" is unsupported`},
 		{`"teamId":"t"`, `"teamId":""`, `teamId: breaks the rule "minLength"`},
 		{`"projectId":"p",`, ``, `projectId: breaks the rule "required"`},
