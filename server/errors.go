@@ -38,6 +38,10 @@ var statuses = []struct {
 	},
 	{err: auth.ErrForbidden, status: http.StatusForbidden},
 	{err: jobrun.ErrNotFound, status: http.StatusNotFound},
+	{err: jobrun.ErrInvalid, status: http.StatusBadRequest},
+	{err: jobrun.ErrConflict, status: http.StatusConflict},
+	{err: contract.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
+	{err: contract.ErrMediaType, status: http.StatusUnsupportedMediaType},
 	{err: auth.ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
 	{
 		err:    jobrun.ErrTimeout,
@@ -69,9 +73,10 @@ func errorObject(err error) (object model.Error, header http.Header) {
 			break
 		}
 	}
-	// These two contain more for the caller than their sentinel.
+	// These errors contain more for the caller than their sentinel.
 	var violation *contract.Violation
 	var refused *auth.Error
+	var report *jobrun.ReportError
 	switch {
 	case object.Status >= http.StatusInternalServerError:
 	case errors.As(err, &violation):
@@ -81,6 +86,10 @@ func errorObject(err error) (object model.Error, header http.Header) {
 			Rule:      violation.Rule,
 			Pointer:   violation.Pointer,
 		}
+	case errors.As(err, &report):
+		object.Message = report.Error()
+	case errors.Is(err, contract.ErrTooLarge):
+		object.Message = err.Error()
 	case errors.As(err, &refused):
 		object.Message, object.Details.Permission = refused.Error(), refused.Permission
 		if refused.RetryAfter > 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server"
@@ -59,6 +60,32 @@ func (s *fakeStore) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunO
 func (s *fakeStore) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
 	_, _, err := s.Run(ctx, key)
 	return &s.output, err
+}
+
+func (s *fakeStore) RecordRun(
+	_ context.Context, key jobrun.Key, report model.JobRunReport, admit func(isNew bool) error,
+) (*model.JobRun, error) {
+	if s.onRun != nil {
+		if err := s.onRun(); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lookups = append(s.lookups, key)
+	record := jobrun.Record{Team: key.Team, Project: key.Project, Job: key.Job, Run: model.JobRun{ID: key.Run}}
+	run, recorded := s.runs[key]
+	if recorded {
+		record.Run = run
+	}
+	if err := admit(!recorded); err != nil {
+		return nil, err
+	}
+	if err := record.Apply(report, time.Now()); err != nil {
+		return nil, err
+	}
+	s.runs[key] = record.Run
+	return &record.Run, nil
 }
 
 func (s *fakeStore) Revision(context.Context) (int64, error) {

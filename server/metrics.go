@@ -2,12 +2,11 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -62,7 +61,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 // failed counts a query that has failed, and reports whether it has.
 func (m *metrics) failed(ctx context.Context, query string, err error) bool {
-	failed := err != nil && !errors.Is(err, jobrun.ErrNotFound) && ctx.Err() == nil // else the caller has left
+	if err == nil || ctx.Err() != nil { // the caller has left
+		return false
+	}
+	object, _ := errorObject(err)
+	failed := object.Status >= http.StatusInternalServerError
 	if failed {
 		m.queryErrors.WithLabelValues(query).Inc()
 	}

@@ -22,10 +22,12 @@ const (
 	queryRuns     = "runs"
 	queryOutcome  = "outcome"
 	queryOutput   = "output"
+	queryRecord   = "record"
 )
 
 var queries = []string{
 	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns, queryOutcome, queryOutput,
+	queryRecord,
 }
 
 // observedStore measures and traces each query of a store. It embeds nothing, so that a new query
@@ -106,6 +108,15 @@ func (s *observedStore) JobRuns(
 	ctx, end := s.begin(ctx, queryRuns)
 	defer func() { end(err) }()
 	return s.store.JobRuns(ctx, key, filter, page)
+}
+
+// RecordRun returns what the store's RecordRun returns.
+func (s *observedStore) RecordRun(
+	ctx context.Context, key jobrun.Key, report model.JobRunReport, admit func(isNew bool) error,
+) (run *model.JobRun, err error) {
+	ctx, end := s.begin(ctx, queryRecord)
+	defer func() { end(err) }()
+	return s.store.RecordRun(ctx, key, report, admit)
 }
 
 // begin returns the context of a query, and the function to call when it has ended.

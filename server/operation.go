@@ -51,8 +51,8 @@ func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 		// A shared cache must not keep a response to a token. Cacheable responses override this.
 		header.Set(echo.HeaderCacheControl, "private, no-store")
 		if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-			// No operation reads a body. A proxy may disagree with net/http about its end, and
-			// then takes the rest of the body for the next request (RFC 9112, section 11.2).
+			// A proxy may disagree with net/http about the end of the body, and then takes the rest
+			// of the body for the next request (RFC 9112, section 11.2). See checkBody.
 			header.Set(echo.HeaderConnection, "close")
 		}
 		return next(c)
@@ -75,8 +75,8 @@ const (
 	runParameter     = "runId"
 )
 
-// middleware checks the token, the rate limit, the permission, the parameters, and the team and the
-// project, in this order, before it calls the handler.
+// middleware checks the token, the rate limit, the permission, the parameters, the team and the
+// project, and the body, in this order, before it calls the handler.
 func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
@@ -100,6 +100,11 @@ func (o *operation) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := o.setSubject(x, path); err != nil {
 			return err
 		}
+		if o.HasBody() {
+			if err := o.checkBody(c); err != nil {
+				return err
+			}
+		}
 		if x.wait, x.prefers = preferredWait(c.Request().Header.Get("Prefer")); x.prefers {
 			listen.ExtendWriteDeadline(c.Response(), x.wait)
 		}
@@ -117,11 +122,31 @@ func (o *operation) checkToken(c echo.Context, x *exchange) error {
 		return err
 	}
 	x.session = session
-	w.Before(func() { session.WriteRateLimit(w.Header()) })
-	if err := session.Count(); err != nil {
-		return err
+	records := o.HasBody()
+	w.Before(func() { session.WriteRateLimit(w.Header(), records) })
+	if !records { // the handler counts reports
+		if err := session.Count(); err != nil {
+			return err
+		}
 	}
 	return session.Authorize(o.Permission)
+}
+
+// bodyTimeout is the time for reading a body.
+const bodyTimeout = 30 * time.Second
+
+// checkBody reads and validates the body. The connection stays open after a body with a
+// Content-Length.
+func (o *operation) checkBody(c echo.Context) error {
+	r, w := c.Request(), c.Response()
+	listen.ExtendReadDeadline(w, bodyTimeout)
+	if err := o.ReadBody(w, r); err != nil {
+		return err
+	}
+	if len(r.TransferEncoding) == 0 {
+		w.Header().Del(echo.HeaderConnection)
+	}
+	return nil
 }
 
 // setSubject checks that the token may see the team and the project that the path names. An

@@ -2,7 +2,7 @@
 //
 // A request takes one path. It gets a trace and an id, and a line in the log once it is answered.
 // Its route leads to an operation, which checks what the document says, in this order: token, rate
-// limit, permission, parameters, team and project (see operation). Then the handler reads the
+// limit, permission, parameters, team and project, body (see operation). Then the handler reads the
 // run (see runReader): from memory if the run cannot have changed, or else from the store; if the
 // caller prefers to wait, once the run has concluded. Generated types and the database's
 // constraints keep responses within the document; the tests validate every response. Every error
@@ -74,15 +74,16 @@ type Store interface {
 	Runs
 	Outcomes
 	Lists
+	Recorder
 	Revisions
 	auth.Tokens
 }
 
 // Options configure a server. The zero value is good for a test.
 type Options struct {
-	// RateLimit is how many requests each token may make. The zero value is no limit; how often an
-	// address may send a wrong token is limited all the same.
-	RateLimit auth.RateLimit
+	// RateLimit limits the requests of each token that read, and RecordLimit its new runs. The zero
+	// value is no limit. The wrong tokens of an address are always limited.
+	RateLimit, RecordLimit auth.RateLimit
 	// Memory is how many bytes of final runs are cached, and with them a limited number of tokens.
 	// A cached run or token is used for up to a second after it has been changed or removed. The
 	// zero value caches nothing.
@@ -125,7 +126,7 @@ func New(store Store, log *slog.Logger, options Options) (http.Handler, error) {
 func newEcho(
 	document *contract.Document, store Store, log *slog.Logger, options Options, metrics *metrics,
 ) (*echo.Echo, error) {
-	if err := options.RateLimit.Check(); err != nil {
+	if err := errors.Join(options.RateLimit.Check(), options.RecordLimit.Check()); err != nil {
 		return nil, err
 	}
 	observed := &observedStore{store: store, metrics: metrics}
@@ -136,7 +137,7 @@ func newEcho(
 	if options.Memory > 0 {
 		revision = newRevision(observed)
 	}
-	authenticator := auth.New(observed, revision, options.RateLimit)
+	authenticator := auth.New(observed, revision, auth.Limits{Requests: options.RateLimit, NewRuns: options.RecordLimit})
 
 	e := echo.New()
 	e.IPExtractor = callerAddress(options.TrustedProxies)
@@ -158,6 +159,7 @@ func newEcho(
 		runs:     newRunReader(observed, revision, options.Memory, metrics.waiters),
 		outcomes: observed,
 		lists:    observed,
+		recorder: observed,
 		document: docs.Document(options.Program),
 		docsPage: docs.Page(options.Program),
 	}

@@ -184,6 +184,52 @@ type JobRunAttempt struct {
 	Signal *string `json:"signal"`
 }
 
+// JobRunAttemptReport An attempt of a run, which has ended.
+type JobRunAttemptReport struct {
+	// Number Which attempt it was, from 1 on.
+	Number int `json:"number"`
+
+	// StartedAt When the attempt started.
+	StartedAt Time `json:"startedAt"`
+
+	// ConcludedAt When the attempt ended.
+	ConcludedAt Time `json:"concludedAt"`
+
+	// Reason Why the attempt ended as it did.
+	Reason JobRunReason `json:"reason"`
+
+	// Message A sentence for a person, without control characters.
+	Message string `json:"message"`
+
+	// ExitStatus The exit status of the command, 127 or 126 if it could not be started.
+	ExitStatus *int `json:"exitStatus,omitempty"`
+
+	// Signal The signal that ended the command, by its name without `SIG`.
+	Signal *string `json:"signal,omitempty"`
+}
+
+// JobRunConclusion How a run ended.
+type JobRunConclusion struct {
+	// Succeeded Whether the run succeeded.
+	Succeeded bool `json:"succeeded"`
+
+	// ConcludedAt When the run ended; by default when the report arrives.
+	ConcludedAt *Time `json:"concludedAt,omitempty"`
+
+	// Reason Why the run ended as it did; by default `Completed`, `ExitStatus` or `Signal`, as the other fields show, or else
+	// `Unknown`. `RecorderLost` is the server's own.
+	Reason *JobRunReason `json:"reason,omitempty"`
+
+	// Message A sentence for a person, without control characters.
+	Message *string `json:"message,omitempty"`
+
+	// ExitStatus The exit status of the command, 127 or 126 if it could not be started.
+	ExitStatus *int `json:"exitStatus,omitempty"`
+
+	// Signal The signal that ended the command, by its name without `SIG`.
+	Signal *string `json:"signal,omitempty"`
+}
+
 // JobRunListData The runs of a page.
 type JobRunListData struct {
 	// Runs In the order of the list.
@@ -260,6 +306,44 @@ type JobRunOutputResult struct {
 // `Unknown`: it was recorded without. More may come.
 type JobRunReason = string
 
+// JobRunReport What a recorder reports about a run. An omitted field keeps its recorded value.
+//
+// Example: {"conclusion":{"concludedAt":"2020-12-08T11:52:08Z","exitStatus":0,"succeeded":true},"heartbeatTimeout":120,"host":"web-1","log":[{"log":"sent 1,024 bytes","ts":"2020-12-08T11:52:07Z"}],"runName":"example-job-5fcf67bc56e1913e21d49504","sentAt":"2020-12-08T11:52:08Z","startedAt":"2020-12-08T11:47:08Z"}
+type JobRunReport struct {
+	// SentAt The recorder's time when it sends the report. If it differs from the server's time by more than a minute, the
+	// server shifts all times of the report by the difference.
+	SentAt *Time `json:"sentAt,omitempty"`
+
+	// RunName A name for people to read, without control characters; by default the ID of the run. A report with another
+	// name than the recorded one comes from another recorder and returns 409.
+	RunName *string `json:"runName,omitempty"`
+
+	// StartedAt When the run started; by default when its first report arrives. The earliest report counts.
+	StartedAt *Time `json:"startedAt,omitempty"`
+
+	// BackoffLimit How many times the run is tried again before it counts as failed.
+	BackoffLimit *int `json:"backoffLimit,omitempty"`
+
+	// Completions How many attempts of the run have ended so far, well or badly.
+	Completions *int `json:"completions,omitempty"`
+
+	// Host The name of the host on which the run is recorded.
+	Host *string `json:"host,omitempty"`
+
+	// Attempts The attempts that have ended, the latest 50 of them.
+	Attempts *[]JobRunAttemptReport `json:"attempts,omitempty"`
+
+	// HeartbeatTimeout The seconds within which the recorder sends its next report. Without it, the server waits for a report
+	// without end.
+	HeartbeatTimeout *int `json:"heartbeatTimeout,omitempty"`
+
+	// Conclusion How the run ended; absent until then.
+	Conclusion *JobRunConclusion `json:"conclusion,omitempty"`
+
+	// Log The last lines that the command printed.
+	Log *[]LogLine `json:"log,omitempty"`
+}
+
 // JobRunResult The response to a request for a run.
 type JobRunResult struct {
 	// Data One run of a job.
@@ -270,6 +354,15 @@ type JobRunResult struct {
 
 // JobRunStatus How the run is doing.
 type JobRunStatus string
+
+// LogLine A line that a command printed.
+type LogLine struct {
+	// TS When the line was printed, an RFC 3339 time in UTC.
+	TS time.Time `json:"ts"`
+
+	// Log The line, without its end.
+	Log string `json:"log"`
+}
 
 // LoginResult The response to a check of a valid token.
 type LoginResult struct {
@@ -319,6 +412,12 @@ type Time = time.Time
 // Prefer defines model for Prefer.
 type Prefer = string
 
+// ExitStatus defines model for exitStatus.
+type ExitStatus = int
+
+// HeartbeatTimeout defines model for heartbeatTimeout.
+type HeartbeatTimeout = int
+
 // IDCursor Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type IDCursor = ID
 
@@ -355,6 +454,9 @@ type Until = time.Time
 // BadRequest The response to every request that fails.
 type BadRequest = ErrorResult
 
+// Conflict The response to every request that fails.
+type Conflict = ErrorResult
+
 // Default The response to every request that fails.
 type Default = ErrorResult
 
@@ -382,6 +484,9 @@ type JobRunOutcomeDetails = JobRunOutcomeResult
 // JobRunOutputDetails The response to a request for the output of a run.
 type JobRunOutputDetails = JobRunOutputResult
 
+// JobRunRecorded The response to a request for a run.
+type JobRunRecorded = JobRunResult
+
 // Login The response to a check of a valid token.
 type Login = LoginResult
 
@@ -397,11 +502,17 @@ type ProjectList = ProjectListResult
 // ServiceUnavailable The response to every request that fails.
 type ServiceUnavailable = ErrorResult
 
+// TooLarge The response to every request that fails.
+type TooLarge = ErrorResult
+
 // TooManyRequests The response to every request that fails.
 type TooManyRequests = ErrorResult
 
 // Unauthorized The response to every request that fails.
 type Unauthorized = ErrorResult
+
+// UnsupportedMediaType The response to every request that fails.
+type UnsupportedMediaType = ErrorResult
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
@@ -461,6 +572,15 @@ type GetJobRunParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
+// RecordJobRunParams defines parameters for RecordJobRun.
+type RecordJobRunParams struct {
+	// ExitStatus Concludes the run now, with this exit status of its command. Only for a request without a body.
+	ExitStatus *ExitStatus `form:"exitStatus,omitempty" json:"exitStatus,omitempty"`
+
+	// HeartbeatTimeout As `heartbeatTimeout` in the body. Only for a request without a body.
+	HeartbeatTimeout *HeartbeatTimeout `form:"heartbeatTimeout,omitempty" json:"heartbeatTimeout,omitempty"`
+}
+
 // ListTeamProjectsParams defines parameters for ListTeamProjects.
 type ListTeamProjectsParams struct {
 	// PerPage How many results a page has at the most.
@@ -518,3 +638,18 @@ type GetTeamJobRunParams struct {
 	// seconds at the most, because proxies often give up after 60. Other preferences, and malformed ones, are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
+
+// RecordTeamJobRunParams defines parameters for RecordTeamJobRun.
+type RecordTeamJobRunParams struct {
+	// ExitStatus Concludes the run now, with this exit status of its command. Only for a request without a body.
+	ExitStatus *ExitStatus `form:"exitStatus,omitempty" json:"exitStatus,omitempty"`
+
+	// HeartbeatTimeout As `heartbeatTimeout` in the body. Only for a request without a body.
+	HeartbeatTimeout *HeartbeatTimeout `form:"heartbeatTimeout,omitempty" json:"heartbeatTimeout,omitempty"`
+}
+
+// RecordJobRunJSONRequestBody defines body for RecordJobRun for application/json ContentType.
+type RecordJobRunJSONRequestBody = JobRunReport
+
+// RecordTeamJobRunJSONRequestBody defines body for RecordTeamJobRun for application/json ContentType.
+type RecordTeamJobRunJSONRequestBody = JobRunReport

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,6 +34,9 @@ type ServerInterface interface {
 	// GetJobRun Get run details
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params GetJobRunParams) error
+	// RecordJobRun Record a job run
+	// (PUT /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
+	RecordJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params RecordJobRunParams) error
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error
@@ -57,6 +61,9 @@ type ServerInterface interface {
 	// GetTeamJobRun Get run details of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params GetTeamJobRunParams) error
+	// RecordTeamJobRun Record a run of a team's job
+	// (PUT /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
+	RecordTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params RecordTeamJobRunParams) error
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error
@@ -274,6 +281,54 @@ func (w *ServerInterfaceWrapper) GetJobRun(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetJobRun(ctx, projectID, jobID, runID, params)
+	return err
+}
+
+// RecordJobRun converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordJobRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Path parameter "runId" -------------
+	var runID RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "runId", ctx.Param("runId"), &runID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordJobRunParams
+	// ------------- Optional query parameter "exitStatus" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "exitStatus", ctx.QueryParams(), &params.ExitStatus, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter exitStatus: %s", err))
+	}
+
+	// ------------- Optional query parameter "heartbeatTimeout" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "heartbeatTimeout", ctx.QueryParams(), &params.HeartbeatTimeout, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter heartbeatTimeout: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordJobRun(ctx, projectID, jobID, runID, params)
 	return err
 }
 
@@ -588,6 +643,62 @@ func (w *ServerInterfaceWrapper) GetTeamJobRun(ctx echo.Context) error {
 	return err
 }
 
+// RecordTeamJobRun converts echo context to params.
+func (w *ServerInterfaceWrapper) RecordTeamJobRun(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "teamId" -------------
+	var teamID TeamID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "teamId", ctx.Param("teamId"), &teamID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter teamId: %s", err))
+	}
+
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Path parameter "runId" -------------
+	var runID RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "runId", ctx.Param("runId"), &runID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordTeamJobRunParams
+	// ------------- Optional query parameter "exitStatus" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "exitStatus", ctx.QueryParams(), &params.ExitStatus, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter exitStatus: %s", err))
+	}
+
+	// ------------- Optional query parameter "heartbeatTimeout" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "heartbeatTimeout", ctx.QueryParams(), &params.HeartbeatTimeout, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter heartbeatTimeout: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecordTeamJobRun(ctx, teamID, projectID, jobID, runID, params)
+	return err
+}
+
 // GetTeamJobRunOutcome converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTeamJobRunOutcome(ctx echo.Context) error {
 	var err error
@@ -716,7 +827,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.GetJobRun, options.OperationMiddlewares["getJobRun"]...)
+	router.PUT(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.RecordJobRun, options.OperationMiddlewares["recordJobRun"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.GetTeamJobRun, options.OperationMiddlewares["getTeamJobRun"]...)
+	router.PUT(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.RecordTeamJobRun, options.OperationMiddlewares["recordTeamJobRun"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId/outcome", wrapper.GetJobRunOutcome, options.OperationMiddlewares["getJobRunOutcome"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId/outcome", wrapper.GetTeamJobRunOutcome, options.OperationMiddlewares["getTeamJobRunOutcome"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId/output", wrapper.GetJobRunOutput, options.OperationMiddlewares["getJobRunOutput"]...)
@@ -742,6 +855,17 @@ type BadRequestJSONResponse struct {
 	Body ErrorResult
 
 	Headers BadRequestResponseHeaders
+}
+
+type ConflictResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type ConflictJSONResponse struct {
+	Body ErrorResult
+
+	Headers ConflictResponseHeaders
 }
 
 type DefaultResponseHeaders struct {
@@ -841,6 +965,17 @@ type JobRunOutputDetailsJSONResponse struct {
 	Headers JobRunOutputDetailsResponseHeaders
 }
 
+type JobRunRecordedResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type JobRunRecordedJSONResponse struct {
+	Body JobRunResult
+
+	Headers JobRunRecordedResponseHeaders
+}
+
 type LoginResponseHeaders struct {
 	XRatelimitLimit     *int
 	XRatelimitRemaining *int
@@ -898,6 +1033,17 @@ type ServiceUnavailableJSONResponse struct {
 	Headers ServiceUnavailableResponseHeaders
 }
 
+type TooLargeResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type TooLargeJSONResponse struct {
+	Body ErrorResult
+
+	Headers TooLargeResponseHeaders
+}
+
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter          int
 	XRatelimitLimit     *int
@@ -917,6 +1063,17 @@ type UnauthorizedJSONResponse struct {
 	Body ErrorResult
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type UnsupportedMediaTypeResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type UnsupportedMediaTypeJSONResponse struct {
+	Body ErrorResult
+
+	Headers UnsupportedMediaTypeResponseHeaders
 }
 
 type LoginRequestObject struct {
@@ -2011,6 +2168,311 @@ type GetJobRundefaultJSONResponse struct {
 }
 
 func (response GetJobRundefaultJSONResponse) VisitGetJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRunRequestObject struct {
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+	RunID     RunID     `json:"runId"`
+	Params    RecordJobRunParams
+	Body      *RecordJobRunJSONRequestBody
+}
+
+type RecordJobRunResponseObject interface {
+	VisitRecordJobRunResponse(w http.ResponseWriter) error
+}
+
+type RecordJobRun200JSONResponse struct{ JobRunRecordedJSONResponse }
+
+func (response RecordJobRun200JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RecordJobRun400JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RecordJobRun401JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RecordJobRun403JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RecordJobRun404JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response RecordJobRun405JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RecordJobRun409JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RecordJobRun413JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RecordJobRun415JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response RecordJobRun429JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response RecordJobRun500JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRun503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RecordJobRun503JSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordJobRundefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RecordJobRundefaultJSONResponse) VisitRecordJobRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3625,6 +4087,312 @@ func (response GetTeamJobRundefaultJSONResponse) VisitGetTeamJobRunResponse(w ht
 	return err
 }
 
+type RecordTeamJobRunRequestObject struct {
+	TeamID    TeamID    `json:"teamId"`
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+	RunID     RunID     `json:"runId"`
+	Params    RecordTeamJobRunParams
+	Body      *RecordTeamJobRunJSONRequestBody
+}
+
+type RecordTeamJobRunResponseObject interface {
+	VisitRecordTeamJobRunResponse(w http.ResponseWriter) error
+}
+
+type RecordTeamJobRun200JSONResponse struct{ JobRunRecordedJSONResponse }
+
+func (response RecordTeamJobRun200JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RecordTeamJobRun400JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RecordTeamJobRun401JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RecordTeamJobRun403JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RecordTeamJobRun404JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response RecordTeamJobRun405JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RecordTeamJobRun409JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RecordTeamJobRun413JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RecordTeamJobRun415JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response RecordTeamJobRun429JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response RecordTeamJobRun500JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRun503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RecordTeamJobRun503JSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordTeamJobRundefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RecordTeamJobRundefaultJSONResponse) VisitRecordTeamJobRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTeamJobRunOutcomeRequestObject struct {
 	TeamID    TeamID    `json:"teamId"`
 	ProjectID ProjectID `json:"projectId"`
@@ -4112,6 +4880,9 @@ type StrictServerInterface interface {
 	// GetJobRun Get run details
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetJobRun(ctx context.Context, request GetJobRunRequestObject) (GetJobRunResponseObject, error)
+	// RecordJobRun Record a job run
+	// (PUT /v1/projects/{projectId}/jobs/{jobId}/runs/{runId})
+	RecordJobRun(ctx context.Context, request RecordJobRunRequestObject) (RecordJobRunResponseObject, error)
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx context.Context, request GetJobRunOutcomeRequestObject) (GetJobRunOutcomeResponseObject, error)
@@ -4136,6 +4907,9 @@ type StrictServerInterface interface {
 	// GetTeamJobRun Get run details of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
 	GetTeamJobRun(ctx context.Context, request GetTeamJobRunRequestObject) (GetTeamJobRunResponseObject, error)
+	// RecordTeamJobRun Record a run of a team's job
+	// (PUT /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId})
+	RecordTeamJobRun(ctx context.Context, request RecordTeamJobRunRequestObject) (RecordTeamJobRunResponseObject, error)
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx context.Context, request GetTeamJobRunOutcomeRequestObject) (GetTeamJobRunOutcomeResponseObject, error)
@@ -4279,6 +5053,60 @@ func (sh *strictHandler) GetJobRun(ctx echo.Context, projectID ProjectID, jobID 
 		return err
 	} else if validResponse, ok := response.(GetJobRunResponseObject); ok {
 		return validResponse.VisitGetJobRunResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RecordJobRun operation middleware
+func (sh *strictHandler) RecordJobRun(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID, params RecordJobRunParams) error {
+	var request RecordJobRunRequestObject
+
+	request.ProjectID = projectID
+	request.JobID = jobID
+	request.RunID = runID
+	request.Params = params
+
+	var body RecordJobRunJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordJobRun(ctx.Request().Context(), request.(RecordJobRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordJobRun")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RecordJobRunResponseObject); ok {
+		return validResponse.VisitRecordJobRunResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4489,6 +5317,61 @@ func (sh *strictHandler) GetTeamJobRun(ctx echo.Context, teamID TeamID, projectI
 		return err
 	} else if validResponse, ok := response.(GetTeamJobRunResponseObject); ok {
 		return validResponse.VisitGetTeamJobRunResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RecordTeamJobRun operation middleware
+func (sh *strictHandler) RecordTeamJobRun(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, params RecordTeamJobRunParams) error {
+	var request RecordTeamJobRunRequestObject
+
+	request.TeamID = teamID
+	request.ProjectID = projectID
+	request.JobID = jobID
+	request.RunID = runID
+	request.Params = params
+
+	var body RecordTeamJobRunJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordTeamJobRun(ctx.Request().Context(), request.(RecordTeamJobRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordTeamJobRun")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RecordTeamJobRunResponseObject); ok {
+		return validResponse.VisitRecordTeamJobRunResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -61,18 +61,23 @@ type Revisions interface {
 type Authenticator struct {
 	tokens    Tokens
 	revisions Revisions
-	limit     RateLimit
+	limits    Limits
 	entries   entries
 	guesses   *guesses
 }
 
-// New returns an authenticator of requests with tokens, of which each may make as many requests as
-// the limit says.
-func New(tokens Tokens, revisions Revisions, limit RateLimit) *Authenticator {
+// Limits limit what each token may do.
+type Limits struct {
+	Requests RateLimit // requests that read
+	NewRuns  RateLimit // new runs that are recorded; reports on recorded runs have a budget of their own
+}
+
+// New returns an authenticator of requests with tokens.
+func New(tokens Tokens, revisions Revisions, limits Limits) *Authenticator {
 	return &Authenticator{
 		tokens:    tokens,
 		revisions: revisions,
-		limit:     limit,
+		limits:    limits,
 		entries:   newEntries(),
 		guesses:   newGuesses(),
 	}
@@ -99,7 +104,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header, ad
 		}
 		e = a.entries.accept(hash, token, revision, known)
 	}
-	return &Session{Token: token, entry: e, limit: a.limit, authenticator: a, hash: hash}, nil
+	return &Session{Token: token, entry: e, authenticator: a, hash: hash}, nil
 }
 
 // lookUp looks a token up for a caller at an address, and counts one that is not valid. Returns

@@ -17,7 +17,9 @@ type entries struct {
 // entry is what is known of a token: how many requests it has made, and a cached copy.
 type entry struct {
 	mu       sync.Mutex
-	window   window
+	window   window        // of requests that read
+	runs     window        // of new runs that are recorded
+	reports  window        // of reports on recorded runs
 	token    *jobrun.Token // as it was in the revision; nil if that was not known
 	revision int64         // of the store
 }
@@ -61,17 +63,17 @@ func (e entries) accept(hash jobrun.TokenHash, token *jobrun.Token, revision int
 	return accepted
 }
 
-// take counts a request, as a window does.
-func (e *entry) take(limit RateLimit, now time.Time) (reset time.Duration, ok bool) {
+// take counts a request in one of the entry's windows, as a window does.
+func (e *entry) take(w *window, limit RateLimit, now time.Time) (reset time.Duration, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, reset, ok = e.window.take(limit, now)
+	_, reset, ok = w.take(limit, now)
 	return reset, ok
 }
 
-// left returns how many requests are left, as a window does.
-func (e *entry) left(limit RateLimit, now time.Time) (left int, reset time.Duration) {
+// left returns how many requests are left in one of the entry's windows, as a window does.
+func (e *entry) left(w *window, limit RateLimit, now time.Time) (left int, reset time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.window.left(limit, now)
+	return w.left(limit, now)
 }

@@ -80,9 +80,10 @@ func TestLimiterEvictsTheLeastRecentlyUsed(t *testing.T) {
 
 // The memory of the limits does not grow with the number of tokens and addresses.
 func TestAuthenticatorTakesFixedMemory(t *testing.T) {
-	a := New(nil, nil, RateLimit{Requests: 1000, Window: time.Hour})
+	a := New(nil, nil, Limits{Requests: RateLimit{Requests: 1000, Window: time.Hour}})
 	come := func(n int) {
-		a.entries.accept(hashOf(n), &jobrun.Token{}, 0, true).take(a.limit, time.Now())
+		e := a.entries.accept(hashOf(n), &jobrun.Token{}, 0, true)
+		e.take(&e.window, a.limits.Requests, time.Now())
 		a.guesses.wrong(addressOf(n), time.Now())
 	}
 	before := heap()
@@ -170,12 +171,12 @@ func BenchmarkLimit(b *testing.B) {
 		}
 	})
 	b.Run("a valid token", func(b *testing.B) {
-		a := New(nil, nil, limit)
+		a := New(nil, nil, Limits{Requests: limit})
 		a.entries.accept(hashOf(1), &jobrun.Token{}, 0, true)
 		b.ReportAllocs()
 		for b.Loop() { // what each request with one takes
 			if found, token := a.entries.lookUp(hashOf(1), 0, true); token != nil {
-				found.take(limit, time.Now())
+				found.take(&found.window, limit, time.Now())
 			}
 		}
 	})

@@ -16,7 +16,6 @@ import (
 type Session struct {
 	Token         *jobrun.Token // not nil, and not to be changed
 	entry         *entry
-	limit         RateLimit
 	authenticator *Authenticator
 	hash          jobrun.TokenHash
 }
@@ -33,30 +32,58 @@ func (s *Session) Recheck(ctx context.Context) error {
 	return err
 }
 
-// Count counts the request. Returns ErrTooManyRequests if the token has used up its requests.
+// Count counts a request that reads.
+// Returns ErrTooManyRequests if the token has used up its requests.
 func (s *Session) Count() error {
-	if s.limit == (RateLimit{}) {
+	return s.count(&s.entry.window, s.authenticator.limits.Requests, "requests")
+}
+
+// reportsPerRun is how many reports on recorded runs a token may send for each new run. A run that
+// is renewed every 30 seconds for an hour sends 120.
+const reportsPerRun = 200
+
+// AdmitReport counts a report, of a new run or of a recorded run. A conclusion of a recorded run is
+// always admitted.
+// Returns ErrTooManyRequests if the token has used up its new runs or its reports.
+func (s *Session) AdmitReport(isNew, concludes bool) error {
+	limit := s.authenticator.limits.NewRuns
+	switch {
+	case isNew:
+		return s.count(&s.entry.runs, limit, "new runs")
+	case concludes:
 		return nil
 	}
-	reset, ok := s.entry.take(s.limit, time.Now())
+	limit.Requests *= reportsPerRun
+	return s.count(&s.entry.reports, limit, "reports")
+}
+
+func (s *Session) count(w *window, limit RateLimit, what string) error {
+	if limit == (RateLimit{}) {
+		return nil
+	}
+	reset, ok := s.entry.take(w, limit, time.Now())
 	if ok {
 		return nil
 	}
 	return &Error{
 		sentinel:   ErrTooManyRequests,
-		message:    fmt.Sprintf("the token %q has used up its requests: %s", s.Token.Name, s.limit),
+		message:    fmt.Sprintf("the token %q has used up its %s: %s", s.Token.Name, what, limit),
 		RetryAfter: reset,
 	}
 }
 
-// WriteRateLimit says in the headers of the reference API how many requests the token has left
-// right now, unless there is no limit.
-func (s *Session) WriteRateLimit(header http.Header) {
-	if s.limit == (RateLimit{}) {
+// WriteRateLimit writes the headers of the reference API that show how many requests the token has
+// left, or how many new runs if it records. It writes none if there is no limit.
+func (s *Session) WriteRateLimit(header http.Header, records bool) {
+	w, limit := &s.entry.window, s.authenticator.limits.Requests
+	if records {
+		w, limit = &s.entry.runs, s.authenticator.limits.NewRuns
+	}
+	if limit == (RateLimit{}) {
 		return
 	}
-	left, reset := s.entry.left(s.limit, time.Now())
-	header.Set("X-Ratelimit-Limit", strconv.Itoa(s.limit.Requests))
+	left, reset := s.entry.left(w, limit, time.Now())
+	header.Set("X-Ratelimit-Limit", strconv.Itoa(limit.Requests))
 	header.Set("X-Ratelimit-Remaining", strconv.Itoa(left))
 	header.Set("X-Ratelimit-Reset", strconv.FormatInt(Seconds(reset), 10))
 }

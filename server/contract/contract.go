@@ -1,4 +1,4 @@
-// Package contract checks requests against openapi.yaml: their parameters and who may send them. It
+// Package contract checks requests against openapi.yaml: parameters, bodies and who may send them. It
 // also checks JSON texts against the document's schemas. It prepares the document once, so that a
 // check is cheap. It is the only package that imports kin-openapi. It imports neither Echo nor the
 // domain.
@@ -49,6 +49,7 @@ type Operation struct {
 
 	route      *routers.Route
 	parameters []parameter
+	maxBytes   int64 // the maximum size of the body; 0 if the operation takes none
 }
 
 // Load prepares the document that is built in, once: nobody changes what it returns.
@@ -69,7 +70,7 @@ var Load = sync.OnceValues(func() (*Document, error) {
 //   - it is sensitive, and declares no permission;
 //   - its path names a team or a project, and it needs no token;
 //   - it writes (its method is none of GET, HEAD and OPTIONS), and declares no permission of its own;
-//   - it takes a body.
+//   - it takes a body that is not JSON, or declares no response 413 and 415.
 func Prepare(doc *openapi3.T) (*Document, error) {
 	doc.Servers = nil // kin-openapi would check each request's Host header against them
 	d := &Document{doc: doc}
@@ -121,8 +122,8 @@ func (d *Document) prepare(route *routers.Route) (*Operation, error) {
 			o.parameters = append(o.parameters, prepareParameter(p))
 		}
 	}
-	if op.RequestBody != nil {
-		return nil, errors.New("it takes a body, which nothing validates")
+	if o.maxBytes, err = prepareBody(op); err != nil {
+		return nil, err
 	}
 	return o, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -171,6 +172,29 @@ func (o *Operation) CheckParameters(r *http.Request, path func(name string) stri
 		if violation != nil {
 			violation.In, violation.Parameter = p.In, p.Name
 			return violation
+		}
+	}
+	if o.writes() && r.URL.RawQuery != "" {
+		return o.checkUnknown(r.URL.Query())
+	}
+	return nil
+}
+
+// maxShownName bounds the names of unknown parameters in errors: a longer name may be a secret.
+const maxShownName = 32
+
+// checkUnknown returns a violation for a query parameter that the document does not have. For an
+// operation that writes, an ignored parameter could lose data.
+func (o *Operation) checkUnknown(query url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		known := slices.ContainsFunc(o.parameters, func(p parameter) bool {
+			return p.In == openapi3.ParameterInQuery && p.Name == name
+		})
+		if !known {
+			if len(name) > maxShownName {
+				name = "..."
+			}
+			return InvalidQuery(name, "parameters", "the operation does not have this parameter")
 		}
 	}
 	return nil

@@ -12,14 +12,18 @@ import (
 // ErrInvalid is the sentinel of a [*Violation] in a request.
 var ErrInvalid = errors.New("bad request")
 
-// inValue is the place of a violation in a JSON text that [Schema.CheckJSON] checks.
-const inValue = "value"
+// The places of a violation, besides the places of parameters: a body, and a JSON text that
+// [Schema.CheckJSON] checks.
+const (
+	inBody  = "body"
+	inValue = "value"
+)
 
 // Violation describes what breaks which rule of the document. In a request, it wraps ErrInvalid.
 type Violation struct {
-	In        string // "path", "query", "header", "cookie" or "value"
-	Parameter string // the name of the parameter; "" in a value
-	Pointer   string // JSON pointer (RFC 6901) into the value; "" for the whole value
+	In        string // "path", "query", "header", "cookie", "body" or "value"
+	Parameter string // the name of the parameter; "" in a body
+	Pointer   string // JSON pointer (RFC 6901) into the JSON; "" for the whole value
 	Rule      string // the rule by its keyword in the document, such as "pattern"
 	Reason    string // why, in words, without the value
 }
@@ -37,7 +41,10 @@ func InvalidQuery(parameter, rule, reason string) *Violation {
 
 // Error returns a sentence that names the place and the rule.
 func (v *Violation) Error() string {
-	if v.In == inValue {
+	switch v.In {
+	case inBody:
+		return fmt.Sprintf("the body breaks the rule %q at %q: %s", v.Rule, v.Pointer, v.Reason)
+	case inValue:
 		return fmt.Sprintf("%s: breaks the rule %q: %s", v.Parameter+v.field(), v.Rule, v.Reason)
 	}
 	return fmt.Sprintf("%s parameter %q breaks the rule %q: %s", v.In, v.Parameter, v.Rule, v.Reason)

@@ -58,6 +58,11 @@ type Record struct {
 	Outcome *model.JobRunOutcome
 	// Output is the last part of what a run that has concluded has printed; nil if it was not kept.
 	Output *model.JobRunOutput
+	// HeartbeatTimeout is the number of seconds within which the recorder sends its next report; 0 for
+	// a run that is never lost.
+	HeartbeatTimeout int
+	// Log holds the last lines that the command printed; nil if the recorder did not keep them.
+	Log []model.LogLine
 }
 
 // Key returns the key of the record's run.

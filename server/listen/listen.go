@@ -14,10 +14,9 @@ import (
 	"time"
 )
 
-// The limits within which a slow or a talkative caller can tie up the server. A request has a small
-// body or none, and a response is small.
+// The limits within which a slow or a talkative caller can tie up the server.
 const (
-	readTimeout    = 5 * time.Second
+	readTimeout    = 5 * time.Second  // see ExtendReadDeadline
 	writeTimeout   = 30 * time.Second // see ExtendWriteDeadline
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 128 << 10 // more than is allowed, so that the handler can say so
@@ -94,4 +93,10 @@ func UntilShutdown(request context.Context, d time.Duration) (<-chan struct{}, c
 // other. It has no effect on a response that Serve does not write.
 func ExtendWriteDeadline(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
+}
+
+// ExtendReadDeadline gives the caller the time d, from now on, for sending the request's body. It has
+// no effect on a request that Serve does not read.
+func ExtendReadDeadline(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
 }
