@@ -72,7 +72,6 @@ func (s *fakeStore) RecordRun(
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lookups = append(s.lookups, key)
 	record := jobrun.Record{Team: key.Team, Project: key.Project, Job: key.Job, Run: model.JobRun{ID: key.Run}}
 	run, recorded := s.runs[key]
 	if recorded {
@@ -84,6 +83,7 @@ func (s *fakeStore) RecordRun(
 	if err := record.Apply(report, time.Now()); err != nil {
 		return nil, err
 	}
+	s.lookups = append(s.lookups, key)
 	s.runs[key] = record.Run
 	return &record.Run, nil
 }

@@ -109,6 +109,9 @@ func wantLater(t testing.TB, got answer, after, message string) {
 
 func TestRateLimit(t *testing.T) {
 	forEachSecured(t, func(t *testing.T, o operation) {
+		if o.Operation.RequestBody != nil {
+			return // see TestRecordLimit
+		}
 		synctest.Test(t, func(t *testing.T) {
 			a, secret := newLimitedAPI(t, "3/1h")
 			time.Sleep(30 * time.Minute) // until the first request there is no window
@@ -246,6 +249,9 @@ func TestRateLimitOfEveryAnswer(t *testing.T) {
 // Who has used up the requests is told nothing else, and nothing is looked up.
 func TestRateLimitComesFirst(t *testing.T) {
 	forEachSecured(t, func(t *testing.T, o operation) {
+		if o.Operation.RequestBody != nil {
+			return // see TestRecordLimit
+		}
 		a, _ := newLimitedAPI(t, "1/1h")
 		token := allowed()
 		token.Permissions = nil

@@ -160,6 +160,9 @@ func TestHarmlessRequests(t *testing.T) {
 	}
 	forEachOperation(t, func(t *testing.T, o operation) {
 		for _, test := range tests {
+			if test.name == "a query" && o.Operation.RequestBody != nil {
+				continue // TestRecordJobRunRefusesBadRequests
+			}
 			t.Run(test.name, func(t *testing.T) {
 				a, secret := newFilledAPI(t)
 				want := a.ask(o, nil, secret)

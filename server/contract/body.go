@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -22,6 +23,9 @@ const (
 	// hostile bodies neither take much memory nor delay other requests.
 	largeBody      = 16 << 10
 	maxLargeBodies = 2
+
+	// maxReason is the maximum size of a violation's reason, in bytes.
+	maxReason = 200
 
 	jsonMediaType = "application/json"
 )
@@ -122,6 +126,9 @@ func bodyError(err error) error {
 		v.Rule, v.Reason = "type", parse.Cause.Error() // a name that occurs twice
 	}
 	v.In = inBody
+	if len(v.Reason) > maxReason { // it contains names from the body
+		v.Reason = strings.ToValidUTF8(v.Reason[:maxReason], "") + "..."
+	}
 	return v
 }
 
