@@ -35,7 +35,13 @@ func TestBrokenContractRules(t *testing.T) {
 		{"nobody said who may", "      x-required-permission: Project > Jobs > General > Read\n", "",
 			"getJobRun: neither x-required-permission nor a security of its own"},
 		{"an example against its schema", "              active: 0\n", "              active: 2\n", "active"},
-		{"an example with a field too few", "              runName: example-job-5fcf67bc56e1913e21d49504\n", "", "runName"},
+		{"an example with a field too few", "              completions: 1\n", "", "completions"},
+		{"a body with an open object", "      additionalProperties: false\n", "", "recordJobRun: body: an object that is not closed"},
+		{"a body with a string without bounds", "          type: string\n          maxLength: 512\n          pattern: ^[^\\x00-\\x1F\\x7F]*$\n", "          type: string\n",
+			"recordJobRun: body: conclusion: message: a string without maxLength"},
+		{"a body with a number without bounds", "          minimum: 10\n          maximum: 604800\n", "          minimum: 10\n", "recordJobRun: body: heartbeatTimeout: a number without minimum and maximum"},
+		{"a body of another type", "          application/json:\n            schema: {$ref: '#/components/schemas/JobRunReport'}", "          text/plain:\n            schema: {$ref: '#/components/schemas/JobRunReport'}",
+			"recordJobRun: its body is not application/json alone"},
 		{"an error's example of another status", "              status: 404\n", "              status: 403\n",
 			"response 404: the example has the status 403"},
 		{"no example", "          example: {data: {}}\n", "", "login: response 200: no example"},
@@ -156,6 +162,36 @@ func (r *rules) checkOperation(route string, op *openapi3.Operation) {
 	}
 	for _, parameter := range op.Parameters {
 		r.checkParameter(name, parameter.Value)
+	}
+	if _, err := prepareBody(op); err != nil {
+		r.addf("%s: %v", name, err)
+	} else if op.RequestBody != nil {
+		r.checkBody(name+": body", op.RequestBody.Value.Content[jsonMediaType].Schema.Value)
+	}
+}
+
+// checkBody checks that the size of every value in a body is bounded.
+func (r *rules) checkBody(where string, schema *openapi3.Schema) {
+	switch {
+	case schema.Type.Is(openapi3.TypeObject):
+		if has := schema.AdditionalProperties.Has; has == nil || *has {
+			r.addf("%s: an object that is not closed", where)
+		}
+		for name, property := range schema.Properties {
+			r.checkBody(where+": "+name, property.Value)
+		}
+	case schema.Type.Is(openapi3.TypeArray):
+		r.checkBounds(where, schema)
+		r.checkBody(where, schema.Items.Value)
+	case schema.Type.Is(openapi3.TypeString) && schema.MaxLength == nil && len(schema.Enum) == 0:
+		r.addf("%s: a string without maxLength", where)
+	case schema.Type.Is(openapi3.TypeInteger) || schema.Type.Is(openapi3.TypeNumber):
+		if schema.Min == nil || schema.Max == nil {
+			r.addf("%s: a number without minimum and maximum", where)
+		}
+	}
+	for _, part := range slices.Concat(schema.AllOf, schema.AnyOf, schema.OneOf) {
+		r.checkBody(where, part.Value)
 	}
 }
 
