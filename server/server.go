@@ -11,40 +11,48 @@
 // # Who may do what
 //
 // Anyone who reaches the port can read the contract, and learns nothing else without a token: not
-// even what exists, because that is looked up only after authorization. A token may read the runs
-// of its teams and projects, as far as its permissions go, and can change nothing: the API only
-// reads. A token is valid until it expires or is revoked, which takes effect within a second.
-// Without TLS, it can be read on its way.
+// even what exists, because a request is authorized before anything is looked up. A token that reads
+// sees the runs of its teams and projects, as far as its permissions go, and changes nothing. A token
+// that records reports runs of its teams and projects, and sees a run only as the response to its own
+// report. A token is valid until it expires or is revoked, which takes effect within a second.
+// Without TLS, a token can be read on its way.
 //
-// Anyone who can write the store can do everything: record, replace and remove the runs of all
-// teams, and create tokens. A server only needs to read it, except to bring the schema up to date
-// and to remove old runs. Recorders are trusted; still, the schema refuses what the contract does
-// not allow. The admin listener asks for no token, and what it says of the process and of the jobs of
-// all teams is not for everybody: it belongs on loopback, or behind something that authenticates.
+// Anyone who can write the store can do everything. Only jobrund opens it. The admin listener asks
+// for no token, and shows the process and the jobs of all teams: it belongs on loopback, or behind a
+// proxy that authenticates.
+//
+// # What a lying or flooding recorder can do
+//
+// A recorder is untrusted. It can record false runs, and false ends of open runs, in its projects: a
+// token for each host and project limits the damage. It cannot change a conclusion, claim times in
+// the future, take over a run with another name, or change a run that jobrund watch records. It
+// creates at most --record-limit runs in an hour (10,000 by default), each with at most 256 KiB of
+// report, so it can fill a disk by 2.5 GB in an hour. It sends at most 200 times as many other
+// reports. A report that exceeds the limits costs one look-up by key. Two bodies over 16 KiB are
+// validated at a time, so that large bodies neither take much memory nor delay other requests.
 //
 // # What a stolen database gives away
 //
 // The runs: the names of teams, projects, jobs and runs, when they ran, how and why they ended, and
-// on which host; the name of a program that could not be started; the end of what a command prints,
-// if its recorder was asked to keep it; but nothing else of what a command is, or reads from its
-// environment. The names of tokens and what they may do, but no token: only the SHA-256 of its 256
-// random bits, which can neither be sent in its place nor guessed. SQLite leaves what was removed in
-// the file until something else takes the space. A leaked token should be revoked; after the theft of
-// a database no token has to be, unless the thief could write it, too.
+// on which host; the name of a program that could not be started; the last lines that a command
+// printed, if its recorder kept them; but neither the command nor its environment. The names of
+// tokens and their permissions, but no token: only the SHA-256 of its 256 random bits, which can
+// neither be sent in its place nor guessed. SQLite leaves removed rows in the file until other rows
+// overwrite them. A leaked token should be revoked. After the theft of a database, no token has to be
+// revoked, unless the thief could write the database too.
 //
 // # What a hostile caller can cost
 //
 // Without a token: a connection, for 5 seconds until a request's headers are complete or 2 minutes
-// between requests, and 132 KiB of headers. A body is not read, and ends the connection. A token
-// that does not exist costs a look-up by its hash. An address has few of them a minute, and then
-// the tokens that come from it are looked up one at a time. A valid token is accepted all the same,
-// so that nobody is locked out.
+// between requests, and 132 KiB of headers. No byte of a body is read. A token that does not exist
+// costs a look-up by its hash. An address has few of them a minute, and then its tokens are looked up
+// one at a time. A valid token is accepted in any case, so that nobody is locked out.
 //
 // With a token: as many look-ups of one run by its key, or of a list, as the rate limit allows. A
-// list reads a bounded number of rows, however many there are, and at most half of the store's
-// connections read lists. And as many waiting requests, each up to a minute long and a few
-// kilobytes of memory. However many requests wait, one watch reads the database. Counting requests
-// and caching runs take fixed amounts of memory. The limits apply to each server process.
+// list reads a bounded number of rows, and at most half of the store's connections read lists. And as
+// many waiting requests, each up to a minute long and a few kilobytes of memory. One watch reads the
+// database for all waiting requests. Counting requests and caching runs take fixed amounts of memory.
+// The limits apply to each server process.
 //
 // The number of connections is not limited: if that matters, put a proxy in front that limits it.
 package server

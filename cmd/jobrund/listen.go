@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/jobruns/jobruns/server/listen"
@@ -16,6 +17,7 @@ type listenOptions struct {
 	address          string
 	certificate, key string // files, or "" for plain HTTP
 	behindProxy      bool
+	socket           string // path of a Unix socket, or "" for none
 }
 
 // listen returns a listener, how to serve TLS, nil for plain HTTP, and the URL at which it is reached.
@@ -41,6 +43,33 @@ func listenAt(address, flag string) (net.Listener, error) {
 		err = fmt.Errorf("%w: stop the program that listens there, or choose another address with %s", err, flag)
 	}
 	return listener, err
+}
+
+// socketMode lets every user of the host connect: requests need a token in any case.
+const socketMode = 0o666
+
+// listenAtSocket returns a listener at the Unix socket, or nil if there is no path. It replaces the
+// file of a server that was killed.
+func (l listenOptions) listenAtSocket() (net.Listener, error) {
+	if l.socket == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("unix", l.socket)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if conn, dialErr := net.Dial("unix", l.socket); dialErr == nil {
+			conn.Close()
+			return nil, fmt.Errorf("--socket: another server listens on %s", l.socket)
+		} else if errors.Is(dialErr, syscall.ECONNREFUSED) && os.Remove(l.socket) == nil {
+			listener, err = net.Listen("unix", l.socket)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--socket: %w", err)
+	}
+	if err := os.Chmod(l.socket, socketMode); err != nil {
+		return nil, fmt.Errorf("--socket: %w", errors.Join(err, listener.Close()))
+	}
+	return listener, nil
 }
 
 // private reports whether nobody on the way can read what is sent.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/duration"
@@ -29,7 +30,10 @@ func newServe() *cobra.Command {
 	var delay time.Duration
 	var proxies []string
 	cache := size.Value(64 << 20)
-	options := server.Options{RateLimit: auth.RateLimit{Requests: 1000, Window: time.Hour}}
+	options := server.Options{
+		RateLimit:   auth.RateLimit{Requests: 1000, Window: time.Hour},
+		RecordLimit: auth.RateLimit{Requests: 10_000, Window: time.Hour},
+	}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
@@ -88,6 +92,13 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer listener.Close()
+			socket, err := l.listenAtSocket()
+			if err != nil {
+				return err
+			}
+			if socket != nil {
+				defer socket.Close()
+			}
 			// A server in the wrong directory must not serve a new store that nobody asked for.
 			created := sayCreated
 			if !cmd.Flag(cli.StoreFlag).Changed {
@@ -125,7 +136,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return listen.Serve(later(ctx, delay), listener, tlsConfig, handler, log)
+			group, ctx := errgroup.WithContext(later(ctx, delay))
+			group.Go(func() error { return listen.Serve(ctx, listener, tlsConfig, handler, log) })
+			if socket != nil {
+				group.Go(func() error { return listen.Serve(ctx, socket, nil, handler, log) })
+			}
+			return group.Wait()
 		},
 	}
 	flags := cmd.Flags()
@@ -154,6 +170,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"rate-limit",
 		"how many requests each token may make of this process, such as 50/10s; 0 for no limit",
 	)
+	flags.Var(
+		&options.RecordLimit,
+		"record-limit",
+		"how many new runs each token may record with this process; 0 for no limit",
+	)
+	flags.StringVar(&l.socket, "socket", "", "path of a Unix socket to listen on too, for programs on this host")
 	flags.Var(
 		&cache,
 		"cache-size",

@@ -34,7 +34,7 @@ func newToken() *cobra.Command {
 func newTokenCreate() *cobra.Command {
 	var t jobrun.Token
 	var validity time.Duration
-	var replace bool
+	var replace, record bool
 	var out string
 	cmd := &cobra.Command{
 		Use:   "create --name NAME",
@@ -42,16 +42,20 @@ func newTokenCreate() *cobra.Command {
 		Long: `Create a token and print it, alone, on standard output, or write it to a file that
 only its owner can read. The store keeps only a hash of it, so it is never shown again.
 
-Without --permission, the token may read projects, jobs, runs and their outcomes, but not
-what commands print: for that, give it "Project > Observability > Logs > Read" too.`,
+Without --permission, the token can read projects, jobs, runs and their outcomes, but not
+what commands print: for that, add "Project > Observability > Logs > Read".
+
+With --record, the token can record runs, and nothing else. A token that reads cannot
+record: a host that records needs no access to the runs of other hosts.`,
 		Example: `  jobrund token create --name ci
+  jobrund token create --name web-1 --record --project nightly --out token
   jobrund token create --name ci --team default --project default-project --expires-in 30d
   jobrund token create --name ci --replace --out token
   jobrund token create --name logs --permission 'Project > Jobs > General > Read' \
     --permission 'Project > Observability > Logs > Read'`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkToken(cmd.Flags(), &t); err != nil {
+			if err := checkToken(cmd.Flags(), &t, record); err != nil {
 				return err
 			}
 			t.CreatedAt = time.Now().UTC()
@@ -93,7 +97,7 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 		&t.Projects,
 		"project",
 		nil,
-		"project that it may see; can be repeated (default every project of its teams)",
+		"project that it is limited to; can be repeated (default every project of its teams)",
 	)
 	flags.StringSliceVar(
 		&t.Permissions,
@@ -101,6 +105,7 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 		nil,
 		"permission that it has; can be repeated (default all that only read, except of logs)",
 	)
+	flags.BoolVar(&record, "record", false, "let it record runs, and nothing else")
 	flags.Var(
 		(*duration.Value)(&validity),
 		"expires-in",
@@ -134,9 +139,9 @@ func hand(out string, stdout io.Writer, create func(jobrun.TokenHash) error) err
 	return file.Commit()
 }
 
-// checkToken checks what the person typed against the contract, and fills in the permissions that
-// it knows.
-func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
+// checkToken checks the flags against the contract, and fills in the permissions: those that record,
+// or if no permission is given those that read.
+func checkToken(flags *pflag.FlagSet, t *jobrun.Token, record bool) error {
 	document, err := contract.Load()
 	if err != nil {
 		return err
@@ -167,8 +172,15 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token) error {
 			return cli.Usagef("--permission %q: must be one of: %s", permission, strings.Join(known, ", "))
 		}
 	}
-	if len(t.Permissions) == 0 {
+	switch writing := document.WritePermissions(); {
+	case record && len(t.Permissions) > 0:
+		return cli.Usagef("--record and --permission exclude each other")
+	case record:
+		t.Permissions = writing
+	case len(t.Permissions) == 0:
 		t.Permissions = document.ReadPermissions()
+	case slices.ContainsFunc(t.Permissions, func(p string) bool { return slices.Contains(writing, p) }):
+		return cli.Usagef("--permission: a token that records can do nothing else: create it with --record")
 	}
 	return nil
 }
@@ -189,13 +201,21 @@ func newTokenList() *cobra.Command {
 				return err
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "NAME\tTEAMS\tPROJECTS\tPERMISSIONS\tCREATED\tEXPIRES")
+			document, err := contract.Load()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(table, "NAME\tCAN\tTEAMS\tPROJECTS\tPERMISSIONS\tCREATED\tEXPIRES")
 			for _, t := range tokens {
 				expires := "never"
 				if t.ExpiresAt != nil {
 					expires = t.ExpiresAt.Format(time.RFC3339)
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Teams, ","),
+				can := "read"
+				if slices.ContainsFunc(document.WritePermissions(), t.Has) {
+					can = "record"
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, can, strings.Join(t.Teams, ","),
 					cmp.Or(strings.Join(t.Projects, ","), "all"), strings.Join(t.Permissions, ","),
 					t.CreatedAt.Format(time.RFC3339), expires)
 			}

@@ -91,7 +91,7 @@ func (s *Session) WriteRateLimit(header http.Header, records bool) {
 // Authorize checks that the token may do what needs the permission; "" needs none.
 // Returns ErrForbidden if it may not.
 func (s *Session) Authorize(permission string) error {
-	if permission == "" || slices.Contains(s.Token.Permissions, permission) {
+	if permission == "" || s.Token.Has(permission) {
 		return nil
 	}
 	return s.forbidden(permission, "")

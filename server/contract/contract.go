@@ -195,6 +195,9 @@ func (d *Document) ReadPermissions() []string {
 	return slices.DeleteFunc(d.Permissions(), func(p string) bool { return slices.Contains(others, p) })
 }
 
+// WritePermissions returns the permissions of operations that write, sorted.
+func (d *Document) WritePermissions() []string { return d.permissions((*Operation).writes) }
+
 func (d *Document) permissions(of func(*Operation) bool) []string {
 	var all []string
 	for _, o := range d.operations {

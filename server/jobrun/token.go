@@ -1,6 +1,7 @@
 package jobrun
 
 import (
+	"slices"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -44,3 +45,6 @@ type Token struct {
 	// ExpiresAt is when the token stops being valid, in whole seconds; never when nil.
 	ExpiresAt *time.Time
 }
+
+// Has reports whether the token has a permission.
+func (t *Token) Has(permission string) bool { return slices.Contains(t.Permissions, permission) }
