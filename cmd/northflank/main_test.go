@@ -13,13 +13,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	_ "time/tzdata" // the scripts have TZ
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"northflank": main})
+	testscript.Main(m, map[string]func(){"northflank": func() {
+		reasonTimeout = 500 * time.Millisecond // scripts wait for it
+		main()
+	}})
 }
 
 // TestScripts runs the program as a process. The scripts find a server at $HOST and one at $OTHER,
@@ -179,7 +183,10 @@ func api(logFile string) http.HandlerFunc {
 				panic(http.ErrAbortHandler)
 			}
 		}
-		run := runs[id]
+		run, ok := runs[id]
+		if !ok {
+			run = runs["missing"]
+		}
 		for name, value := range run.headers {
 			w.Header().Set(name, value)
 		}
