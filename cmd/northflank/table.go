@@ -19,56 +19,85 @@ import (
 type table struct {
 	headers []string
 	rows    [][]string
-	// spare are the headers of columns that a narrow terminal leaves out, one after the other.
-	spare []string
+	text    string   // the header of a column that a narrow terminal cuts down to shortestText
+	spare   []string // headers of columns that a terminal leaves out, one by one, if that is not enough
 }
 
-// The headers of columns that a table can leave out. On a terminal, localHeader shows the start of a
-// run in the local time zone.
-const startedHeader, localHeader, tookHeader, runHeader = "STARTED (UTC)", "STARTED (LOCAL)", "TOOK", "RUN"
+const shortestText = 24
 
-// render returns the table in columns. If they do not fit the width, it leaves out the spare columns
-// first, because an ID is of no use if it is cut, and then cuts the widest. 0 means any width. A
-// column of local times that are all UTC is left out.
+// The headers of columns that a narrow terminal changes.
+const (
+	startedHeader = "STARTED (UTC)"
+	localHeader   = "STARTED (LOCAL)"
+	tookHeader    = "TOOK"
+	reasonHeader  = "REASON"
+	runHeader     = "RUN"
+)
+
+// render returns the table in columns that fit the width; 0 means any width. Local times are left out
+// if all are UTC, and else UTC if there is no room for both.
 func (t table) render(width int) string {
 	if i := slices.Index(t.headers, localHeader); i >= 0 {
-		if slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" && row[i] != unknown }) {
-			t.spare = slices.Concat([]string{startedHeader}, t.spare)
-		} else {
+		switch local := func(row []string) bool { return row[i] != "" && row[i] != unknown }; {
+		case !slices.ContainsFunc(t.rows, local):
 			t = t.without(localHeader)
+		case width > 0 && lipgloss.Width(t.layout(0).String()) > width:
+			t = t.without(startedHeader)
 		}
-	}
-	made := t.layout()
-	for width > 0 && lipgloss.Width(made.String()) > width {
-		if len(t.spare) == 0 {
-			made.Width(width)
-			break
-		}
-		t = t.without(t.spare[0])
-		made, t.spare = t.layout(), t.spare[1:]
 	}
 	var b strings.Builder
-	for line := range strings.Lines(made.String()) {
+	for line := range strings.Lines(t.fit(width).String()) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return b.String()
 }
 
-func (t table) layout() *lipglosstable.Table {
+// fit cuts the text column, then leaves out the spare columns, because an ID is of no use if it is
+// cut, and then cuts all columns.
+func (t table) fit(width int) *lipglosstable.Table {
+	made := t.layout(0)
+	over := lipgloss.Width(made.String()) - width
+	if width == 0 || over <= 0 {
+		return made
+	}
+	longest := 0
+	if i := slices.Index(t.headers, t.text); i >= 0 {
+		for _, row := range t.rows {
+			longest = max(longest, lipgloss.Width(row[i]))
+		}
+	}
+	switch {
+	case longest-over >= shortestText:
+		return t.layout(longest - over)
+	case len(t.spare) > 0:
+		next := t.without(t.spare[0])
+		next.spare = t.spare[1:]
+		return next.fit(width)
+	}
+	return made.Width(width)
+}
+
+// layout returns the table with a text column of that width, or as wide as need be if it is 0.
+func (t table) layout(textWidth int) *lipglosstable.Table {
 	return lipglosstable.New().Headers(t.headers...).Rows(t.rows...).Wrap(false).
 		Border(lipgloss.Border{}).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
 		BorderColumn(false).BorderHeader(false).
 		StyleFunc(func(_, column int) lipgloss.Style {
+			padding := 2
 			if column == len(t.headers)-1 {
-				return lipgloss.NewStyle()
+				padding = 0
 			}
-			return lipgloss.NewStyle().PaddingRight(2)
+			style := lipgloss.NewStyle().PaddingRight(padding)
+			if textWidth > 0 && t.headers[column] == t.text {
+				style = style.Width(textWidth + padding)
+			}
+			return style
 		})
 }
 
 // without returns the table without a column.
 func (t table) without(header string) table {
-	made := table{spare: t.spare}
+	made := table{text: t.text, spare: t.spare}
 	column := slices.Index(t.headers, header)
 	made.headers = slices.Delete(slices.Clone(t.headers), column, column+1)
 	for _, row := range t.rows {
@@ -115,8 +144,8 @@ func runTable(runs []listedRun, reasons, jobs bool, now time.Time, color bool) t
 	}
 	if reasons {
 		last := len(t.headers) - 1
-		t.spare = []string{runHeader, tookHeader}
-		t.headers = slices.Insert(t.headers, last, "HOST", "REASON")
+		t.text, t.spare = reasonHeader, []string{runHeader, tookHeader}
+		t.headers = slices.Insert(t.headers, last, "HOST", reasonHeader)
 		for i, run := range runs {
 			host, text := run.reasonCells()
 			t.rows[i] = slices.Insert(t.rows[i], last, host, text)

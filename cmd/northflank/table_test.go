@@ -58,7 +58,7 @@ odd     RUNNING  ?                        ?     2
 
 func TestTableFitsNarrowTerminal(t *testing.T) {
 	made := table{
-		headers: []string{"JOB", "TOOK", "REASON", "RUN"}, spare: []string{"RUN", "TOOK"},
+		headers: []string{"JOB", "TOOK", "REASON", "RUN"}, text: "REASON", spare: []string{"RUN", "TOOK"},
 		rows: [][]string{
 			{"backup", "5m", "executable file not found in $PATH", "7a110511-6626"},
 			{"report", "2s", "exit status 23", "c9ca98f9-1c7f"},
@@ -69,13 +69,17 @@ func TestTableFitsNarrowTerminal(t *testing.T) {
 backup  5m    executable file not found in $PATH  7a110511-6626
 report  2s    exit status 23                      c9ca98f9-1c7f
 `,
+		60: `JOB     TOOK  REASON                           RUN
+backup  5m    executable file not found in $…  7a110511-6626
+report  2s    exit status 23                   c9ca98f9-1c7f
+`,
 		50: `JOB     TOOK  REASON
 backup  5m    executable file not found in $PATH
 report  2s    exit status 23
 `,
-		44: `JOB     REASON
-backup  executable file not found in $PATH
-report  exit status 23
+		40: `JOB     TOOK  REASON
+backup  5m    executable file not found…
+report  2s    exit status 23
 `,
 		30: `JOB     REASON
 backup  executable file not f…
