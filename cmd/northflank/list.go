@@ -178,8 +178,8 @@ func listedRuns(page *client.Page[client.JobRun], job client.JobRef) []listedRun
 	return runs
 }
 
-// showRuns prints runs, and finds out why most of them failed at most. jobs means that the runs are
-// of several jobs.
+// showRuns prints runs, and why they failed, for as many as most. jobs means that the runs are of
+// several jobs.
 func showRuns(cmd *cobra.Command, r *request, runs []listedRun, most int, jobs bool) error {
 	why := findReasons(cmd.Context(), r.client, runs, most)
 	var sent []json.RawMessage
@@ -281,7 +281,9 @@ func (l *listRuns) run(cmd *cobra.Command) error {
 }
 
 // collect returns the newest runs of all jobs, and whether there are more.
-func (l *listRuns) collect(ctx context.Context, opts client.ListJobRunsOptions) (runs []listedRun, more bool, err error) {
+func (l *listRuns) collect(
+	ctx context.Context, opts client.ListJobRunsOptions,
+) (runs []listedRun, more bool, err error) {
 	perPage := 100
 	if l.limit > 0 {
 		perPage = min(perPage, l.limit+1)

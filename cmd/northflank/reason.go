@@ -159,7 +159,7 @@ func (f *outcomeFlag) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar((*bool)(f), "outcome", false, "say why runs failed; with --status FAILED, tables do so anyway")
 }
 
-// most returns how many runs to ask for their reason at most.
+// most returns the maximum number of runs to find the reason of.
 func (f *outcomeFlag) most(cmd *cobra.Command, r *request, opts client.ListJobRunsOptions) int {
 	switch {
 	case bool(*f):
@@ -199,8 +199,8 @@ type reasons struct {
 	err   error  // the last error
 }
 
-// findReasons sets why the failed runs failed, for most of them at most. It stops if the time is up or only a
-// tenth of the token's requests is left.
+// findReasons sets the field why of the failed runs, of as many as most. It stops if the time is up or
+// only a tenth of the token's requests is left.
 func findReasons(ctx context.Context, c *client.Client, runs []listedRun, most int) *reasons {
 	ctx, cancel := context.WithTimeout(ctx, reasonsTimeout)
 	defer cancel()
