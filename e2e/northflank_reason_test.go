@@ -27,7 +27,7 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 		return output(t, "northflank", append(args, "--host", s.url, "--token", token, "--project", "p")...)
 	}
 
-	want := "Status     FAILED: exit status 23 on " + host + ", third attempt of three\n"
+	want := "Status     FAILED: exit status 23 on " + host + ", 3rd attempt of 3\n"
 	for token, lines := range map[string]string{
 		states: "",
 		logs:   "The last lines of its output:\n  two\n  \\x1b[31mthree\n  four\n  five\n  six",

@@ -14,15 +14,16 @@ import (
 )
 
 // config is the official command line's ~/.northflank/config.json: a list of contexts, one of them
-// current. What is not known here is kept as it is.
+// current. Unknown fields stay as they are.
 type config struct {
 	path     string
-	fields   map[string]json.RawMessage // all of the file
-	contexts []json.RawMessage          // of the file's contexts, in order
-	broken   []byte                     // all of a file that could not be read, or nil
+	fields   map[string]json.RawMessage // of the whole file
+	contexts []json.RawMessage          // of the file, in order
+	broken   []byte                     // the whole of an unreadable file, or nil
 }
 
-// savedContext is what is used of a context. A host that is missing is the default one.
+// savedContext has the fields of a context that this program uses. Without a host, the context is for
+// the default host.
 type savedContext struct {
 	Name    string `json:"name"`
 	Host    string `json:"host"`
@@ -31,11 +32,11 @@ type savedContext struct {
 	Job     string `json:"job,omitempty"`     // default for --jobId
 }
 
-// errBroken is that the file is not as the official command line or this one writes it.
+// errBroken means that neither the official command line nor this one writes such a file.
 var errBroken = errors.New("mend the file, or run northflank login, which makes a new one and keeps a copy")
 
-// readConfig reads the file, if there is one. An empty one is as good as none. Returns errBroken, and
-// what login can write instead of it, if the file is no such thing.
+// readConfig reads the file, if there is one. An empty file counts as none. If the file is unreadable,
+// readConfig returns errBroken, and what login can write instead.
 func readConfig() (*config, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -88,89 +89,78 @@ func currentContext() (*savedContext, error) {
 	return c.current()
 }
 
-// errNoContext is that the current context is one that the file does not have.
+// errNoContext means that the file does not have the context that it calls current.
 var errNoContext = errors.New("there is no such context")
 
 // current returns the current context, or nil if there is none. Returns errNoContext if the file
-// names one that it does not have.
+// names a context that it does not have.
 func (c *config) current() (*savedContext, error) {
 	var name string
 	if err := c.field("current", &name); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", c.path, err, errBroken)
 	}
-	for _, raw := range c.contexts {
-		if !hasName(raw, name) {
-			continue
-		}
-		var saved savedContext
-		if err := json.Unmarshal(raw, &saved); err != nil {
-			return nil, fmt.Errorf("%s: context %q: %w: %w", c.path, name, err, errBroken)
-		}
-		return &saved, nil
-	}
 	if name == "" {
 		return nil, nil
 	}
-	return nil, fmt.Errorf(
-		"%s: current is %q: %w: run northflank context use, or northflank login",
-		c.path, name, errNoContext)
+	i := slices.Index(c.names(), name)
+	if i < 0 {
+		return nil, fmt.Errorf("%s: current is %q: %w: run northflank context use, or northflank login",
+			c.path, name, errNoContext)
+	}
+	var saved savedContext
+	if err := json.Unmarshal(c.contexts[i], &saved); err != nil {
+		return nil, fmt.Errorf("%s: context %q: %w: %w", c.path, name, err, errBroken)
+	}
+	return &saved, nil
 }
 
-// hasName reports whether a context has the name.
-func hasName(raw json.RawMessage, name string) bool {
-	var context struct{ Name *string }
-	return json.Unmarshal(raw, &context) == nil && context.Name != nil && *context.Name == name
-}
-
-// names are those of the contexts that have one, in order.
+// names are the names of the contexts, in order. A context without a name has the name "".
 func (c *config) names() []string {
-	var names []string
-	for _, raw := range c.contexts {
+	names := make([]string, len(c.contexts))
+	for i, raw := range c.contexts {
 		var context struct{ Name string }
-		if json.Unmarshal(raw, &context) == nil && context.Name != "" {
-			names = append(names, context.Name)
+		if json.Unmarshal(raw, &context) == nil {
+			names[i] = context.Name
 		}
 	}
 	return names
 }
 
-// add puts the context, in place of any of the same name, at the end, makes it current and writes
-// the file.
+// add puts the context at the end, in place of any context of the same name, makes it current and
+// writes the file.
 func (c *config) add(context savedContext) error {
-	raw, err := encode(context)
+	raw, err := marshal(context)
 	if err != nil {
 		return err
 	}
-	c.contexts = slices.DeleteFunc(c.contexts, func(raw json.RawMessage) bool { return hasName(raw, context.Name) })
+	if i := slices.Index(c.names(), context.Name); i >= 0 {
+		c.contexts = slices.Delete(c.contexts, i, i+1)
+	}
 	c.contexts = append(c.contexts, raw)
 	return c.write(context.Name)
 }
 
-// use makes the context of the name the current one, and writes the file. It fails if there is none.
-func (c *config) use(name string) error {
-	if !slices.Contains(c.names(), name) {
+// use makes the context of the name current, sets some of its fields, and writes the file. Returns an
+// error if there is no such context.
+func (c *config) use(name string, set map[string]string) error {
+	i := slices.Index(c.names(), name)
+	if i < 0 || name == "" {
 		return fmt.Errorf("there is no context %q: see northflank context ls", name)
 	}
-	return c.write(name)
-}
-
-// set sets a field of the context of the name, leaves its other fields as they are, and writes the
-// file. It fails if there is no such context.
-func (c *config) set(name, field, value string) error {
-	i := slices.IndexFunc(c.contexts, func(raw json.RawMessage) bool { return hasName(raw, name) })
-	if i < 0 {
-		return fmt.Errorf("there is no context %q: see northflank context ls", name)
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(c.contexts[i], &fields); err != nil {
-		return fmt.Errorf("%s: context %q: %w", c.path, name, err)
-	}
-	var err error
-	if fields[field], err = encode(value); err != nil {
-		return err
-	}
-	if c.contexts[i], err = encode(fields); err != nil {
-		return err
+	if len(set) > 0 {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(c.contexts[i], &fields); err != nil {
+			return fmt.Errorf("%s: context %q: %w", c.path, name, err)
+		}
+		var err error
+		for field, value := range set {
+			if fields[field], err = marshal(value); err != nil {
+				return err
+			}
+		}
+		if c.contexts[i], err = marshal(fields); err != nil {
+			return err
+		}
 	}
 	return c.write(name)
 }
@@ -179,11 +169,11 @@ func (c *config) set(name, field, value string) error {
 func (c *config) write(current string) error {
 	var err error
 	for name, value := range map[string]any{"contexts": c.contexts, "current": current} {
-		if c.fields[name], err = encode(value); err != nil {
+		if c.fields[name], err = marshal(value); err != nil {
 			return err
 		}
 	}
-	text, err := encode(c.fields)
+	text, err := marshal(c.fields)
 	if err != nil {
 		return err
 	}
@@ -198,9 +188,8 @@ func (c *config) write(current string) error {
 	return private.WriteFile(c.path, text)
 }
 
-// encode writes JSON as the official command line does, with tabs and without escaping what HTML
-// would need.
-func encode(v any) ([]byte, error) {
+// marshal writes JSON like the official command line, with tabs, and without escaping <, > and &.
+func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "\t")

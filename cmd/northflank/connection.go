@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -41,48 +42,46 @@ type source struct {
 }
 
 // connectionFlags are the flags that say which server to ask.
-type connectionFlags struct{ host, token, caCert string }
+type connectionFlags struct {
+	host, token, caCert string
+	// currentOnly means that only the current context counts, not the flags and the environment.
+	currentOnly bool
+}
 
 func (f *connectionFlags) add(cmd *cobra.Command, tokenUsage string) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`URL` of the server; https:// may be left out")
 	cmd.Flags().StringVarP(&f.token, "token", "t", "", tokenUsage)
-	cmd.Flags().StringVar(
-		&f.caCert,
-		"ca-cert",
-		"",
-		"`file` with the certificates of the authorities to trust, in PEM, instead of the system's ("+caCertEnv+")",
-	)
+	cmd.Flags().StringVar(&f.caCert, "ca-cert", "",
+		"`file` with the certificates of the authorities to trust, in PEM, instead of the system's ("+caCertEnv+")")
 }
 
 // sources are, first to last, the flags, the environment, the current context and the default. The
 // context is nil if there is none.
 func (f *connectionFlags) sources(saved *savedContext) []source {
-	all := []source{
-		{"--host", "--token", normalizeHost(f.host), f.token},
-		{hostEnv, tokenEnv, normalizeHost(os.Getenv(hostEnv)), os.Getenv(tokenEnv)},
+	var all []source
+	if !f.currentOnly {
+		all = []source{
+			{"--host", "--token", normalizeHost(f.host), trimToken(f.token)},
+			{hostEnv, tokenEnv, normalizeHost(os.Getenv(hostEnv)), trimToken(os.Getenv(tokenEnv))},
+		}
 	}
 	if saved != nil {
 		name := fmt.Sprintf("context %q", saved.Name)
-		all = append(all, source{name, name, normalizeHost(cmp.Or(saved.Host, defaultHost)), saved.Token})
+		all = append(all, source{name, name, saved.url(), trimToken(saved.Token)})
 	}
 	return append(all, source{hostName: defaultName, host: defaultHost})
 }
+
+// url is the URL of the context's server.
+func (s *savedContext) url() string { return normalizeHost(cmp.Or(s.Host, defaultHost)) }
 
 // resolve finds the first host, and the first token that may be sent to it. A token that is stored
 // with another host is skipped: a server that is named by mistake must not get it.
 func (f *connectionFlags) resolve() (connection, error) {
 	saved, configErr := currentContext()
 	sources := f.sources(saved)
-	for i := range sources {
-		sources[i].token = trimToken(sources[i].token)
-	}
-	conn := connection{caCert: f.authorities()}
-	for _, s := range sources {
-		if s.host != "" {
-			conn.host, conn.hostFrom = s.host, s.hostName
-			break
-		}
-	}
+	first := sources[slices.IndexFunc(sources, func(s source) bool { return s.host != "" })]
+	conn := connection{host: first.host, hostFrom: first.hostName, caCert: f.authorities()}
 	var kept string
 	for _, s := range sources {
 		if s.token == "" {
@@ -98,17 +97,12 @@ func (f *connectionFlags) resolve() (connection, error) {
 	case configErr != nil && (conn.token == "" || conn.hostFrom == defaultName):
 		return conn, configErr // it may have had what is missing
 	case conn.token == "":
-		return conn, usagef(
-			"no token for %s: give --token, set %s or run northflank login%s",
-			conn.host,
-			tokenEnv,
-			kept,
-		)
+		return conn, usagef("no token for %s: give --token, set %s or run northflank login%s", conn.host, tokenEnv, kept)
 	}
 	if err := checkToken(conn.token, conn.tokenFrom); err != nil {
 		return conn, err
 	}
-	if saved != nil && normalizeHost(cmp.Or(saved.Host, defaultHost)) == conn.host {
+	if saved != nil && saved.url() == conn.host {
 		conn.context = *saved
 	}
 	return conn, nil
@@ -140,11 +134,8 @@ func (f *connectionFlags) authorities() string {
 
 // client makes the client for the connection.
 func (c connection) client(options ...client.Option) (*client.Client, error) {
-	options = append(
-		options,
-		client.WithToken(c.token),
-		client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)"),
-	)
+	options = append(options, client.WithToken(c.token),
+		client.WithUserAgent("northflank (+https://github.com/jobruns/jobruns)"))
 	if c.caCert != "" {
 		text, err := os.ReadFile(c.caCert)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
-	"charm.land/huh/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -56,8 +56,8 @@ func (c *config) table() (table, error) {
 			star = "*"
 		}
 		t.rows = append(t.rows, []string{
-			star, printable(saved.Name), printable(cmp.Or(saved.Host, defaultHost)),
-			printable(cmp.Or(saved.Project, "-")), printable(cmp.Or(saved.Job, "-")),
+			star, escape(saved.Name), escape(cmp.Or(saved.Host, defaultHost)),
+			escape(cmp.Or(saved.Project, "-")), escape(cmp.Or(saved.Job, "-")),
 		})
 	}
 	return t, nil
@@ -82,9 +82,10 @@ func newContextUse() *cobra.Command {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return c.names(), cobra.ShellCompDirectiveNoFileComp
+		named := slices.DeleteFunc(c.names(), func(name string) bool { return name == "" })
+		return named, cobra.ShellCompDirectiveNoFileComp
 	})
-	use.AddCommand(newContextUseID("project", needsProject), newContextUseID("job", needsJob))
+	use.AddCommand(newContextUseID(needsProject), newContextUseID(needsJob))
 	return use
 }
 
@@ -101,48 +102,35 @@ func useContext(ctx context.Context, name string) error {
 		if !interactive() {
 			return usagef("missing --name NAME: see northflank context ls")
 		}
-		var choices []huh.Option[string]
+		var choices []choice
 		for _, name := range c.names() {
-			choices = append(choices, option(name, name))
+			if name != "" {
+				choices = append(choices, choice{id: name})
+			}
 		}
 		if name, err = ask(ctx, "Which context?", choices); err != nil {
 			return err
 		}
 	}
-	if err := c.use(name); err != nil {
+	if err := c.use(name, nil); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("Changed current context to %s\n", printable(name))
+	_, err = fmt.Printf("Changed current context to %s\n", escape(name))
 	return err
 }
 
 // newContextUseID makes the command that chooses the project, or the job, of the current context.
-func newContextUseID(what string, level int) *cobra.Command {
-	var id string
-	var r request
+func newContextUseID(level int) *cobra.Command {
+	r := request{server: connectionFlags{currentOnly: true}}
+	thing, id := levels[level-1].thing, r.ids(level)[level-1]
 	cmd := &cobra.Command{
-		Use:     what,
-		Short:   "Choose the " + what + " of the current context",
-		Example: "  northflank context use " + what + " --id example-" + what,
+		Use:     thing,
+		Short:   "Choose the " + thing + " of the current context",
+		Example: "  northflank context use " + thing + " --id example-" + thing,
 		Args:    cobra.NoArgs,
 	}
-	cmd.Flags().StringVarP(&id, "id", "i", "", "`ID` of the "+what)
-	complete(
-		cmd,
-		"id",
-		func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			current, err := currentContext()
-			if err != nil || current == nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			r.server.host, r.server.token = cmp.Or(current.Host, defaultHost), current.Token
-			candidates := r.projectCandidates
-			if level == needsJob {
-				candidates = r.jobCandidates
-			}
-			return r.completions(level-1, candidates)(cmd, args, typed)
-		},
-	)
+	cmd.Flags().StringVarP(id, "id", "i", "", "`ID` of the "+thing)
+	complete(cmd, "id", r.completions(level))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		current, err := currentContext()
 		if err != nil {
@@ -151,46 +139,26 @@ func newContextUseID(what string, level int) *cobra.Command {
 		if current == nil {
 			return errors.New("there is no current context: northflank login makes one")
 		}
-		if id == "" {
-			if id, err = r.chooseFor(cmd.Context(), *current, level); err != nil {
+		if *id == "" {
+			if !interactive() {
+				return usagef("missing --id ID: see %s", levels[level-1].lister)
+			}
+			if err := r.connect(level - 1); err != nil {
+				return err
+			}
+			if err := r.choose(cmd.Context(), level); err != nil {
 				return err
 			}
 		}
-		c, err := readConfig() // again: the questions may have taken a while
+		c, err := readConfig() // again, because the questions may have taken a while
 		if err != nil {
 			return err
 		}
-		if err := c.set(current.Name, what, id); err != nil {
+		if err := c.use(current.Name, map[string]string{thing: *id}); err != nil {
 			return err
 		}
-		_, err = fmt.Printf("Use %s with id: %s\n", what, printable(id))
+		_, err = fmt.Printf("Use %s with id: %s\n", thing, escape(*id))
 		return err
 	}
 	return cmd
-}
-
-// chooseFor has the person choose a project, or a job of the context's project.
-func (r *request) chooseFor(ctx context.Context, saved savedContext, level int) (string, error) {
-	if !interactive() {
-		return "", usagef("missing --id ID: see %s", levels[level-1].lister)
-	}
-	name := fmt.Sprintf("context %q", saved.Name)
-	conn := connection{
-		host: normalizeHost(cmp.Or(saved.Host, defaultHost)), hostFrom: name,
-		token: trimToken(saved.Token), tokenFrom: name, caCert: r.server.authorities(),
-	}
-	c, err := conn.client()
-	if err != nil {
-		return "", err
-	}
-	if level == needsJob {
-		r.ref.Project = saved.Project
-	}
-	if err := r.choose(ctx, c, conn, level); err != nil {
-		return "", err
-	}
-	if level == needsProject {
-		return r.ref.Project, nil
-	}
-	return r.ref.Job, nil
 }

@@ -49,12 +49,11 @@ line.`,
 }
 
 func (get *getJobOutput) run(ctx context.Context) error {
-	c, conn, err := get.open(ctx)
-	if err != nil {
+	if err := get.open(ctx); err != nil {
 		return err
 	}
 	if get.latest {
-		run, _, err := get.newest(ctx, c, conn)
+		run, _, err := get.newest(ctx)
 		if err != nil {
 			return err
 		}
@@ -62,25 +61,34 @@ func (get *getJobOutput) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	output, resp, err := c.JobRunOutput(ctx, get.ref)
+	output, resp, err := get.client.JobRunOutput(ctx, get.ref)
 	get.trace(resp)
-	if err != nil {
-		return get.explain(err, resp, conn)
-	}
-	if get.output != "" {
+	host, name := get.conn.host, nameOf(get.ref)
+	switch {
+	case errors.Is(err, client.ErrForbidden):
+		err = get.conn.errorf(err, "%s does not let the token of %s see the output of %s", host, get.conn.tokenFrom, name)
+		return fmt.Errorf(`%w; jobrund token create --permission "%s" makes one that may`, err, logsPermission)
+	case errors.Is(err, client.ErrUnsupported):
+		return fmt.Errorf("%s does not serve the output of runs: it is not jobrund, or an earlier version", host)
+	case err != nil:
+		return get.userError(err, resp)
+	case get.format != "":
 		sent, err := sentData(resp)
 		if err != nil {
 			return err
 		}
 		return get.print(ctx, sent, nil)
+	case output.Output != nil:
+		return write(output)
 	}
-	if output.Output == nil {
-		return get.none(ctx, c, conn)
+	if run, _, err := get.once(ctx); err == nil && !run.Concluded { // the token may be for output only
+		return fmt.Errorf("%s has no output of %s yet: the run has not concluded", host, name)
 	}
-	return write(output)
+	return fmt.Errorf("%s has no output of %s: none was recorded; "+
+		"jobrun --keep-output 16KiB -- COMMAND keeps the end of what a command prints", host, name)
 }
 
-// write prints the output for a terminal, or as it is.
+// write prints the output as it is, or escaped for a terminal.
 func write(output *client.JobRunOutput) error {
 	text, note := *output.Output, ""
 	if onTerminal(os.Stdout) {
@@ -90,7 +98,7 @@ func write(output *client.JobRunOutput) error {
 		case !strings.HasSuffix(text, "\n"):
 			text += "\n"
 		}
-		text = printableLines(text)
+		text = escapeLines(text)
 	}
 	if output.Truncated {
 		note = "That is the end of the output: what came before it was not kept."
@@ -102,28 +110,4 @@ func write(output *client.JobRunOutput) error {
 		fmt.Fprintln(os.Stderr, note)
 	}
 	return nil
-}
-
-// none says why there is no output.
-func (get *getJobOutput) none(ctx context.Context, c *client.Client, conn connection) error {
-	run, resp, err := c.GetJobRun(ctx, get.ref)
-	get.trace(resp)
-	if err == nil && !run.Concluded { // else the token may only read output
-		return fmt.Errorf("%s has no output of %s yet: the run has not concluded", conn.host, describe(get.ref))
-	}
-	return fmt.Errorf("%s has no output of %s: none was recorded; "+
-		"jobrun --keep-output 16KiB -- COMMAND keeps the end of what a command prints", conn.host, describe(get.ref))
-}
-
-// explain says in the user's terms why there is nothing to show.
-func (get *getJobOutput) explain(err error, resp *client.Response, conn connection) error {
-	switch {
-	case errors.Is(err, client.ErrForbidden):
-		return fmt.Errorf(`%w; jobrund token create --permission "%s" makes one that may`, explained(err, conn,
-			"%s does not let the token of %s see the output of %s", conn.host, conn.tokenFrom, describe(get.ref)),
-			logsPermission)
-	case errors.Is(err, client.ErrUnsupported):
-		return fmt.Errorf("%s does not serve the output of runs: it is not jobrund, or an earlier version", conn.host)
-	}
-	return explainRef(err, resp, conn, get.ref)
 }

@@ -96,87 +96,72 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 }
 
 func (get *getJobRun) run(ctx context.Context) error {
-	c, conn, err := get.open(ctx)
-	if err != nil {
+	if err := get.open(ctx); err != nil {
 		return err
 	}
-	run, resp, err := get.see(ctx, c, conn)
+	run, resp, err := get.see(ctx)
 	if run != nil && !get.quiet {
-		if err := get.show(ctx, c, conn, run, resp); err != nil {
+		if err := get.show(ctx, run, resp); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-// see returns the run that is asked for, and the response that it is in. With an error, it may be
-// the last state seen.
-func (get *getJobRun) see(
-	ctx context.Context,
-	c *client.Client,
-	conn connection,
-) (*client.JobRun, *client.Response, error) {
+// see returns the run and the response that contains it. With an error, the run may be the last state
+// seen.
+func (get *getJobRun) see(ctx context.Context) (*client.JobRun, *client.Response, error) {
 	if get.latest {
-		run, resp, err := get.newest(ctx, c, conn)
+		run, resp, err := get.newest(ctx)
 		if err != nil || !get.wait {
 			return run, resp, err
 		}
 		get.ref.Run = run.ID
 	}
 	if get.wait {
-		return get.await(ctx, c, conn, get.ref)
+		return get.await(ctx)
 	}
-	return get.once(ctx, c, conn, get.ref)
+	return get.once(ctx)
 }
 
-// once returns the run of the moment.
-func (get *getJobRun) once(
-	ctx context.Context,
-	c *client.Client,
-	conn connection,
-	ref client.RunRef,
-) (*client.JobRun, *client.Response, error) {
+// once returns the run in its present state.
+func (r *runRequest) once(ctx context.Context) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	run, resp, err := c.GetJobRun(ctx, ref)
-	get.trace(resp)
+	run, resp, err := r.client.GetJobRun(ctx, r.ref)
+	r.trace(resp)
 	if err != nil {
-		return nil, nil, explainRef(err, resp, conn, ref)
+		return nil, nil, r.userError(err, resp)
 	}
 	return run, resp, nil
 }
 
-// await returns the run that has concluded, or the last state seen, if any, with an error. That of
-// a concluded run says by an [*outcome] how it was.
-func (get *getJobRun) await(
-	ctx context.Context,
-	c *client.Client,
-	conn connection,
-	ref client.RunRef,
-) (*client.JobRun, *client.Response, error) {
+// await returns the concluded run, or the last state seen, if any, with an error. For a run that
+// failed, the error is an [*exitStatus] too.
+func (get *getJobRun) await(ctx context.Context) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, get.timeout)
 	defer cancel()
 	progress := newProgress(get.quiet)
 	defer progress.stop()
+	name := nameOf(get.ref)
 	var trouble string
-	var absent time.Time // when the first response said that there is no such run; zero if there is one
-	run, resp, err := c.WaitForJobRun(ctx, ref, client.WaitForStart(get.waitForStart), client.OnState(progress.state),
+	var absent time.Time // when the server first said that there is no such run; zero if there is one
+	run, resp, err := get.client.WaitForJobRun(ctx, get.ref,
+		client.WaitForStart(get.waitForStart), client.OnState(progress.state),
 		client.OnPause(func(resp *client.Response, err error, _ time.Duration) {
 			if get.verbose && resp != nil {
 				progress.print(trace(resp))
 			}
-			trouble = ""
-			if err != nil {
-				trouble = printable(explainRef(err, resp, conn, ref).Error())
-			}
 			switch {
 			case err == nil:
-				absent = time.Time{}
+				trouble, absent = "", time.Time{}
 			case errors.Is(err, client.ErrNotFound):
-				trouble = printable(fmt.Sprintf("%s has no %s yet", conn.host, describe(ref)))
+				trouble = escape(fmt.Sprintf("%s has no %s yet", get.conn.host, name))
 				if absent.IsZero() {
 					absent = time.Now()
 				}
+			default:
+				trouble = escape(get.userError(err, resp).Error())
 			}
 			progress.request(trouble)
 		}))
@@ -187,23 +172,23 @@ func (get *getJobRun) await(
 	switch {
 	case late:
 		limit := duration.Format(get.timeout)
-		message := fmt.Sprintf("%s has not concluded after %s", describe(ref), limit)
+		message := fmt.Sprintf("%s has not concluded after %s", name, limit)
 		if run == nil {
-			message = fmt.Sprintf("%s has not said within %s how %s is doing", conn.host, limit, describe(ref))
+			message = fmt.Sprintf("%s has not said within %s how %s is doing", get.conn.host, limit, name)
 		}
 		if trouble != "" {
 			message += "; the last request failed: " + trouble
 		}
-		return run, resp, &outcome{exitTimeout, message}
+		return run, resp, &exitStatus{exitTimeout, message}
 	case errors.Is(err, client.ErrNotFound) && !absent.IsZero():
 		waited := time.Since(absent).Round(100 * time.Millisecond)
-		return nil, nil, explained(err, conn, "%s has no %s after %v", conn.host, describe(ref), waited)
+		return nil, nil, get.conn.errorf(err, "%s has no %s after %v", get.conn.host, name, waited)
 	case err != nil:
-		return nil, nil, explainRef(err, resp, conn, ref)
+		return nil, nil, get.userError(err, resp)
 	case run.Status == client.JobRunStatusSuccess:
 		return run, resp, nil
 	case run.Status == client.JobRunStatusFailed:
-		return run, resp, &outcome{status: exitFailed}
+		return run, resp, &exitStatus{status: exitFailed}
 	}
-	return run, resp, fmt.Errorf("%s has concluded with the status %q", describe(ref), run.Status)
+	return run, resp, fmt.Errorf("%s has concluded with the status %q", name, run.Status)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,23 +23,6 @@ The server and the token are looked for like those of "northflank get job run". 
 programs, and -o json --jq EXPRESSION what jq's language makes of it. The exit status is 0 whatever the list has in it,
 1 for an error and 2 for a wrong command line.`
 
-// A pageOf asks for a page of a list.
-type pageOf[T any] func(
-	context.Context, *client.Client, client.ListOptions,
-) (*client.Page[T], *client.Response, error)
-
-// A listing is what [show] needs to know of a list.
-type listing[T any] struct {
-	level int    // what a request for it needs
-	name  string // of the items, in JSON
-	page  pageOf[T]
-	table func([]T, time.Time, bool) table
-	// complete adds to the items what no list has, and returns what to tell afterwards. It is nil where
-	// there is nothing to add.
-	complete func(context.Context, *client.Client, []T, []json.RawMessage) (note string, err error)
-}
-
-// newListProjects makes the command "northflank list projects".
 func newListProjects() *cobra.Command {
 	var r request
 	var page pageFlags
@@ -52,19 +38,20 @@ func newListProjects() *cobra.Command {
 	r.addFlags(cmd, needsNothing)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return show(cmd, &r, page, listing[client.Project]{
-			level: needsNothing, name: "projects", table: projectTable,
-			page: func(
-				ctx context.Context, c *client.Client, at client.ListOptions,
-			) (*client.Page[client.Project], *client.Response, error) {
-				return c.ListProjects(ctx, r.ref.Team, at)
-			},
-		})
+		found, err := fetch(cmd, &r, page, needsNothing,
+			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Project], *client.Response, error) {
+				return r.client.ListProjects(ctx, r.ref.Team, at)
+			})
+		if err != nil {
+			return err
+		}
+		return finish(found, r.printList(cmd.Context(), "projects", found.Raw, func(time.Time, bool) table {
+			return projectTable(found.Items)
+		}))
 	}
 	return cmd
 }
 
-// newListJobs makes the command "northflank list jobs".
 func newListJobs() *cobra.Command {
 	var r request
 	var page pageFlags
@@ -81,24 +68,25 @@ func newListJobs() *cobra.Command {
 	r.addFlags(cmd, needsProject)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return show(cmd, &r, page, listing[client.Job]{
-			level: needsProject, name: "jobs", table: jobTable,
-			page: func(
-				ctx context.Context, c *client.Client, at client.ListOptions,
-			) (*client.Page[client.Job], *client.Response, error) {
-				return c.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
-			},
-		})
+		found, err := fetch(cmd, &r, page, needsProject,
+			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
+				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
+			})
+		if err != nil {
+			return err
+		}
+		return finish(found, r.printList(cmd.Context(), "jobs", found.Raw, func(now time.Time, color bool) table {
+			return jobTable(found.Items, now, color)
+		}))
 	}
 	return cmd
 }
 
-// newGetJobRuns makes the command "northflank get job runs".
 func newGetJobRuns() *cobra.Command {
 	var r request
 	var page pageFlags
 	var filter filterFlags
-	var outcomes outcomeFlag
+	var outcome outcomeFlag
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List the runs of a job",
@@ -111,104 +99,224 @@ func newGetJobRuns() *cobra.Command {
 	r.addFlags(cmd, needsJob)
 	filter.add(cmd)
 	page.add(cmd)
-	outcomes.add(cmd)
+	outcome.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opts, err := filter.options()
 		if err != nil {
 			return err
 		}
-		var why *reasons
-		return show(cmd, &r, page, listing[client.JobRun]{
-			level: needsJob, name: "runs",
-			page: func(
-				ctx context.Context, c *client.Client, at client.ListOptions,
-			) (*client.Page[client.JobRun], *client.Response, error) {
+		found, err := fetch(cmd, &r, page, needsJob,
+			func(ctx context.Context, at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
 				opts.ListOptions = at
-				return c.ListJobRuns(ctx, r.job(), opts)
-			},
-			complete: func(
-				ctx context.Context, c *client.Client, runs []client.JobRun, sent []json.RawMessage,
-			) (string, error) {
-				if !outcomes.wanted(cmd, &r, opts) {
-					return "", nil
-				}
-				why = findReasons(ctx, c, len(runs), outcomes.most(cmd), func(i int) (*client.JobRun, client.RunRef) {
-					ref := r.ref
-					ref.Run = runs[i].ID
-					return &runs[i], ref
-				})
-				return why.note(), why.addTo(sent)
-			},
-			table: func(runs []client.JobRun, now time.Time, color bool) table {
-				return runTable(runs, now, color).withReasons(why)
-			},
-		})
+				return r.client.ListJobRuns(ctx, r.job(), opts)
+			})
+		if err != nil {
+			return err
+		}
+		return finish(found, showRuns(cmd, &r, listedRuns(found, r.job()), outcome.most(cmd, &r, opts), false))
 	}
 	return cmd
 }
 
-func (r *request) project() client.ProjectRef {
-	return client.ProjectRef{Team: r.ref.Team, Project: r.ref.Project}
-}
-
-func (r *request) job() client.JobRef {
-	return client.JobRef{Team: r.ref.Team, Project: r.ref.Project, Job: r.ref.Job}
-}
-
-// show prints a list: one page, or all of them.
-func show[T any](cmd *cobra.Command, r *request, flags pageFlags, list listing[T]) error {
+// fetch returns a page of a list, or all pages as one with --loadAll.
+func fetch[T any](
+	cmd *cobra.Command, r *request, flags pageFlags, level int,
+	list func(context.Context, client.ListOptions) (*client.Page[T], *client.Response, error),
+) (*client.Page[T], error) {
 	if err := flags.check(cmd); err != nil {
-		return err
+		return nil, err
 	}
-	c, conn, err := r.open()
-	if err != nil {
-		return err
+	if err := r.open(cmd.Context(), level); err != nil {
+		return nil, err
 	}
-	if err := r.choose(cmd.Context(), c, conn, list.level); err != nil {
-		return err
-	}
-	limit := timeout
-	if flags.all {
-		limit = allTimeout
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
-	defer cancel()
-	var items []T
-	var sent []json.RawMessage
-	var more string
-	if flags.all {
-		page := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return list.page(ctx, c, at) }
-		for read, err := range client.Pages(ctx, flags.at, page) {
-			if err != nil {
-				return explainRef(err, nil, conn, r.ref)
-			}
-			items, sent = append(items, read.Items...), append(sent, read.Raw...)
-		}
-	} else {
-		read, resp, err := list.page(ctx, c, flags.at)
+	if !flags.all {
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		page, resp, err := list(ctx, flags.at)
 		if err != nil {
-			return explainRef(err, resp, conn, r.ref)
+			return nil, r.userError(err, resp)
 		}
-		items, sent = read.Items, read.Raw
-		if read.HasNext {
-			more = fmt.Sprintf(
-				"There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
-				printable(read.Cursor),
-			)
-		}
+		return page, nil
 	}
-	if list.complete != nil {
-		note, err := list.complete(cmd.Context(), c, items, sent)
+	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
+	defer cancel()
+	var all client.Page[T]
+	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return list(ctx, at) }
+	for page, err := range client.Pages(ctx, flags.at, next) {
+		if err != nil {
+			return nil, r.userError(err, nil)
+		}
+		all.Items, all.Raw = append(all.Items, page.Items...), append(all.Raw, page.Raw...)
+	}
+	return &all, nil
+}
+
+// finish tells how to get the next page, unless printing this one failed.
+func finish[T any](page *client.Page[T], err error) error {
+	if err == nil && page.HasNext {
+		fmt.Fprintf(os.Stderr, "There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
+			escape(page.Cursor))
+	}
+	return err
+}
+
+// listedRun is a run in a list.
+type listedRun struct {
+	client.JobRun
+	ref  client.RunRef
+	sent json.RawMessage
+	why  *reason // nil if it is not known
+}
+
+// listedRuns returns the runs of a page of a job's runs.
+func listedRuns(page *client.Page[client.JobRun], job client.JobRef) []listedRun {
+	var runs []listedRun
+	for i, run := range page.Items {
+		ref := client.RunRef{Team: job.Team, Project: job.Project, Job: job.Job, Run: run.ID}
+		runs = append(runs, listedRun{JobRun: run, ref: ref, sent: page.Raw[i]})
+	}
+	return runs
+}
+
+// showRuns prints runs, and why they failed, for as many as most. jobs means that the runs are of
+// several jobs.
+func showRuns(cmd *cobra.Command, r *request, runs []listedRun, most int, jobs bool) error {
+	why := findReasons(cmd.Context(), r.client, runs, most)
+	var sent []json.RawMessage
+	for _, run := range runs {
+		var err error
+		if jobs {
+			run.sent, err = withMember(run.sent, "projectId", run.ref.Project)
+			if err == nil {
+				run.sent, err = withMember(run.sent, "jobId", run.ref.Job)
+			}
+		}
+		if most > 0 && run.failed() && err == nil {
+			run.sent, err = withMember(run.sent, "outcome", run.why.raw())
+		}
 		if err != nil {
 			return err
 		}
-		more += note
+		sent = append(sent, run.sent)
 	}
-	if err := r.printTable(cmd.Context(), list.name, sent, func(now time.Time, color bool) table {
-		return list.table(items, now, color)
-	}); err != nil {
+	err := r.printList(cmd.Context(), "runs", sent, func(now time.Time, color bool) table {
+		return runTable(runs, why.known, jobs, now, color)
+	})
+	if err == nil {
+		fmt.Fprint(os.Stderr, why.note())
+	}
+	return err
+}
+
+// withMember returns a JSON object with another member, unless it already has a member of that name.
+func withMember(object json.RawMessage, name string, value any) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return nil, err
+	}
+	if _, ok := fields[name]; ok {
+		return object, nil
+	}
+	member, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return nil, err
+	}
+	end := bytes.LastIndexByte(object, '}')
+	return slices.Concat(object[:end], []byte(","), member[1:]), nil // the object has an ID at least
+}
+
+// listRuns is the command "northflank list runs".
+type listRuns struct {
+	request
+	filter  filterFlags
+	outcome outcomeFlag
+	limit   int
+}
+
+func newListRuns() *cobra.Command {
+	var l listRuns
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List the runs of all jobs of a project",
+		Long: `List the runs of all jobs of a project, the one that started last first. It takes a request for each job that has
+run since --since.
+` + outcomeHelp + listHelp,
+		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
+  northflank list runs --project default-project --status FAILED --since 24h -o json --outcome
+  northflank list runs --project default-project --limit 10 -o json --jq '.runs[].id'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd) },
+	}
+	l.addFlags(cmd, needsProject)
+	l.filter.add(cmd)
+	l.outcome.add(cmd)
+	cmd.Flags().IntVar(&l.limit, "limit", 100, "`number` of runs at the most; 0 for no limit")
+	return cmd
+}
+
+func (l *listRuns) run(cmd *cobra.Command) error {
+	opts, err := l.filter.options()
+	if err != nil {
 		return err
 	}
-	fmt.Fprint(os.Stderr, more)
+	if l.limit < 0 {
+		return usagef("--limit %d: it cannot be negative", l.limit)
+	}
+	if err := l.open(cmd.Context(), needsProject); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
+	defer cancel()
+	runs, more, err := l.collect(ctx, opts)
+	if err != nil {
+		return l.userError(err, nil)
+	}
+	if err := showRuns(cmd, &l.request, runs, l.outcome.most(cmd, &l.request, opts), true); err != nil {
+		return err
+	}
+	if more {
+		fmt.Fprintf(os.Stderr, "There are more: these are the %d that started last, --limit 0 shows all.\n", l.limit)
+	}
 	return nil
+}
+
+// collect returns the newest runs of all jobs, and whether there are more.
+func (l *listRuns) collect(
+	ctx context.Context, opts client.ListJobRunsOptions,
+) (runs []listedRun, more bool, err error) {
+	perPage := 100
+	if l.limit > 0 {
+		perPage = min(perPage, l.limit+1)
+	}
+	for job, err := range l.client.Jobs(ctx, l.project(), client.ListJobsOptions{}) {
+		if err != nil {
+			return nil, false, err
+		}
+		if job.LatestRun != nil && !job.LatestRun.StartedAt.IsZero() && job.LatestRun.StartedAt.Before(opts.Since) {
+			continue
+		}
+		ref := client.JobRef{Team: l.ref.Team, Project: l.ref.Project, Job: job.ID}
+		before := len(runs)
+		list := func(at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
+			opts.ListOptions = at
+			return l.client.ListJobRuns(ctx, ref, opts)
+		}
+		for page, err := range client.Pages(ctx, client.ListOptions{PerPage: perPage}, list) {
+			if errors.Is(err, client.ErrNotFound) {
+				break // its runs have been removed since
+			}
+			if err != nil {
+				return nil, false, err
+			}
+			runs = append(runs, listedRuns(page, ref)...)
+			if l.limit > 0 && len(runs)-before > l.limit {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(runs, func(a, b listedRun) int { return b.StartedAt.Compare(a.StartedAt) })
+	if l.limit > 0 && len(runs) > l.limit {
+		return runs[:l.limit], true, nil
+	}
+	return runs, false, nil
 }

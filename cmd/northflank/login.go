@@ -59,7 +59,7 @@ func (l *login) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if resp, err := c.Login(ctx); err != nil {
-		return explain(err, resp, conn)
+		return conn.userError(err, resp)
 	}
 	saved, err := readConfig() // again: the prompt may have taken a while
 	if err != nil && !errors.Is(err, errBroken) {

@@ -7,44 +7,46 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/jobruns/jobruns/cmd/internal/version"
 )
 
-// What the program exits with.
+// The exit statuses of the program.
 const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
-	exitFailed      = 3   // the run that was waited for
-	exitTimeout     = 4   // before it was over
-	exitInterrupted = 130 // 128 + SIGINT, as a shell would say
+	exitFailed      = 3   // the run of --wait failed
+	exitTimeout     = 4   // the run of --wait has not concluded in time
+	exitInterrupted = 130 // 128 + SIGINT, as in a shell
 )
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // writing to a pipe that nobody reads is an error like any other
+	signal.Ignore(syscall.SIGPIPE) // writing to a pipe without a reader is an error like any other
 	exitOnInterrupt()
 	os.Exit(run(os.Args[1:]))
 }
 
-// exitOnInterrupt ends the program at Ctrl-C, whatever it waits for, with the terminal as it was
-// found: a prompt for a token turns the echo off. In the background of a script, where SIGINT is
-// ignored, it stays ignored.
+// exitOnInterrupt ends the program at Ctrl-C and restores the terminal, because a prompt for a token
+// turns the echo off. In the background of a script, where SIGINT is ignored, it stays ignored.
 func exitOnInterrupt() {
 	if signal.Ignored(os.Interrupt) {
 		return
 	}
 	stdin := int(os.Stdin.Fd())
-	state, err := term.GetState(stdin) // fails where stdin is no terminal
+	state, err := term.GetState(stdin) // fails if stdin is no terminal
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	go func() {
 		<-interrupts
 		if err == nil {
-			_ = term.Restore(stdin, state) // there is nobody left to tell
+			_ = term.Restore(stdin, state) // the program ends anyway
 		}
 		if tidy := interrupted.Load(); tidy != nil {
 			(*tidy)()
@@ -55,15 +57,14 @@ func exitOnInterrupt() {
 
 var interrupted atomic.Pointer[func()]
 
-// beforeInterrupt has tidy called before Ctrl-C ends the program, instead of what was to be called
-// until now.
+// beforeInterrupt sets the function that runs before Ctrl-C ends the program.
 func beforeInterrupt(tidy func()) { interrupted.Store(&tidy) }
 
 // run carries out a command line and returns the exit status.
 func run(args []string) int {
 	root := newRoot()
-	// What fails before a command has begun is the command line: cobra's errors have no type of
-	// their own.
+	// Cobra's errors have no type of their own. An error from before the command starts is an error in
+	// the command line.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.SetArgs(args)
@@ -71,14 +72,14 @@ func run(args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	message := printable(err.Error())
+	message := escape(err.Error())
 	var usage usageError
 	if begun && !errors.As(err, &usage) {
 		if message != "" {
 			fmt.Fprintf(os.Stderr, "northflank: %s\n", message)
 		}
-		if ended := (*outcome)(nil); errors.As(err, &ended) {
-			return ended.status
+		if exit := (*exitStatus)(nil); errors.As(err, &exit) {
+			return exit.status
 		}
 		return exitError
 	}
@@ -93,11 +94,52 @@ func (e usageError) Error() string { return string(e) }
 
 func usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
-// outcome is an error with an exit status of its own. There is nothing to say about it if the
-// message is empty.
-type outcome struct {
+// exitStatus is an error with an exit status of its own. An empty message is not printed.
+type exitStatus struct {
 	status  int
 	message string
 }
 
-func (o *outcome) Error() string { return o.message }
+func (e *exitStatus) Error() string { return e.message }
+
+func newRoot() *cobra.Command {
+	root := newGroup("northflank", "See how the runs of your jobs are doing", newLogin(), newContext(),
+		newGroup("list", "List projects, jobs or runs", newListProjects(), newListJobs(), newListRuns()),
+		newGroup("get", "Show something",
+			newGroup("job", "Show something about a job", newGetJobRun(), newGetJobRuns(), newGetJobOutput())))
+	root.Long = `See how the runs of your jobs are doing, at Northflank or wherever jobrund serves.
+
+The exit status is 0 for success, 1 for an error and 2 for a wrong command line. "northflank get job run --wait" has more.`
+	root.SilenceUsage = true
+	root.SilenceErrors = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	version.Add(root)
+	version.AddCommand(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		requireSubcommand(completion)
+	}
+	return root
+}
+
+// newGroup makes a command that only has subcommands.
+func newGroup(name, short string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{Use: name, Short: short}
+	group.AddCommand(commands...)
+	requireSubcommand(group)
+	return group
+}
+
+// requireSubcommand reports a usage error if the subcommand is missing or unknown. Cobra would show
+// the help and report success.
+func requireSubcommand(group *cobra.Command) {
+	var names []string
+	for _, c := range group.Commands() {
+		names = append(names, c.Name())
+	}
+	group.Args = cobra.NoArgs
+	group.RunE = func(cmd *cobra.Command, _ []string) error {
+		return usagef("%s what? Commands: %s", cmd.CommandPath(), strings.Join(names, ", "))
+	}
+	group.DisableFlagsInUseLine = true
+}

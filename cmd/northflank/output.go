@@ -4,175 +4,219 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"os"
-	"text/tabwriter"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf16"
 
-	"github.com/dustin/go-humanize"
-
-	"github.com/jobruns/jobruns/client"
+	"github.com/goccy/go-yaml"
+	"github.com/itchyny/gojq"
+	"golang.org/x/term"
 )
 
-// print writes what the server sent in the format that was asked for, or else as text for people.
+// print writes JSON as the server sent it in the format of --output, or text for people.
 func (r *request) print(
 	ctx context.Context,
 	sent json.RawMessage,
-	forPeople func(now time.Time, color bool) ([]byte, error),
+	forPeople func(now time.Time, color bool) string,
 ) error {
-	var text []byte
+	var text string
 	var err error
-	if r.code != nil {
+	switch {
+	case r.code != nil:
 		text, err = runJQ(ctx, r.code, sent, onTerminal(os.Stdout))
-	} else if encode := formats[r.output]; encode != nil {
-		text, err = encode(sent)
-	} else {
+	case r.format == "json":
+		text, err = indentJSON(sent)
+	case r.format == "yaml":
+		text, err = toYAML(sent)
+	default:
 		now := time.Now().UTC()
 		if onTerminal(os.Stdout) {
-			now = now.Local() // programs that read this all the same find the same everywhere
+			now = now.Local() // the time zone of the machine does not change the output for programs
 		}
-		text, err = forPeople(now, colored(os.Stdout))
+		text = forPeople(now, colored(os.Stdout))
 	}
 	if err != nil {
 		return err
 	}
-	_, err = os.Stdout.Write(text)
+	_, err = os.Stdout.WriteString(text)
 	return err
 }
 
-// summary is for people.
-func summary(run shownRun, now time.Time, color bool) ([]byte, error) {
+func indentJSON(sent json.RawMessage) (string, error) {
 	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Run\t%s\n", printable(run.RunName))
-	fmt.Fprintf(w, "ID\t%s\n", printable(run.ID))
-	status := paint(run.Status, color)
-	if run.why != nil && run.Status == client.JobRunStatusFailed {
-		status += ": " + printable(run.why.sentence(run.JobRun))
-	}
-	fmt.Fprintf(w, "Status\t%s\n", status)
-	fmt.Fprintf(w, "Attempts\t%s\n", attempts(run.JobRun))
-	fmt.Fprintf(w, "Started\t%s\n", moment(run.StartedAt, now))
-	fmt.Fprintf(w, "Concluded\t%s\n", conclusion(run.JobRun, now))
-	if run.why != nil && run.detail {
-		run.why.detail(w)
-	}
-	err := w.Flush()
-	if len(run.lines) > 0 {
-		b.WriteString("\nThe last lines of its output:\n")
-	}
-	for _, line := range run.lines {
-		b.WriteString("  " + line + "\n")
-	}
-	return b.Bytes(), err
+	err := json.Indent(&b, bytes.TrimSpace(sent), "", "  ")
+	return escapeJSON(b.Bytes()) + "\n", err
 }
 
-// attempts says how many attempts have ended, of a run that has concluded without that word, and how
-// many there may be.
-func attempts(run *client.JobRun) string {
-	made := plural(run.Completions, "attempt", "attempts")
-	if !run.Concluded {
-		made += " ended"
+// toYAML returns JSON as YAML, with the fields in their order.
+func toYAML(sent json.RawMessage) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(sent))
+	dec.UseNumber()
+	value, err := decodeOrdered(dec)
+	if err != nil {
+		return "", err
 	}
-	if run.BackoffLimit == 0 {
-		return made + ", no retries allowed"
-	}
-	return made + ", " + plural(run.BackoffLimit, "retry", "retries") + " allowed"
+	// JSON puts every string in double quotes, because readers of YAML 1.1 and 1.2 disagree about the
+	// type of others.
+	text, err := yaml.MarshalWithOptions(value, yaml.JSON(), yaml.Flow(false))
+	return string(text), err
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// decodeOrdered reads a JSON value like encoding/json, and keeps the order of the fields.
+func decodeOrdered(dec *json.Decoder) (any, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	if number, ok := token.(json.Number); ok {
+		return yamlNumber(number), nil
+	}
+	start, ok := token.(json.Delim)
+	if !ok {
+		return token, nil
+	}
+	values := []any{} // for an object: name, value, name, value
+	for dec.More() {
+		value, err := decodeOrdered(dec)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	if _, err := dec.Token(); err != nil || start == '[' {
+		return values, err
+	}
+	object := yaml.MapSlice{}
+	for i := 0; i < len(values); i += 2 {
+		object = append(object, yaml.MapItem{Key: values[i], Value: values[i+1]})
+	}
+	return object, nil
 }
 
-// timeLayout is that of a time with its zone.
-const timeLayout = "2006-01-02 15:04:05 MST"
+// yamlNumber is a JSON number. It is never rounded.
+type yamlNumber string
 
-// moment is a time, in the zone of now too. The zero one is one that the server has not sent.
-func moment(at, now time.Time) string {
-	if at.IsZero() {
-		return "the server does not say when"
+// MarshalYAML writes 1e3 as 1.0e+3, because YAML 1.1 takes the short form for a string
+// (https://yaml.org/type/float.html).
+func (n yamlNumber) MarshalYAML() ([]byte, error) {
+	mantissa, exponent, ok := strings.Cut(strings.ToLower(string(n)), "e")
+	if !ok {
+		return []byte(n), nil
 	}
-	text := at.UTC().Format(timeLayout)
-	if local := inZone(at, now.Location()); local != "" {
-		text += ", " + local
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
 	}
-	return fmt.Sprintf("%s (%s)", text, humanize.RelTime(at, now, "ago", "from now"))
+	if exponent[0] != '-' {
+		exponent = "+" + strings.TrimPrefix(exponent, "+")
+	}
+	return []byte(mantissa + "e" + exponent), nil
 }
 
-// inZone is a time in the zone, or nothing if it is the same there as in UTC.
-func inZone(at time.Time, zone *time.Location) string {
-	local := at.In(zone)
-	if _, offset := local.Zone(); offset == 0 {
-		return ""
+// compileJQ returns the program of --jq.
+func compileJQ(expression string) (*gojq.Code, error) {
+	query, err := gojq.Parse(expression)
+	if err != nil {
+		return nil, usagef("--jq: %v", err)
 	}
-	return local.Format(timeLayout)
+	code, err := gojq.Compile(query, gojq.WithEnvironLoader(os.Environ))
+	if err != nil {
+		return nil, usagef("--jq: %v", err)
+	}
+	return code, nil
 }
 
-func conclusion(run *client.JobRun, now time.Time) string {
-	switch {
-	case run.ConcludedAt != nil && run.StartedAt.IsZero():
-		return moment(*run.ConcludedAt, now)
-	case run.ConcludedAt != nil:
-		return fmt.Sprintf("%s, after %s", moment(*run.ConcludedAt, now), length(run.ConcludedAt.Sub(run.StartedAt)))
-	case run.Concluded:
-		return "yes, the server does not say when"
+// runJQ returns the results of the program, a line for each, like gh: strings have no quotes, and
+// null is an empty line. For a terminal, strings are escaped.
+func runJQ(ctx context.Context, code *gojq.Code, sent json.RawMessage, terminal bool) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(sent))
+	dec.UseNumber()
+	var input any
+	if err := dec.Decode(&input); err != nil {
+		return "", err
 	}
-	if run.StartedAt.IsZero() {
-		return "not yet"
+	var b strings.Builder
+	results := code.RunWithContext(ctx, input)
+	for result, ok := results.Next(); ok; result, ok = results.Next() {
+		switch result := result.(type) {
+		case error:
+			if halt := (*gojq.HaltError)(nil); errors.As(result, &halt) && halt.Value() == nil {
+				return b.String(), nil
+			}
+			return "", fmt.Errorf("--jq: %w", result)
+		case nil:
+		case string:
+			if terminal {
+				result = escapeLines(result)
+			}
+			b.WriteString(result)
+		default:
+			text, err := gojq.Marshal(result)
+			if err != nil {
+				return "", fmt.Errorf("--jq: %w", err)
+			}
+			b.WriteString(escapeJSON(text))
+		}
+		b.WriteByte('\n')
 	}
-	text := "not yet,"
-	if run.Status == client.JobRunStatusRunning {
-		text += " running"
-	}
-	return text + lasting(run, now)
+	return b.String(), nil
 }
 
-// lasting says for how long a run has been running, or after how long it had another status, or
-// nothing if the server does not say when it started or concluded.
-func lasting(run *client.JobRun, now time.Time) string {
-	switch long := took(run, now); {
-	case long == unknown:
-		return ""
-	case run.Status == client.JobRunStatusRunning:
-		return " for " + long
-	default:
-		return " after " + long
+// escape escapes the characters that a terminal would act upon: escape sequences, line ends, changes
+// of the writing direction.
+func escape(s string) string { return escapeExcept(s, "") }
+
+// escapeLines is like escape, but keeps line ends and tabs.
+func escapeLines(s string) string { return escapeExcept(s, "\n\t") }
+
+func escapeExcept(s, allowed string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) || strings.ContainsRune(allowed, r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
 	}
+	return b.String()
 }
 
-// length is a duration in days and less, such as 2d3h0m0s. The longest and the shortest one are what
-// Sub returns of times that are further apart.
-func length(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d == math.MaxInt64 || d == math.MinInt64 {
-		return "centuries"
-	}
-	d = d.Round(time.Second)
-	if d < day {
-		return d.String()
-	}
-	return fmt.Sprintf("%dd%v", d/day, d%day)
+var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// escapeJSON escapes in the strings of JSON the characters that escape escapes, and no others:
+// encoding/json escapes <, > and & too.
+func escapeJSON(text []byte) string {
+	return string(jsonString.ReplaceAllFunc(text, func(quoted []byte) []byte {
+		var s string
+		if json.Unmarshal(quoted, &s) != nil {
+			return quoted
+		}
+		if text, err := marshal(s); err == nil {
+			quoted = bytes.TrimSpace(text)
+		}
+		var b []byte
+		for _, r := range string(quoted) {
+			if strconv.IsPrint(r) {
+				b = append(b, string(r)...)
+				continue
+			}
+			for _, unit := range utf16.Encode([]rune{r}) {
+				b = fmt.Appendf(b, `\u%04x`, unit)
+			}
+		}
+		return b
+	}))
 }
 
-var colors = map[client.JobRunStatus]string{
-	client.JobRunStatusSuccess: "\x1b[32m",
-	client.JobRunStatusFailed:  "\x1b[31m",
-	client.JobRunStatusRunning: "\x1b[33m",
-}
+// onTerminal reports whether a file is a terminal.
+func onTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-func paint(status client.JobRunStatus, color bool) string {
-	if code := colors[status]; color && code != "" {
-		return code + string(status) + "\x1b[0m"
-	}
-	return printable(string(status))
-}
-
-// colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is
-// set (https://no-color.org).
+// colored reports whether the user wants colors: on a terminal that has them, unless NO_COLOR is set
+// (https://no-color.org).
 func colored(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(f)
 }

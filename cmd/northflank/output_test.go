@@ -1,97 +1,66 @@
 package main
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
-	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/jobruns/jobruns/client"
 )
 
-func TestSummary(t *testing.T) {
-	started := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
-	after := func(d time.Duration) *time.Time { return new(started.Add(d)) }
-	for name, tt := range map[string]struct {
-		run   client.JobRun
-		color bool
-		want  string
-	}{
-		"success": {
-			client.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: client.JobRunStatusSuccess, ConcludedAt: after(5*time.Minute + 400*time.Millisecond)},
-			true,
-			"Run        a\nID         1\nStatus     \x1b[32mSUCCESS\x1b[0m\nAttempts   1 attempt, no retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-08 11:52:08 UTC (3 days ago), after 5m0s\n",
-		},
-		"failed": {
-			client.JobRun{RunName: "a", ID: "1", Completions: 3, BackoffLimit: 2, Concluded: true, Status: client.JobRunStatusFailed, ConcludedAt: after(26 * time.Hour)},
-			true,
-			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 attempts, 2 retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h0m0s\n",
-		},
-		"running": {
-			client.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: client.JobRunStatusRunning},
-			true,
-			"Run        a\\tb\nID         1\nStatus     \x1b[33mRUNNING\x1b[0m\nAttempts   0 attempts ended, 1 retry allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, running for 3d4h0m0s\n",
-		},
-		"no color, no time": {
-			client.JobRun{RunName: "a", ID: "1", Concluded: true, Status: client.JobRunStatusFailed},
-			false,
-			"Run        a\nID         1\nStatus     FAILED\nAttempts   0 attempts, no retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  yes, the server does not say when\n",
-		},
-		"unknown status": {
-			client.JobRun{RunName: "a", ID: "1", Status: "\x1b[2J"},
-			true,
-			"Run        a\nID         1\nStatus     \\x1b[2J\nAttempts   0 attempts ended, no retries allowed\n" +
-				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  not yet, after 3d4h0m0s\n",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tt.run.StartedAt = started.In(time.FixedZone("", 3600))
-			got, err := summary(shownRun{JobRun: &tt.run}, *after(76 * time.Hour), tt.color)
-			if diff := cmp.Diff(tt.want, string(got)); diff != "" || err != nil {
-				t.Errorf("(-want +got):\n%s error: %v", diff, err)
-			}
-		})
-	}
+// awkward are strings that parsers of YAML take for something else, or a terminal acts upon.
+var awkward = []any{
+	"", " ", "0018", "08", "1e3", "61e9540", "12:30:45", "0x1f", "0o17", "1_000", "+1", "-0", ".inf", ".nan", "2020-12-08",
+	"? x", "- x", "=", "<<", "~", "null", "no", "On", "y", "[", "{}", "# x", "a: b", "a #b", "&a", "*a", "!a", "|", ">", "%a", "@a", "`",
+	"'", `"`, `\`, `\n`, "a\nb\n", "\t", "\r", "\x00", "\x1b[31m", "\x7f", "\u0085", "\u009b2J", "\u00a0", "\u200e", "\u2028",
+	"\u2029", "\u202e", "\u2066", "\ufeff", "\ufffd", "\U0001f600", "\U000e0001", "<>&",
 }
 
-func TestTimesThatAreFarApartAreNotCounted(t *testing.T) {
-	run := client.JobRun{StartedAt: time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), Status: client.JobRunStatusRunning}
-	if got := conclusion(&run, time.Now()); got != "not yet, running for centuries" {
-		t.Error(got)
+func TestOutputIsReadAsSent(t *testing.T) {
+	sent := map[string]any{"none": []any{}, "nothing": map[string]any{}, "strings": awkward, "numbers": []any{
+		0.0, -1.0, 1e21, 1.5e-7,
+	}, "nested": []any{[]any{1.0, []any{}, []any{map[string]any{"a": nil, "b": true}}}, map[string]any{}}}
+	for _, s := range awkward {
+		sent[s.(string)] = map[string]any{"key": s}
 	}
-}
-
-func TestMomentSaysLocalTimeToo(t *testing.T) {
-	at := time.Date(2020, 12, 8, 23, 47, 8, 0, time.UTC)
-	for _, tt := range []struct {
-		zone *time.Location
-		want string
-	}{
-		{time.UTC, "2020-12-08 23:47:08 UTC (1 hour ago)"},
-		{time.FixedZone("CET", 3600), "2020-12-08 23:47:08 UTC, 2020-12-09 00:47:08 CET (1 hour ago)"},
-		{time.FixedZone("GMT", 0), "2020-12-08 23:47:08 UTC (1 hour ago)"},
-	} {
-		if got := moment(at, at.Add(time.Hour).In(tt.zone)); got != tt.want {
-			t.Errorf("%v: %s, want %s", tt.zone, got, tt.want)
+	text, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, encode := range map[string]func(json.RawMessage) (string, error){"json": indentJSON, "yaml": toYAML} {
+		written, err := encode(text)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestNormalizeHost(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                          "",
-		" / ":                       "",
-		"api.example.com":           "https://api.example.com",
-		"localhost:8080/":           "https://localhost:8080",
-		" HTTP://A.Example:80/B// ": "http://a.example:80/B",
-		"http://a b":                "http://a b",
-	} {
-		if got := normalizeHost(in); got != want {
-			t.Errorf("normalizeHost(%q) = %q, want %q", in, got, want)
+		for _, r := range written {
+			if r != '\n' && escape(string(r)) != string(r) {
+				t.Errorf("%s has %U as it is", name, r)
+			}
+		}
+		if escaped := strings.Contains(written, "u003c"); escaped {
+			t.Errorf("%s escapes <", name)
+		}
+		var got map[string]any
+		read := json.Unmarshal
+		if name == "yaml" {
+			read = func(text []byte, into any) error {
+				var value any
+				if err := yaml.Unmarshal(text, &value); err != nil {
+					return err
+				}
+				asJSON, err := json.Marshal(value) // in which all numbers are of one type
+				if err != nil {
+					return err
+				}
+				return json.Unmarshal(asJSON, into)
+			}
+		}
+		if err := read([]byte(written), &got); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, written)
+		}
+		if diff := cmp.Diff(sent, got); diff != "" {
+			t.Errorf("%s (-sent +read):\n%s", name, diff)
 		}
 	}
 }

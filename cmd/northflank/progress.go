@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/jobruns/jobruns/client"
 )
 
@@ -22,42 +20,30 @@ const (
 type progress struct {
 	quiet, live bool
 	began       time.Time
-	over        chan struct{} // closed at the end
 
 	mu      sync.Mutex
+	stopped bool
 	run     *client.JobRun // nil until one is seen
 	trouble string         // why the last request failed; empty if it has not
 	shown   string         // the last line; empty if there is none on the terminal
 }
 
-// newProgress begins to show progress, until stop.
+// newProgress shows progress until stop.
 func newProgress(quiet bool) *progress {
 	p := &progress{
 		quiet: quiet,
-		live:  !quiet && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stderr.Fd())),
+		live:  !quiet && os.Getenv("TERM") != "dumb" && onTerminal(os.Stderr),
 		began: time.Now(),
-		over:  make(chan struct{}),
 	}
 	if p.live {
 		beforeInterrupt(p.stop)
-		go p.tick()
+		go func() {
+			for range time.Tick(time.Second) {
+				p.print("")
+			}
+		}()
 	}
 	return p
-}
-
-func (p *progress) tick() {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.over:
-			return
-		case <-ticker.C:
-			p.mu.Lock()
-			p.show()
-			p.mu.Unlock()
-		}
-	}
 }
 
 // state takes note of a new state.
@@ -74,7 +60,7 @@ func (p *progress) request(trouble string) {
 	defer p.mu.Unlock()
 	before := p.trouble
 	p.trouble = trouble
-	if (before == "") != (trouble == "") { // what goes on says the same in other words, such as another port
+	if (before == "") != (trouble == "") { // the same trouble may come in other words, such as another port
 		p.show()
 	}
 }
@@ -94,12 +80,8 @@ func (p *progress) print(lines string) {
 func (p *progress) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.over:
-	default:
-		close(p.over)
-		p.clear()
-	}
+	p.clear()
+	p.stopped = true
 }
 
 func (p *progress) clear() {
@@ -112,13 +94,8 @@ func (p *progress) clear() {
 // show writes the line, if need be.
 func (p *progress) show() {
 	now := time.Now()
-	select {
-	case <-p.over:
-		return
-	default:
-	}
 	switch {
-	case p.quiet:
+	case p.quiet, p.stopped:
 	case p.live:
 		p.shown = liveLine(p.run, p.trouble, p.began, now, colored(os.Stderr))
 		fmt.Fprint(os.Stderr, clearLine+wrapOff+p.shown+wrapOn)

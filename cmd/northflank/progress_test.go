@@ -17,15 +17,15 @@ func TestLiveLine(t *testing.T) {
 		trouble string
 		color   bool
 	}{
-		"waiting for 1m0s":          {nil, "", true},
-		"waiting for 1m0s; refused": {nil, "refused", true},
-		"RUNNING for 1h1m0s, 0 attempts ended, 1 retry allowed": {
+		"waiting for 1m":          {nil, "", true},
+		"waiting for 1m; refused": {nil, "refused", true},
+		"RUNNING for 1h1m, 0 attempts ended, 1 retry allowed": {
 			run(client.JobRunStatusRunning, 0, -time.Hour), "", false,
 		},
 		"\x1b[33mRUNNING\x1b[0m for 50s, 1 attempt ended, 1 retry allowed": {
 			run(client.JobRunStatusRunning, 1, 10*time.Second), "", true,
 		},
-		"\\x1b[2J after 2d0s, 2 attempts ended, 1 retry allowed": {run("\x1b[2J", 2, time.Minute-48*time.Hour), "", true},
+		"\\x1b[2J after 2d, 2 attempts ended, 1 retry allowed": {run("\x1b[2J", 2, time.Minute-48*time.Hour), "", true},
 		"RUNNING for 0s, 0 attempts ended, 1 retry allowed; cannot be asked": { // its clock is ahead
 			run(client.JobRunStatusRunning, 0, time.Hour), "cannot be asked", false,
 		},

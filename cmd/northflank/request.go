@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -15,21 +16,20 @@ import (
 	"github.com/jobruns/jobruns/cmd/internal/duration"
 )
 
-// aliases are other names for flags, as the official command line has them.
-var aliases = map[string]pflag.NormalizedName{
-	"project": "projectId", "job": "jobId", "run": "runId", "team": "teamId",
-}
-
-// request is what the commands have in common that ask a server.
+// request is the common part of all commands that send requests to a server.
 type request struct {
 	server connectionFlags
 	ref    client.RunRef
-	output string
+	format string     // json, yaml, or "" for people
 	jq     string     // an expression, or ""
-	code   *gojq.Code // of it; nil for none
+	code   *gojq.Code // the compiled expression, or nil
+
+	// Set by connect.
+	conn   connection
+	client *client.Client
 }
 
-// The levels of what a request is about: each needs those before it.
+// A level is the number of IDs that a command needs, in the order of levels.
 const (
 	needsNothing = iota
 	needsProject
@@ -37,72 +37,86 @@ const (
 	needsRun
 )
 
-// levels are the flags that name what a request is about, in their order, and the commands that
-// list what there is.
-var levels = []struct{ flag, lister string }{
-	{"projectId", "northflank list projects"}, {"jobId", "northflank list jobs"}, {"runId", "northflank get job runs"},
+// levels are the things that a command can need the ID of. Each belongs to the one before.
+var levels = []struct{ thing, flag, lister string }{
+	{"project", "projectId", "northflank list projects"},
+	{"job", "jobId", "northflank list jobs"},
+	{"run", "runId", "northflank get job runs"},
 }
 
-// addFlags adds those of the server, of what the request is about, down to level, and of the output.
+// ids are the IDs of the ref, down to a level.
+func (r *request) ids(level int) []*string {
+	return []*string{&r.ref.Project, &r.ref.Job, &r.ref.Run}[:level]
+}
+
+// addFlags adds the flags of the server, of the IDs down to level, and of the output.
 func (r *request) addFlags(cmd *cobra.Command, level int) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	if level >= needsProject {
-		flags.StringVar(&r.ref.Project, "projectId", "", "`ID` of the project (or --project)")
-	}
-	if level >= needsJob {
-		flags.StringVar(&r.ref.Job, "jobId", "", "`ID` of the job (or --job)")
-	}
-	if level >= needsRun {
-		flags.StringVar(&r.ref.Run, "runId", "", "`ID` of the job run (or --run)")
+	// The official command line has other names for some flags.
+	aliases := map[string]string{"team": "teamId"}
+	for i, id := range r.ids(level) {
+		l := levels[i]
+		aliases[l.thing] = l.flag
+		flags.StringVar(id, l.flag, "", fmt.Sprintf("`ID` of the %s (or --%s)", l.thing, l.thing))
+		complete(cmd, l.flag, r.completions(i+1))
 	}
 	flags.StringVar(&r.ref.Team, "teamId", "", "`ID` of the team, if not the token's own (or --team)")
-	flags.StringVarP(&r.output, "output", "o", "", "`format`, json or yaml; for people if left out")
+	flags.StringVarP(&r.format, "output", "o", "", "`format`, json or yaml; for people if left out")
+	complete(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVarP(&r.jq, "jq", "q", "", "`expression` of jq for what to print of the JSON; with -o json")
 	r.server.add(cmd, "API `token`")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if full, ok := aliases[name]; ok {
-			return full
+			name = full
 		}
 		return pflag.NormalizedName(name)
 	})
-	r.addCompletions(cmd, level)
 }
 
-// open makes a client, and fills in what the context has of what the request is about.
-func (r *request) open() (*client.Client, connection, error) {
-	if !isFormat(r.output) {
-		return nil, connection{}, usagef("unknown output format %q: json and yaml are allowed", r.output)
+// open connects, and asks on a terminal for the IDs that are missing.
+func (r *request) open(ctx context.Context, level int) error {
+	if err := r.connect(level); err != nil {
+		return err
+	}
+	return r.choose(ctx, level)
+}
+
+// connect checks the flags, makes the client, and takes the IDs down to level from the context if
+// they are missing.
+func (r *request) connect(level int, options ...client.Option) error {
+	if r.format != "" && r.format != "json" && r.format != "yaml" {
+		return usagef("unknown output format %q: json and yaml are allowed", r.format)
 	}
 	if r.jq != "" {
-		if r.output != "json" {
-			return nil, connection{}, usagef("--jq goes with -o json")
+		if r.format != "json" {
+			return usagef("--jq goes with -o json")
 		}
 		var err error
 		if r.code, err = compileJQ(r.jq); err != nil {
-			return nil, connection{}, err
+			return err
 		}
 	}
-	conn, err := r.server.resolve()
-	if err != nil {
-		return nil, conn, err
+	var err error
+	if r.conn, err = r.server.resolve(); err != nil {
+		return err
 	}
-	if r.ref.Project == "" {
-		r.ref.Project = conn.context.Project
+	defaults := []string{r.conn.context.Project, r.conn.context.Job, ""}
+	for i, id := range r.ids(level) {
+		if *id == "" {
+			*id = defaults[i]
+		}
 	}
-	if r.ref.Job == "" {
-		r.ref.Job = conn.context.Job
-	}
-	c, err := conn.client()
-	return c, conn, err
+	r.client, err = r.conn.client(options...)
+	return err
 }
 
-// missing names the flags that are missing down to a level, and the commands that list what there
-// is. It is nil if none is.
+// missing returns an error that names the missing flags down to a level, and the commands that list
+// possible values. It is nil if no flag is missing.
 func (r *request) missing(level int) error {
 	var flags, listers []string
-	for i, id := range []string{r.ref.Project, r.ref.Job, r.ref.Run}[:level] {
-		if id == "" {
+	for i, id := range r.ids(level) {
+		if *id == "" {
 			flags = append(flags, "--"+levels[i].flag+" ID")
 			listers = append(listers, levels[i].lister)
 		}
@@ -113,41 +127,73 @@ func (r *request) missing(level int) error {
 	return usagef("missing %s: see %s", strings.Join(flags, " "), strings.Join(listers, ", "))
 }
 
-// describe names what a request is about in a sentence.
-func describe(ref client.RunRef) string {
-	var what string
-	switch {
-	case ref.Run != "":
-		what = fmt.Sprintf("run %q of job %q in project %q", ref.Run, ref.Job, ref.Project)
-	case ref.Job != "":
-		what = fmt.Sprintf("job %q in project %q", ref.Job, ref.Project)
-	case ref.Project != "":
-		what = fmt.Sprintf("project %q", ref.Project)
-	default:
-		what = "project"
-	}
-	if ref.Team != "" {
-		what += fmt.Sprintf(" of team %q", ref.Team)
-	}
-	return what
+func (r *request) project() client.ProjectRef {
+	return client.ProjectRef{Team: r.ref.Team, Project: r.ref.Project}
 }
 
-// explainRef says in the user's terms why there is nothing to show. The response is nil if there was
-// none.
-func explainRef(err error, resp *client.Response, conn connection, ref client.RunRef) error {
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return explained(err, conn, "%s has no %s", conn.host, describe(ref))
-	case errors.Is(err, client.ErrForbidden):
-		return explained(err, conn, "%s does not let the token of %s see %s", conn.host, conn.tokenFrom, describe(ref))
-	case errors.Is(err, context.DeadlineExceeded) && ref.Project != "":
-		err = fmt.Errorf("waiting for %s: %w", describe(ref), err)
-	}
-	return explain(err, resp, conn)
+func (r *request) job() client.JobRef {
+	return client.JobRef{Team: r.ref.Team, Project: r.ref.Project, Job: r.ref.Job}
 }
 
-// when is a flag's value: a time (RFC 3339), or a duration before now, in which days are allowed,
-// such as 7d.
+// runRequest is the common part of the commands about one run.
+type runRequest struct {
+	request
+	latest  bool // the newest run of the job is meant
+	verbose bool
+}
+
+func (r *runRequest) addFlags(cmd *cobra.Command) {
+	r.request.addFlags(cmd, needsRun)
+	cmd.Flags().BoolVar(&r.latest, "latest", false, "the run of the job that started last, instead of --runId")
+	cmd.Flags().BoolVar(&r.verbose, "verbose", false, "show request and response on standard error")
+}
+
+func (r *runRequest) open(ctx context.Context) error {
+	switch {
+	case r.latest && r.ref.Run != "":
+		return usagef("--latest does not go with --runId")
+	case r.latest:
+		return r.request.open(ctx, needsJob)
+	}
+	return r.request.open(ctx, needsRun)
+}
+
+// newest returns the run of the job that started last.
+func (r *runRequest) newest(ctx context.Context) (*client.JobRun, *client.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	run, resp, err := r.client.LatestJobRun(ctx, r.job())
+	r.trace(resp)
+	if err != nil {
+		return nil, nil, r.userError(err, resp)
+	}
+	return run, resp, nil
+}
+
+// trace shows a response, which may be nil, with --verbose.
+func (r *runRequest) trace(resp *client.Response) {
+	if r.verbose && resp != nil {
+		fmt.Fprint(os.Stderr, trace(resp))
+	}
+}
+
+// trace returns the text of --verbose. It never contains the token.
+func trace(resp *client.Response) string {
+	status := resp.Status
+	if token := strings.TrimPrefix(resp.Request.Header.Get("Authorization"), "Bearer "); token != "" {
+		status = strings.ReplaceAll(status, token, "[token]")
+	}
+	text := escape(resp.Request.Method+" "+resp.Request.URL.String()) + "\nstatus: " + escape(status) + "\n"
+	if resp.RequestID != "" {
+		text += "request id: " + escape(resp.RequestID) + "\n"
+	}
+	if l := resp.RateLimit; l != (client.RateLimit{}) {
+		text += fmt.Sprintf("rate limit: %d of %d requests left, reset in %v\n", l.Remaining, l.Limit, l.Reset)
+	}
+	return text
+}
+
+// when is a flag's value: a time (RFC 3339), or a duration before now, such as 24h or 7d.
 type when struct{ at time.Time }
 
 // String returns the time as RFC 3339, or nothing for the zero value.
@@ -175,25 +221,19 @@ func (w *when) Set(s string) error {
 // Type returns the kind of value.
 func (w *when) Type() string { return "time" }
 
-// filterFlags say which runs are wanted.
+// filterFlags select runs of a list.
 type filterFlags struct {
 	statuses     []string
 	since, until when
 }
 
 func (f *filterFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(
-		&f.statuses,
-		"status",
-		nil,
-		"only runs with this `status`: FAILED, RUNNING or SUCCESS; can be repeated",
-	)
-	cmd.Flags().Var(
-		&f.since,
-		"since",
-		"only runs that started then or later: a `time` (RFC 3339), or how long ago, such as 24h or 7d",
-	)
-	cmd.Flags().Var(&f.until, "until", "only runs that started before that `time`")
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.statuses, "status", nil,
+		"only runs with this `status`: FAILED, RUNNING or SUCCESS; can be repeated")
+	flags.Var(&f.since, "since",
+		"only runs that started then or later: a `time` (RFC 3339), or how long ago, such as 24h or 7d")
+	flags.Var(&f.until, "until", "only runs that started before that `time`")
 	complete(cmd, "status", cobra.FixedCompletions(statusNames, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -201,7 +241,7 @@ var statusNames = []string{
 	string(client.JobRunStatusFailed), string(client.JobRunStatusRunning), string(client.JobRunStatusSuccess),
 }
 
-// options returns what the flags say.
+// options returns the options of a request with these flags.
 func (f *filterFlags) options() (client.ListJobRunsOptions, error) {
 	opts := client.ListJobRunsOptions{Since: f.since.at, Until: f.until.at}
 	for _, name := range f.statuses {
@@ -214,7 +254,7 @@ func (f *filterFlags) options() (client.ListJobRunsOptions, error) {
 	return opts, nil
 }
 
-// pageFlags say which page of a list is wanted, as the official command line has them.
+// pageFlags select a page of a list, like the flags of the official command line.
 type pageFlags struct {
 	at  client.ListOptions
 	all bool

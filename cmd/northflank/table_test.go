@@ -24,25 +24,25 @@ func TestTablesSayLocalTimeToo(t *testing.T) {
 	}{
 		"UTC": {time.UTC, 100, `
 JOB     LATEST   STARTED (UTC)        TOOK  RUN
-backup  RUNNING  2020-12-08 23:47:08  1m0s  1
+backup  RUNNING  2020-12-08 23:47:08  1m    1
 never   -
 odd     RUNNING  ?                    ?     2
 `},
 		"the same as UTC": {time.FixedZone("GMT", 0), 100, `
 JOB     LATEST   STARTED (UTC)        TOOK  RUN
-backup  RUNNING  2020-12-08 23:47:08  1m0s  1
+backup  RUNNING  2020-12-08 23:47:08  1m    1
 never   -
 odd     RUNNING  ?                    ?     2
 `},
 		"another zone": {cet, 80, `
 JOB     LATEST   STARTED (UTC)        STARTED (LOCAL)          TOOK  RUN
-backup  RUNNING  2020-12-08 23:47:08  2020-12-09 00:47:08 CET  1m0s  1
+backup  RUNNING  2020-12-08 23:47:08  2020-12-09 00:47:08 CET  1m    1
 never   -
 odd     RUNNING  ?                    ?                        ?     2
 `},
 		"a narrow terminal": {cet, 60, `
 JOB     LATEST   STARTED (LOCAL)          TOOK  RUN
-backup  RUNNING  2020-12-09 00:47:08 CET  1m0s  1
+backup  RUNNING  2020-12-09 00:47:08 CET  1m    1
 never   -
 odd     RUNNING  ?                        ?     2
 `},
@@ -53,5 +53,41 @@ odd     RUNNING  ?                        ?     2
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTableFitsNarrowTerminal(t *testing.T) {
+	made := table{
+		headers: []string{"JOB", "TOOK", "REASON", "RUN"}, text: "REASON", spare: []string{"RUN", "TOOK"},
+		rows: [][]string{
+			{"backup", "5m", "executable file not found in $PATH", "7a110511-6626"},
+			{"report", "2s", "exit status 23", "c9ca98f9-1c7f"},
+		},
+	}
+	for width, want := range map[int]string{
+		0: `JOB     TOOK  REASON                              RUN
+backup  5m    executable file not found in $PATH  7a110511-6626
+report  2s    exit status 23                      c9ca98f9-1c7f
+`,
+		60: `JOB     TOOK  REASON                           RUN
+backup  5m    executable file not found in $…  7a110511-6626
+report  2s    exit status 23                   c9ca98f9-1c7f
+`,
+		50: `JOB     TOOK  REASON
+backup  5m    executable file not found in $PATH
+report  2s    exit status 23
+`,
+		40: `JOB     TOOK  REASON
+backup  5m    executable file not found…
+report  2s    exit status 23
+`,
+		30: `JOB     REASON
+backup  executable file not f…
+report  exit status 23
+`,
+	} {
+		if diff := cmp.Diff(want, made.render(width)); diff != "" {
+			t.Errorf("%d wide (-want +got):\n%s", width, diff)
+		}
 	}
 }

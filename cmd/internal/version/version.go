@@ -3,20 +3,25 @@ package version
 
 import (
 	"fmt"
-	"regexp"
+	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/module"
 )
 
-// Add gives a program the flag --version. The text is put together only if it is asked for: that
-// takes a millisecond, which is much for a program that is started often.
+// Add gives a program the flag --version, which prints the version and ends the program. Finding out
+// the version takes a millisecond, so a program that runs often must not do it at each start.
 func Add(root *cobra.Command) {
-	root.Flags().VarPF(&flag{root: root}, "version", "v", "version for "+root.Name()).NoOptDefVal = "true"
+	root.Flags().BoolFuncP("version", "v", "version for "+root.Name(), func(string) error {
+		if _, err := fmt.Printf("%s version %s\n", root.Name(), Text()); err != nil {
+			return err
+		}
+		os.Exit(0)
+		return nil
+	})
 }
 
 // AddCommand gives a program the command version, which prints what --version prints.
@@ -32,28 +37,8 @@ func AddCommand(root *cobra.Command) {
 	})
 }
 
-// flag is a boolean flag that gives its program a version when it is set, which has cobra print it.
-type flag struct {
-	root *cobra.Command
-	set  bool
-}
-
-func (f *flag) String() string { return strconv.FormatBool(f.set) }
-func (f *flag) Type() string   { return "bool" }
-
-func (f *flag) Set(value string) error {
-	set, err := strconv.ParseBool(value)
-	if err != nil {
-		return err
-	}
-	if f.set = set; set {
-		f.root.Version = Text()
-	}
-	return nil
-}
-
-// Text is the version, then a line each for the commit and its date, as far as they are known, and
-// for Go. A build of anything but a tagged commit says that it is for development.
+// Text is the version, then lines for the commit and its date, if they are known, and for Go. For a
+// build of anything but a tagged commit, it says "built for development".
 func Text() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -62,14 +47,7 @@ func Text() string {
 	return text(info)
 }
 
-// The go command makes up a version for a commit without a tag
-// (https://go.dev/ref/mod#pseudo-versions), and says of changes that are not committed.
-var untagged = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`[.-][0-9]{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
-})
-
-// Short is the version, which is the tag of the commit that was built, or says that it is for
-// development.
+// Short is the first line of Text.
 func Short() string {
 	short, _, _ := strings.Cut(Text(), "\n")
 	return short
@@ -80,7 +58,7 @@ func text(info *debug.BuildInfo) string {
 	switch version := info.Main.Version; {
 	case version == "" || version == "(devel)":
 		b.WriteString("unknown, built for development")
-	case untagged().MatchString(version):
+	case module.IsPseudoVersion(version), strings.HasSuffix(version, "+dirty"):
 		b.WriteString(version + ", built for development")
 	default:
 		b.WriteString(version)

@@ -36,9 +36,3 @@ func TestText(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkText(b *testing.B) {
-	for b.Loop() {
-		Text()
-	}
-}

@@ -12,7 +12,7 @@ import (
 	"github.com/jobruns/jobruns/client"
 )
 
-func TestExplainSaysWhatToDo(t *testing.T) {
+func TestUserErrorAdvisesWhatToDo(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	})
@@ -35,7 +35,7 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		"no such port":   {"http://127.0.0.1:99999", nil, ": invalid port: check the host and the port in --host"},
 		"HTTPS in clear": {strings.ReplaceAll(secure.URL, "https:", "http:"), nil, ": give " + secure.URL + " in --host"},
 		"a proxy":        {plain.URL, nil, ": set HTTPS_PROXY, or HTTP_PROXY, to http://USER:PASSWORD@HOST:PORT"},
-		"no answer":      {silent.URL, nil, ": the time was up before " + silent.URL + " had answered: check that it can be reached"},
+		"no answer":      {silent.URL, nil, ": timed out waiting for " + silent.URL + ": check that it can be reached"},
 	} {
 		conn := connection{host: normalizeHost(tt.host), hostFrom: "--host", token: "token", tokenFrom: "--token"}
 		options := []client.Option{client.WithMaxRetries(0)}
@@ -54,13 +54,13 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		resp, err := c.Login(ctx)
 		cancel()
 		if tt.host == silent.URL {
-			ref := client.RunRef{Project: "p", Job: "j"}
+			r := request{conn: conn, ref: client.RunRef{Project: "p", Job: "j"}}
 			want := `waiting for job "j" in project "p": Get `
-			if got := explainRef(err, resp, conn, ref).Error(); !strings.HasPrefix(got, want) {
+			if got := r.userError(err, resp).Error(); !strings.HasPrefix(got, want) {
 				t.Errorf("%s: %s, want it to begin with %s", name, got, want)
 			}
 		}
-		if got := explain(err, resp, conn).Error(); !strings.HasSuffix(got, tt.want) {
+		if got := conn.userError(err, resp).Error(); !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%s: %s, want it to end with %s", name, got, tt.want)
 		}
 	}
