@@ -1,11 +1,16 @@
 package store
 
 import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -56,4 +61,32 @@ func TestPutRunRefusesAFieldThatIsNotStored(t *testing.T) {
 	if err != nil {
 		t.Errorf("a run without the field: %v", err)
 	}
+}
+
+// silent is a database that never answers.
+type silent struct{ driver.Connector }
+
+func (silent) Connect(ctx context.Context) (driver.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestQueryOfASilentDatabaseTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.Context(), "x:", Engine{
+			Takes: func(string) bool { return true },
+			Connect: func(context.Context, string, bool) (*sql.DB, func() error, error) {
+				return sql.OpenDB(silent{}), nil, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		begin := time.Now()
+		_, _, err = s.Run(t.Context(), jobrun.Key{})
+		if !errors.Is(err, jobrun.ErrTimeout) || !errors.Is(err, jobrun.ErrUnavailable) || time.Since(begin) != readTimeout {
+			t.Errorf("%v after %s, want ErrTimeout after %s", err, time.Since(begin), readTimeout)
+		}
+	})
 }

@@ -128,7 +128,7 @@ func (s *Store) read(
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	err = s.queryRow(ctx, "SELECT "+s.engine.Revision+" FROM "+s.engine.table("revision")).Scan(&number)
+	err = s.queryRow(ctx, "SELECT number FROM "+s.engine.table("revision")).Scan(&number)
 	return number, s.classify(ctx, err)
 }
 
@@ -178,6 +178,36 @@ func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 func (s *Store) hasLapsed(ctx context.Context, key jobrun.Key) bool {
 	run, final, err := s.Run(ctx, key)
 	return err == nil && run.Concluded && !final
+}
+
+// CreateRun stores the run as PutRun does, but only if the store has none of its key, or one of the
+// same name: a caller whose earlier attempt has stored it without an answer may try again.
+// Returns an error that wraps ErrExists if there is another run of that key.
+func (s *Store) CreateRun(ctx context.Context, record jobrun.Record) error {
+	if err := s.checkStorable(&record); err != nil {
+		return err
+	}
+	lease := s.engine.Lease
+	columns := strings.Join(slices.Concat(writtenColumns, lease.Columns), ", ")
+	result, err := s.exec(ctx, "INSERT INTO "+s.engine.table("runs")+" ("+columns+") VALUES ("+
+		s.engine.placeholders(1, len(writtenColumns))+", "+lease.valuesFor(record.Leased && !record.Run.Concluded)+
+		") ON CONFLICT ("+keyColumns+") DO NOTHING", values(&record)...)
+	if err != nil {
+		return err
+	}
+	created, err := result.RowsAffected()
+	if err != nil || created > 0 {
+		return s.classify(ctx, err)
+	}
+	switch run, _, err := s.Run(ctx, record.Key()); {
+	case errors.Is(err, jobrun.ErrNotFound): // deleted meanwhile
+		return fmt.Errorf("%w: run %s was deleted just now", jobrun.ErrUnavailable, record.Run.ID)
+	case err != nil:
+		return err
+	case run.RunName != record.Run.RunName:
+		return fmt.Errorf("run %s of job %s in project %s: %w", record.Run.ID, record.Job, record.Project, ErrExists)
+	}
+	return s.PutRun(ctx, record) // what the earlier attempt stored may be out of date
 }
 
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
@@ -245,6 +275,9 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			},
 		},
 	)
+	if err == nil {
+		err = s.Check()
+	}
 	if errors.Is(err, ErrPartly) {
 		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
 	}

@@ -28,6 +28,12 @@ func TestStore(t *testing.T) {
 	pg := servers.Start(t)
 	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) })
 	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
+	t.Run("OpenRewritesTheOutcomesOf07", func(t *testing.T) {
+		const schemaOf07 = 6
+		url := earlier(t, pg, schemaOf07)
+		pg.Exec(t, url, "SET search_path = jobruns; "+storetest.StoreOutcomes)
+		storetest.ExerciseOutcomesOf07(t, postgres.Engine, url)
+	})
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
 	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, pg) })

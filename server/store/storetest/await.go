@@ -265,7 +265,7 @@ func testLease(t *testing.T, on subject) {
 func testAwaitTellsOfADeadRecorder(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	Put(t, s, Leased(Running()))
-	age(t, s, on.engine.Lease.Time-2*time.Second)
+	age(t, s, on.engine.Lease.Time-time.Second/2)
 	done := Await(t.Context(), t, s, Running(), nil)
 	if got := <-done; got.Err != nil || got.Run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", got.Run, got.Err)
