@@ -137,12 +137,8 @@ func checkWriter(ctx context.Context, db *sql.DB, tables string, version, known 
 		return fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
 	}
 	if oldest > known {
-		return fmt.Errorf(
-			"%w: the database has schema %d, this program knows %d: use a newer version of it",
-			ErrUnusable,
-			version,
-			known,
-		)
+		return fmt.Errorf("%w: the database has schema %d, this program knows %d: use a newer version of it",
+			ErrUnusable, version, known)
 	}
 	return nil
 }

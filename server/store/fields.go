@@ -67,13 +67,8 @@ func values(r *jobrun.Record) []any {
 		values = append(values, f.in(&r.Run))
 	}
 	observed := r.Source != ""
-	return append(
-		values,
-		sql.Null[string]{V: r.Source, Valid: observed},
-		sql.Null[int64]{V: r.Version, Valid: observed},
-		encode(r.Outcome),
-		encode(r.Output),
-	)
+	return append(values, sql.Null[string]{V: r.Source, Valid: observed}, sql.Null[int64]{V: r.Version, Valid: observed},
+		encode(r.Outcome), encode(r.Output))
 }
 
 // checkFields compares the type of the contract's run with what is stored of it. It returns the
@@ -92,10 +87,7 @@ func checkFields(run reflect.Type, stored []field) (optional []int, err error) {
 		case strings.Contains(options, "omitempty"): // so the generator marks optional fields
 			optional = append(optional, i)
 		default:
-			return nil, fmt.Errorf(
-				"the contract requires the field %q of a run, and the store has no column for it",
-				name,
-			)
+			return nil, fmt.Errorf("the contract requires the field %q of a run, and the store has no column for it", name)
 		}
 	}
 	return optional, nil

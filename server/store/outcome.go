@@ -25,16 +25,15 @@ func (s *Store) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutco
 		return nil, err
 	}
 	outcome := jobrun.NewOutcome("")
-	// A recorder of version 0.7 that was running while the store was upgraded stores another form.
-	if !text.Valid || json.Unmarshal([]byte(text.V), outcome) != nil {
-		outcome = jobrun.NewOutcome("")
-		if final {
-			unknown := jobrun.Unknown()
-			outcome.Reason, outcome.Message = &unknown.Reason, &unknown.Message
-		}
+	if text.Valid && json.Unmarshal([]byte(text.V), outcome) != nil {
+		// A recorder of version 0.7 that ran while the store was upgraded has another form of attempts.
+		outcome.Attempts = []model.JobRunAttempt{}
 	}
 	if lost := record.Outcome; lost != nil { // only a lease that has run out sets it
 		outcome.Reason, outcome.Message = lost.Reason, lost.Message
+	} else if final && outcome.Reason == nil {
+		unknown := jobrun.Unknown()
+		outcome.Reason, outcome.Message = &unknown.Reason, &unknown.Message
 	}
 	return outcome, nil
 }

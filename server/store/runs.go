@@ -103,10 +103,7 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 
 // read reads the run of that key with a query of readRun, and other columns into the others.
 func (s *Store) read(
-	ctx context.Context,
-	query string,
-	key jobrun.Key,
-	others ...any,
+	ctx context.Context, query string, key jobrun.Key, others ...any,
 ) (record jobrun.Record, final bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
@@ -215,18 +212,13 @@ func (s *Store) CreateRun(ctx context.Context, record jobrun.Record) error {
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
-		return slices.Compare(
-			[]string{a.Team, a.Project, a.Job, a.Run.ID},
-			[]string{b.Team, b.Project, b.Job, b.Run.ID},
-		)
+		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
 	})
 	for batch := range slices.Chunk(records, BatchSize) {
 		var statement strings.Builder
 		var args []any
 		columns := slices.Concat(writtenColumns, s.engine.Lease.Columns)
-		statement.WriteString(
-			"INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ",
-		)
+		statement.WriteString("INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ")
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -255,26 +247,20 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 // that is killed may leave such a part too. To import all again is what helps.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
-	err := s.engine.Import(
-		ctx,
-		s.db,
-		Rows{
-			Table:      s.engine.table("runs"),
-			Columns:    writtenColumns,
-			OnConflict: s.engine.replaceRun(),
-			Values: func(yield func([]any, error) bool) {
-				for record, err := range records {
-					if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
-						yield(nil, broken)
-						return
-					}
-					if !yield(values(&record), nil) {
-						return
-					}
-				}
-			},
-		},
-	)
+	rows := func(yield func([]any, error) bool) {
+		for record, err := range records {
+			if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
+				yield(nil, broken)
+				return
+			}
+			if !yield(values(&record), nil) {
+				return
+			}
+		}
+	}
+	err := s.engine.Import(ctx, s.db, Rows{
+		Table: s.engine.table("runs"), Columns: writtenColumns, Values: rows, OnConflict: s.engine.replaceRun(),
+	})
 	if err == nil {
 		err = s.Check()
 	}

@@ -102,12 +102,8 @@ func engineOf(text string, engines []Engine) (Engine, error) {
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf(
-		"store %q: %w: its URL is not of the form %s",
-		redact(text),
-		ErrUnusable,
-		strings.Join(forms, " or "),
-	)
+	return Engine{}, fmt.Errorf("store %q: %w: its URL is not of the form %s",
+		redact(text), ErrUnusable, strings.Join(forms, " or "))
 }
 
 // redact returns the URL without a password. A password is either in the user info or a parameter.

@@ -165,10 +165,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 	if _, err := reader.Token(t.Context(), jobrun.TokenHash{}); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
-	if err := reader.PutRun(
-		t.Context(),
-		storetest.Record(),
-	); err == nil ||
+	if err := reader.PutRun(t.Context(), storetest.Record()); err == nil ||
 		!strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("a reader writes: %v", err)
 	}
@@ -181,11 +178,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
-		s, other := storetest.Open(
-			t,
-			postgres.Engine,
-			url,
-		), storetest.Open(
+		s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(
 			t,
 			postgres.Engine,
 			url+"&application_name=other",
@@ -205,9 +198,7 @@ func testConnections(t *testing.T, pg *servers.Server) {
 		var connections int
 		if err := other.DB().QueryRow(
 			"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'",
-		).Scan(
-			&connections,
-		); err != nil {
+		).Scan(&connections); err != nil {
 			t.Fatal(err)
 		}
 		if connections == 0 || connections > limit {

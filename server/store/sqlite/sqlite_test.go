@@ -68,10 +68,7 @@ func TestImportSaysThatItHasStoredAPart(t *testing.T) {
 			}
 		}
 	}
-	if err := s.ImportRuns(
-		t.Context(),
-		imported,
-	); !errors.Is(err, store.ErrPartly) ||
+	if err := s.ImportRuns(t.Context(), imported); !errors.Is(err, store.ErrPartly) ||
 		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v, want ErrPartly", err)
 	}

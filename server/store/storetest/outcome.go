@@ -190,9 +190,10 @@ func ExerciseOutcomesOf07(t *testing.T, engine store.Engine, url string) {
 		}
 		wantOutput(t, s, r, r.Output)
 	}
-	// A recorder of version 0.7 that still runs stores its form.
+	// A recorder of version 0.7 that still runs stores attempts in another form.
 	exec(t, s, "UPDATE runs SET outcome = "+outcomeOf07+" WHERE id = 'without'")
-	r := Running(withID("without"), unknown)
+	r := Running(withID("without"), failed)
+	r.Outcome.Attempts = []model.JobRunAttempt{}
 	wantOutcome(t, s, r, r.Outcome)
 }
 
