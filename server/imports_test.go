@@ -42,7 +42,7 @@ var internal = map[string][]string{
 	"server/store":             {"gen/model", "server/jobrun"},
 	"server/store/sqlite":      {"gen/model", "server/jobrun", "server/store"},
 	"server/store/postgres":    {"gen/model", "server/jobrun", "server/store"},
-	"server/store/storetest":   {"gen/model", "server/jobrun", "server/store"},
+	"server/store/storetest":   {"gen/model", "gen/spec", "server/jobrun", "server/store"},
 	"server/record/command":    {"gen/model", "server/jobrun"},
 	"server/record/kubernetes": {"gen/model", "server/jobrun"},
 	"server/record/jsonlines":  {"gen/model", "server/jobrun"},

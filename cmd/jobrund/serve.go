@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os/signal"
 	"syscall"
@@ -50,8 +51,8 @@ is revoked, is forgotten within a second.
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
 
-A store that does not exist yet is made if --store names it. If its file is removed or
-replaced, the server says so on /readyz, and uses the new one as soon as there is one.
+A store that does not exist yet is made if --store names it. If its file is moved, removed
+or replaced, the server ends with an error: stop it first, and start it again afterwards.
 
 /metrics of --admin-addr tells of each job how it does, read from the store at each
 scrape: of the first jobs by team, project and job, up to --metrics-jobs.
@@ -109,6 +110,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer store.Close()
+			ctx = untilMoved(ctx, store)
 			registry := newRegistry()
 			options.Metrics, options.Memory = registry, int(cache)
 			var endTraces func()
@@ -136,12 +138,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			group, ctx := errgroup.WithContext(later(ctx, delay))
-			group.Go(func() error { return listen.Serve(ctx, listener, tlsConfig, handler, log) })
+			group, serving := errgroup.WithContext(later(ctx, delay))
+			group.Go(func() error { return listen.Serve(serving, listener, tlsConfig, handler, log) })
 			if socket != nil {
-				group.Go(func() error { return listen.Serve(ctx, socket, nil, handler, log) })
+				group.Go(func() error { return listen.Serve(serving, socket, nil, handler, log) })
 			}
-			return group.Wait()
+			return errors.Join(group.Wait(), movedError(ctx))
 		},
 	}
 	flags := cmd.Flags()
