@@ -62,7 +62,7 @@ func (get *getJobOutput) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	output, resp, err := c.JobRunOutput(ctx, get.ref)
+	output, resp, err := c.GetJobRunOutput(ctx, get.ref)
 	get.trace(resp)
 	if err != nil {
 		return get.explain(err, resp, conn)

@@ -59,6 +59,7 @@ func TestInterrupt(t *testing.T) {
 // TestInterruptClearsLine presses Ctrl-C while a terminal shows how a run is doing.
 func TestInterruptClearsLine(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Preference-Applied", r.Header.Get("Prefer"))
 		if r.Header.Get("Prefer") != "wait=0" {
 			<-r.Context().Done()

@@ -18,7 +18,10 @@ import (
 // reasonsOf asks a server for the reasons of n runs that failed.
 func reasonsOf(t *testing.T, n, most int, answer http.HandlerFunc) *reasons {
 	t.Helper()
-	server := httptest.NewServer(answer)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		answer(w, r)
+	}))
 	t.Cleanup(server.Close)
 	c, err := client.New(server.URL, client.WithToken("t"))
 	if err != nil {

@@ -88,7 +88,7 @@ func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
 func (get *getJobRun) lastLines(ctx context.Context, c *client.Client, ref client.RunRef) []string {
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
-	output, resp, err := c.JobRunOutput(ctx, ref)
+	output, resp, err := c.GetJobRunOutput(ctx, ref)
 	get.trace(resp)
 	if err != nil || output.Output == nil {
 		return nil
