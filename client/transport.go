@@ -18,9 +18,9 @@ const maxBody = 1 << 20
 
 var errTooLarge = fmt.Errorf("the response is longer than %d bytes", maxBody)
 
-// call is one call of an operation, whose result is a V from a response T. It is the transport of
-// the generated client, and keeps the response for the case that the generated code cannot parse
-// it.
+// call is one call of an operation. A V is its result, made from a T, which is the parsed body. The
+// call is the transport of the generated client, and keeps the response: the generated code returns
+// none if it cannot parse the body.
 type call[T, V any] struct {
 	api.ClientWithResponses
 	client *Client
@@ -28,8 +28,8 @@ type call[T, V any] struct {
 	resp   *Response // nil until there is one
 }
 
-// newCall makes a call. The function value returns its result, and reports whether the response is
-// one of the operation: JSON of another kind decodes without an error, too.
+// newCall makes a call. The function value returns its result, and reports whether the body is one
+// of the operation, because the generated code also parses JSON objects of another kind.
 func newCall[T, V any](c *Client, value func(parsed *T, body []byte) (*V, bool)) *call[T, V] {
 	call := &call[T, V]{client: c, value: value}
 	call.ClientInterface = &api.Client{Server: c.server, Client: call, RequestEditors: c.editors}
@@ -53,27 +53,29 @@ func (c *call[T, V]) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// result returns the results of the operation's method, from those of the generated one.
-func (c *call[T, V]) result(parsed interface {
+// response is a response of the generated client.
+type response[T any] interface {
 	GetJSON200() *T
 	GetBody() []byte
-}, err error,
-) (*V, *Response, error) {
+}
+
+// result returns the results of the operation's method, from those of the generated one.
+func (c *call[T, V]) result(r response[T], err error) (*V, *Response, error) {
 	if c.resp == nil || c.resp.StatusCode != http.StatusOK {
 		return nil, c.resp, err
 	}
 	problem := "not a response of this operation"
 	if err != nil {
 		problem += ": " + err.Error()
-	} else if body := parsed.GetBody(); parsed.GetJSON200() != nil && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
-		if value, ok := c.value(parsed.GetJSON200(), body); ok {
+	} else if r.GetJSON200() != nil && bytes.HasPrefix(bytes.TrimSpace(r.GetBody()), []byte("{")) {
+		if value, ok := c.value(r.GetJSON200(), r.GetBody()); ok {
 			return value, c.resp, nil
 		}
 	}
 	return nil, c.resp, c.client.newError(c.resp, problem)
 }
 
-// send sends the request, and again if need be. The response has a rereadable body.
+// send sends the request, and retries it if necessary. The response has a rereadable body.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
 	retryable, err := retryablehttp.FromRequest(req)
 	if err != nil {
@@ -109,12 +111,12 @@ func buffer(resp *http.Response) error {
 	if len(body) > maxBody {
 		body, err = body[:maxBody], errTooLarge
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK { // the body of an error is useful even if it is incomplete
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", resp.Request.Method, resp.Request.URL, err)
 		}
 		body = nullEmptyTimes(body)
-	} // half the body of an error is better than none
+	}
 	resp.Body = rereadable{bytes.NewReader(body)}
 	return nil
 }

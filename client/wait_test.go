@@ -331,29 +331,6 @@ func watched(next http.RoundTripper, watch func(*http.Request)) http.RoundTrippe
 	})
 }
 
-func TestWaitCanceled(t *testing.T) {
-	for name, handler := range map[string]http.HandlerFunc{
-		"held":   applied(time.Hour, running),
-		"paused": answers(429, "", "Retry-After", "30"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				time.AfterFunc(10*time.Second, cancel)
-				var asked int
-				c := newClient(t, "http://example.com", script(&asked, applied(0, retrying), handler))
-				begin := time.Now()
-				run, resp, err := c.WaitForJobRun(ctx, documentedRef)
-				took := time.Since(begin)
-				if run == nil || run.Completions != 1 || resp == nil || resp.Header.Get("Preference-Applied") == "" ||
-					!errors.Is(err, context.Canceled) || asked != 2 || took != 10*time.Second {
-					t.Errorf("run %v, response %v, error %v after %v and %d requests", run, resp, err, took, asked)
-				}
-			})
-		})
-	}
-}
-
 // TestWaitTellsTrouble has the time of each try run out: an error that is another context's.
 func TestWaitTellsTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
