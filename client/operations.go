@@ -42,13 +42,11 @@ func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer
 var ErrUnsupported = errors.New("the server does not have this operation")
 
 // OutcomeOption configures [Client.GetJobRunOutcome].
-type OutcomeOption func(*outcomeOptions)
-
-type outcomeOptions struct{ runExists bool }
+type OutcomeOption func(runExists *bool)
 
 // RunExists promises that the server has the run. A 404 is then [ErrUnsupported], without a second
 // request.
-func RunExists() OutcomeOption { return func(o *outcomeOptions) { o.runExists = true } }
+func RunExists() OutcomeOption { return func(runExists *bool) { *runExists = true } }
 
 // GetJobRunOutcome returns why a run ended as it did, and its attempts that have ended. The Reason
 // is nil until the run has concluded, and may be a word that this package does not know.
@@ -64,11 +62,11 @@ func (c *Client) GetJobRunOutcome(
 	if err := ref.check(); err != nil {
 		return nil, nil, err
 	}
-	var o outcomeOptions
+	runExists := false
 	for _, opt := range opts {
-		opt(&o)
+		opt(&runExists)
 	}
-	defer func() { err = c.checkSupport(ctx, ref, o.runExists, err) }()
+	defer func() { err = c.checkSupport(ctx, ref, runExists, err) }()
 	call := newCall(c, func(r *model.JobRunOutcomeResult, _ []byte) (*JobRunOutcome, bool) {
 		return &r.Data, r.Data.Attempts != nil
 	})

@@ -53,14 +53,14 @@ func (c *call[T, V]) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// response is a response of the generated client.
-type response[T any] interface {
+// generated is a response type of the generated client.
+type generated[T any] interface {
 	GetJSON200() *T
 	GetBody() []byte
 }
 
 // result returns the results of the operation's method, from those of the generated one.
-func (c *call[T, V]) result(r response[T], err error) (*V, *Response, error) {
+func (c *call[T, V]) result(r generated[T], err error) (*V, *Response, error) {
 	if c.resp == nil || c.resp.StatusCode != http.StatusOK {
 		return nil, c.resp, err
 	}
