@@ -1,10 +1,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,27 +14,27 @@ import (
 	"unicode"
 )
 
-// What an [*Error] is, by its status: compare with [errors.Is].
+// The kinds of an [*Error], by its status: compare with [errors.Is].
 var (
-	// ErrBadRequest is a 400: a parameter breaks a rule, which Details names.
+	// ErrBadRequest is a 400: a parameter breaks a rule. Details names both.
 	ErrBadRequest = errors.New("bad request")
-	// ErrUnauthorized is a 401: there is no token, or not one that the server accepts.
+	// ErrUnauthorized is a 401: there is no token, or the server does not accept it.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden is a 403: the token may not do this.
+	// ErrForbidden is a 403: the token lacks the permission.
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound is a 404: there is no such run, job, project or team, or none that the token may
-	// see.
+	// ErrNotFound is a 404: there is no such run, job, project or team, or the token may not see
+	// it.
 	ErrNotFound = errors.New("not found")
-	// ErrRateLimited is a 429: the token has used up its requests, as the response's RateLimit
-	// says.
+	// ErrRateLimited is a 429: the token has used up its requests. The response's RateLimit has the
+	// numbers.
 	ErrRateLimited = errors.New("rate limited")
 )
 
-// ErrProxyPassword is the error of a request, which is then not tried again, if a proxy wants a user
-// and a password before it connects to the server (407, RFC 9110, section 15.5.8).
+// ErrProxyPassword is the error of a request if a proxy requires a user and a password before it
+// connects to the server (407, RFC 9110, section 15.5.8). The client does not retry it.
 var ErrProxyPassword = errors.New("the proxy wants a user and a password")
 
-// checkProxy is called with a proxy's response to CONNECT. Any other error net/http makes itself.
+// checkProxy handles a proxy's response to CONNECT. net/http makes any other error itself.
 func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusProxyAuthRequired {
 		return fmt.Errorf("%w: %s", ErrProxyPassword, proxy.Host)
@@ -50,18 +52,18 @@ var sentinels = map[int]error{
 	http.StatusProxyAuthRequired: ErrProxyPassword,
 }
 
-// Error is a response that is not what was asked for: one that the server calls an error, a
-// redirect to another server (which is not followed), or a 200 that is not the contract's.
+// Error is a response without the wanted data: an error of the server or of a proxy, a redirect to
+// another server (which the client does not follow), or a 200 that breaks the contract.
 type Error struct {
 	Status  int            // HTTP status of the response
-	Message string         // why, in the server's words where the response has some; never empty
-	ID      string         // what the server calls the request; empty if it did not say
-	Details map[string]any // what the error is about, as the server sent it; nil if it sent none
+	Message string         // the server's if it sends one, else the start of the response; never empty
+	ID      string         // the server's name for the request; empty if it sends none
+	Details map[string]any // the subject of the error, as the server sent it; nil if it sends none
 
 	request string // the method and the URL
 }
 
-// Error says the request, the status, the message and, where known, the request id.
+// Error returns the request, the status, the message and, where known, the request ID.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %d %s: %s", e.request, e.Status, http.StatusText(e.Status), e.Message)
 	if e.ID != "" {
@@ -76,39 +78,41 @@ func (e *Error) Is(target error) bool {
 	return ok && sentinel == target
 }
 
-// newError makes the error for a response. The problem is what a 200 fails at; of the others, the
-// body says it: {"error": {"status", "message", "id", "details"}}, or anything else, from a proxy
-// for instance.
-func (c *Client) newError(resp *Response, body []byte, problem string) *Error {
+// newError makes the error for a response. The problem is the defect of a 200. The body of any
+// other response explains itself: {"error": {"status", "message", "id", "details"}} from the API,
+// anything else from a proxy.
+func (c *Client) newError(resp *Response, problem string) *Error {
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body) // it is in memory
 	e := &Error{
 		Status:  resp.StatusCode,
 		Message: problem,
 		ID:      resp.RequestID,
 		request: resp.Request.Method + " " + resp.Request.URL.String(),
 	}
-	var answer struct{ Error map[string]any }
-	if problem == "" && json.Unmarshal(body, &answer) == nil {
-		e.Message, _ = answer.Error["message"].(string)
-		e.Details, _ = answer.Error["details"].(map[string]any)
-		if id, ok := answer.Error["id"].(string); ok && id != "" && !c.hasToken(id) {
-			e.ID = id
+	if problem == "" {
+		var sent struct {
+			Error struct {
+				Message, ID string
+				Details     map[string]any
+			}
 		}
+		_ = json.Unmarshal(body, &sent) // it leaves out what has another type
+		e.Message, e.Details, e.ID = sent.Error.Message, sent.Error.Details, cmp.Or(c.redact(sent.Error.ID), e.ID)
 	}
 	if location := resp.Header.Get("Location"); e.Message == "" && location != "" {
 		e.Message = fmt.Sprintf("redirected to %q, which is not followed to another server", location)
 	}
 	if problem != "" || e.Message == "" {
-		words := describe(c.withoutToken(resp.Header.Get("Content-Type")), c.withoutToken(string(body)))
-		e.Message = strings.TrimPrefix(e.Message+"; "+words, "; ")
+		start := summary(c.redact(resp.Header.Get("Content-Type")), c.redact(string(body)))
+		e.Message = strings.TrimPrefix(e.Message+"; "+start, "; ")
 	}
-	e.Message = c.withoutToken(e.Message)
+	e.Message = c.redact(e.Message)
 	return e
 }
 
-// hasToken reports whether the token is in a text. No token is in none.
-func (c *Client) hasToken(s string) bool { return c.token != "" && strings.Contains(s, c.token) }
-
-func (c *Client) withoutToken(s string) string {
+// redact removes the token from a text.
+func (c *Client) redact(s string) string {
 	if c.token == "" {
 		return s
 	}
@@ -117,31 +121,23 @@ func (c *Client) withoutToken(s string) string {
 
 var htmlTag = regexp.MustCompile(`<[^>]*>`)
 
-// describe says what kind of response it is instead of the API's, with its first words, so that a
-// person recognizes it.
-func describe(contentType, body string) string {
+// summary returns the type and the first words of a response that is not the API's, by which the
+// user recognizes its sender.
+func summary(contentType, body string) string {
 	if len(body) == 0 {
 		return "the response is empty"
 	}
-	if contentType == "" {
-		contentType = "of no declared type"
-	}
 	return fmt.Sprintf(
 		"the response is %s: %q",
-		excerpt(contentType),
+		excerpt(cmp.Or(contentType, "of no declared type")),
 		excerpt(htmlTag.ReplaceAllString(body, " ")),
 	)
 }
 
-// excerpt is the beginning of a text, on one line and printable.
+// excerpt returns the first 80 characters of a text, on one line and printable.
 func excerpt(s string) string {
 	const most = 80
-	words := strings.Fields(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s))
+	words := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
 	runes := []rune(strings.Join(words, " "))
 	if len(runes) > most {
 		return string(runes[:most]) + "..."

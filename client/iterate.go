@@ -9,23 +9,22 @@ import (
 	"time"
 )
 
-// Projects returns all projects that the token may see, beginning with the page that the options
-// name. The team is like that of [Client.ListProjects].
+// Projects returns all projects that the token can read, beginning with the page that the options
+// select. The team is like that of [Client.ListProjects].
 //
-// This and the other iterators ask for a page when the loop comes to it. When the token has used up
-// its rate limit, they wait until it may ask again, however long that takes. If the context's
-// deadline comes first, they do not wait: the error is [ErrRateLimited] then. The first error ends
-// the loop, and comes with the zero value; it is like that of [Client.GetJobRun], and the context's
-// when that has ended. What is added or removed meanwhile may come or not; everything else comes
-// once.
+// This and the other iterators request a page when the loop needs it. When the token has used up
+// its rate limit, they wait until the window ends. If the context's deadline comes first, they do
+// not wait, and the error is [ErrRateLimited]. The first error ends the loop, and comes with the
+// zero value. It is like that of [Client.GetJobRun], or the context's if the context has ended. An
+// item that is added or removed during the loop may be left out; every other item comes once.
 func (c *Client) Projects(ctx context.Context, team string, opts ListOptions) iter.Seq2[Project, error] {
 	return all(ctx, opts, func(at ListOptions) (*Page[Project], *Response, error) {
 		return c.ListProjects(ctx, team, at)
 	})
 }
 
-// Jobs returns all jobs of a project that the options name, beginning with the page that they name.
-// It pages like [Client.Projects].
+// Jobs returns all jobs of a project that the options select, beginning with the selected page. It
+// pages like [Client.Projects].
 func (c *Client) Jobs(ctx context.Context, ref ProjectRef, opts ListJobsOptions) iter.Seq2[Job, error] {
 	return all(ctx, opts.ListOptions, func(at ListOptions) (*Page[Job], *Response, error) {
 		opts.ListOptions = at
@@ -33,8 +32,8 @@ func (c *Client) Jobs(ctx context.Context, ref ProjectRef, opts ListJobsOptions)
 	})
 }
 
-// JobRuns returns all runs of a job that the options name, the one that started last first,
-// beginning with the page that the options name. It pages like [Client.Projects].
+// JobRuns returns all runs of a job that the options select, beginning with the selected page. The
+// run that started last comes first. It pages like [Client.Projects].
 func (c *Client) JobRuns(ctx context.Context, ref JobRef, opts ListJobRunsOptions) iter.Seq2[JobRun, error] {
 	return all(ctx, opts.ListOptions, func(at ListOptions) (*Page[JobRun], *Response, error) {
 		opts.ListOptions = at
@@ -63,9 +62,9 @@ func all[T any](
 	}
 }
 
-// Pages returns the pages of a list, beginning with the one that the options name. The function
-// list asks for one, by [Client.ListJobRuns] or its like. Pages asks when the loop comes to a page,
-// and waits and fails like [Client.Projects].
+// Pages returns the pages of a list, beginning with the one that the options select. The function
+// list requests one page, by [Client.ListJobRuns] or the like. Pages calls it when the loop needs a
+// page, and waits and fails like [Client.Projects].
 func Pages[T any](
 	ctx context.Context,
 	at ListOptions,
@@ -92,12 +91,8 @@ func Pages[T any](
 			if !yield(page, nil) || !page.HasNext {
 				return
 			}
-			if page.Cursor == "" {
-				yield(nil, errNoCursor)
-				return
-			}
-			if seen[page.Cursor] {
-				yield(nil, fmt.Errorf("the server sends the cursor %q again, which would never end", page.Cursor))
+			if page.Cursor == "" || seen[page.Cursor] {
+				yield(nil, fmt.Errorf("the server promises a next page with the cursor %q, which leads nowhere", page.Cursor))
 				return
 			}
 			seen[page.Cursor] = true
@@ -109,8 +104,8 @@ func Pages[T any](
 	}
 }
 
-// waitForReset waits until the server takes requests again, and reports whether it has done so. It
-// does not begin if the server does not say when, or if the context ends before.
+// waitForReset waits until the server accepts requests again, and reports whether it did. It does
+// not begin if the response does not say when, or if the context ends earlier.
 func waitForReset(ctx context.Context, resp *Response) bool {
 	wait, asked := askedWait(resp.Response, time.Now())
 	if !asked {

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -18,42 +16,20 @@ import (
 const (
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 5 * time.Second
-	// patience is the longest wait where the context has no deadline.
+	// patience bounds a wait if the context has no deadline.
 	patience = time.Minute
 )
 
-// worthRetrying are the statuses that may be another one in a moment. 500 is not among them: the
+// worthRetrying has the statuses that may change in a moment. 500 is not among them, because such a
 // server is broken.
 var worthRetrying = []int{
 	http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
-// repeatable are the operations besides GET and HEAD that may be sent again, as patterns of
-// [http.ServeMux]: those that the document marks with x-idempotent. A test compares the two.
-var repeatable = []string{}
-
-// patterns returns a mux that knows the operations below the base URL.
-func patterns(operations []string, baseURL string) *http.ServeMux {
-	mux := http.NewServeMux()
-	base, err := url.Parse(baseURL)
-	if err != nil {
-		return mux // New has checked it
-	}
-	for _, operation := range operations {
-		method, path, _ := strings.Cut(operation, " ")
-		mux.Handle(method+" "+strings.TrimRight(base.Path, "/")+path, http.NotFoundHandler())
-	}
-	return mux
-}
-
-// repeats reports whether a request may be sent again although it may have had an effect (RFC 9110,
-// section 9.2.2).
-func (c *Client) repeats(req *http.Request) bool {
-	if req.Method == http.MethodGet || req.Method == http.MethodHead {
-		return true
-	}
-	_, pattern := c.repeatable.Handler(req)
-	return pattern != ""
+// idempotent reports whether a request with the method may be sent again after it may have had an
+// effect (RFC 9110, section 9.2.2). A test compares this with x-idempotent in the document.
+func idempotent(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodPut
 }
 
 // tries decides about the tries of one request.
@@ -62,16 +38,17 @@ type tries struct {
 	wait       time.Duration // before the next one
 }
 
-// check is a [retryablehttp.CheckRetry]. Having decided against another try, it may be asked about
-// the same response again.
+// check is a [retryablehttp.CheckRetry]. After a decision against another try, the library calls it
+// once more with the same response.
 func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if t.left <= 0 || !temporary(ctx, resp, err) {
+	if t.left <= 0 || err == nil && !slices.Contains(worthRetrying, resp.StatusCode) ||
+		err != nil && !temporary(ctx, err) {
 		return false, nil
 	}
 	now := time.Now()
 	wait, asked := askedWait(resp, now)
 	if !asked {
-		wait = jitter(min(firstBackoff<<min(t.made, 10), maxBackoff))
+		wait = backoff(t.made)
 	}
 	limit := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -87,27 +64,33 @@ func (t *tries) check(ctx context.Context, resp *http.Response, err error) (bool
 // backoff is a [retryablehttp.Backoff].
 func (t *tries) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return t.wait }
 
-// jitter takes up to half away, so that callers that failed together do not come back together.
+// backoff returns the pause after n failures.
+func backoff(n int) time.Duration { return jitter(min(firstBackoff<<min(n, 10), maxBackoff)) }
+
+// jitter shortens a pause by up to half, so that callers that failed together do not return
+// together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
-// temporary reports whether the same request may go better in a moment.
-func temporary(ctx context.Context, resp *http.Response, err error) bool {
-	if err == nil {
-		return slices.Contains(worthRetrying, resp.StatusCode)
+// temporary reports whether the same request may succeed in a moment.
+func temporary(ctx context.Context, err error) bool {
+	if apiErr := (*Error)(nil); errors.As(err, &apiErr) {
+		return slices.Contains(worthRetrying, apiErr.Status)
 	}
-	var alert tls.AlertError
-	var refused *url.Error // together with a response it is a redirect that was refused
-	if errors.Is(err, errTooLarge) || errors.Is(err, http.ErrSchemeMismatch) ||
-		errors.Is(err, ErrProxyPassword) || errors.As(err, &alert) ||
-		resp != nil && errors.As(err, &refused) {
+	for _, permanent := range []error{errTooLarge, errRedirect, http.ErrSchemeMismatch, ErrProxyPassword} {
+		if errors.Is(err, permanent) {
+			return false
+		}
+	}
+	if errors.As(err, new(tls.AlertError)) {
 		return false
 	}
-	again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err) // its error is the context's, which err says already
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err) // its error repeats err
 	return again
 }
 
-// askedWait is how long the server wants to be left alone, and whether it said so: Retry-After, in
-// seconds or a date, or with 429 x-ratelimit-reset. The response is nil if there was none.
+// askedWait returns the pause that a response demands before the next request, and whether it
+// demands one: by Retry-After, in seconds or a date, or with 429 by x-ratelimit-reset. The response
+// may be nil.
 func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {
 		return 0, false
@@ -125,13 +108,10 @@ func askedWait(resp *http.Response, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// parseSeconds reads a number of seconds that is not negative. What a [time.Duration] cannot hold
-// is a century.
+// parseSeconds reads a number of seconds that is not negative. It reduces what a [time.Duration]
+// cannot hold to a century.
 func parseSeconds(s string) (time.Duration, bool) {
 	const century = 100 * 365 * 24 * 60 * 60
-	if s == "" {
-		return 0, false // without an error, which would take memory
-	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, false

@@ -117,6 +117,24 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+func TestRetryNeedsIdempotentMethod(t *testing.T) {
+	for method, tries := range map[string]int{"GET": 5, "PUT": 5, "POST": 1, "DELETE": 1} {
+		for name, handler := range map[string]http.HandlerFunc{"broken": nil, "503": answers(503, "")} {
+			synctest.Test(t, func(t *testing.T) {
+				var asked int
+				c := newClient(t, "http://example.com", script(&asked, handler))
+				req, err := http.NewRequest(method, "http://example.com/v1", strings.NewReader("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, _ = c.send(req); asked != tries {
+					t.Errorf("%s, %s: sent %d times, want %d", method, name, asked, tries)
+				}
+			})
+		}
+	}
+}
+
 func TestCancelWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -51,7 +51,7 @@ func TestKeepOutput(t *testing.T) {
 			if status != test.status {
 				t.Errorf("exit status %d, want %d: %s", status, test.status, stderr)
 			}
-			got, _, err := logs.JobRunOutput(t.Context(), refTo(id))
+			got, _, err := logs.GetJobRunOutput(t.Context(), refTo(id))
 			if err != nil || got.Output == nil {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -70,7 +70,7 @@ func TestKeepOutput(t *testing.T) {
 			if name != "all attempts" && (plainOut != stdout || plainErr != stderr) {
 				t.Errorf("printed %q and %q, without keeping it %q and %q", stdout, stderr, plainOut, plainErr)
 			}
-			if got, _, err := logs.JobRunOutput(t.Context(), refTo(id+"-plain")); err != nil || got.Output != nil || got.Truncated {
+			if got, _, err := logs.GetJobRunOutput(t.Context(), refTo(id+"-plain")); err != nil || got.Output != nil || got.Truncated {
 				t.Errorf("not kept: %+v, %v", got, err)
 			}
 		})
@@ -122,7 +122,7 @@ func TestKeepOutputOfAFlood(t *testing.T) {
 	if peak := peakOf(t, status); peak > flood>>10 {
 		t.Errorf("%d KiB of memory", peak)
 	}
-	got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r"))
+	got, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo("r"))
 	if err != nil || len(*got.Output) != 16<<10 || !strings.HasSuffix(*got.Output, "\x00the end\n") || !got.Truncated {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -193,7 +193,7 @@ func TestKeepOutputWaitsForTee(t *testing.T) {
 	}
 	a := newAPI(t, newStore(t))
 	stdout, stderr, _ := printed(t, a.store, `exec bash -c 'exec > >(tee log); echo hello'`, "--run", "r", "--keep-output", "1KiB")
-	got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r"))
+	got, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo("r"))
 	if stdout != "hello\n" || err != nil || *got.Output != "hello\n" {
 		t.Errorf("printed %q, %s; kept %+v, %v", stdout, stderr, got, err)
 	}
@@ -240,7 +240,7 @@ func TestKeepOutputOnAFullDisk(t *testing.T) {
 	if stderr.String() != want {
 		t.Errorf("jobrun says %q, want %q", stderr.String(), want)
 	}
-	if got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "a\nb\n" {
+	if got, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "a\nb\n" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -307,7 +307,7 @@ func TestKeepOutputFlag(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "in\n" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "in\n" {
+	if got, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "in\n" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for value, want := range map[string]string{

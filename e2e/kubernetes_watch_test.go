@@ -236,7 +236,7 @@ func (r *recording) wantRun(t testing.TB, job *batchv1.Job, ref client.RunRef, w
 // wantReason checks the outcome of a run: nobody knows the attempts of a Job, or a host.
 func (a *api) wantReason(t testing.TB, ref client.RunRef, reason, message string) {
 	t.Helper()
-	got, _, err := a.JobRunOutcome(t.Context(), ref)
+	got, _, err := a.GetJobRunOutcome(t.Context(), ref)
 	want := &client.JobRunOutcome{Reason: &reason, Message: &message, Attempts: []client.JobRunAttempt{}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, the outcome (-want +got):\n%s", err, diff)

@@ -20,7 +20,7 @@ func refTo(id string) client.RunRef { return client.RunRef{Project: "p", Job: "j
 // outcome returns the outcome of the run as the API tells it.
 func (a *api) outcome(t testing.TB, id string) *model.JobRunOutcome {
 	t.Helper()
-	outcome, _, err := a.JobRunOutcome(t.Context(), refTo(id))
+	outcome, _, err := a.GetJobRunOutcome(t.Context(), refTo(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestOutcomesAreImported(t *testing.T) {
 	if o := a.outcome(t, "r"); o.Reason == nil || *o.Reason != "Unknown" || o.Host != nil || len(o.Attempts) != 0 {
 		t.Errorf("imported without: %+v", o)
 	}
-	if _, _, err := a.JobRunOutcome(t.Context(), refTo("none")); !errors.Is(err, client.ErrNotFound) {
+	if _, _, err := a.GetJobRunOutcome(t.Context(), refTo("none")); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("no run: %v", err)
 	}
 	refused := importText(t, a.store, strings.Replace(line, `"exitStatus":23`, `"exitStatus":256`, 1))
@@ -234,7 +234,7 @@ func TestOutputNeedsItsOwnPermission(t *testing.T) {
 		t.Errorf("refused: %s", message)
 	}
 	both := a.logsClient(t)
-	if got, _, err := both.JobRunOutput(t.Context(), refTo("r")); err != nil || got.Output == nil || *got.Output != "secret\n" {
+	if got, _, err := both.GetJobRunOutput(t.Context(), refTo("r")); err != nil || got.Output == nil || *got.Output != "secret\n" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	help := output(t, "jobrund", "token", "create", "--help")

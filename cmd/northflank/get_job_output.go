@@ -61,7 +61,7 @@ func (get *getJobOutput) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	output, resp, err := get.client.JobRunOutput(ctx, get.ref)
+	output, resp, err := get.client.GetJobRunOutput(ctx, get.ref)
 	get.trace(resp)
 	host, name := get.conn.host, nameOf(get.ref)
 	switch {

@@ -51,7 +51,7 @@ type reason struct {
 func askReason(ctx context.Context, c *client.Client, ref client.RunRef) (*reason, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
-	found, resp, err := c.JobRunOutcome(ctx, ref, client.RunExists())
+	found, resp, err := c.GetJobRunOutcome(ctx, ref, client.RunExists())
 	if err != nil {
 		return nil, resp, err
 	}

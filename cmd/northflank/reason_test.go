@@ -87,6 +87,7 @@ func TestFindReasonsStopsAtLimits(t *testing.T) {
 			var requests atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked := int(requests.Add(1))
+				w.Header().Set("Content-Type", "application/json")
 				if tt.left > 0 {
 					w.Header().Set("X-RateLimit-Limit", "100")
 					w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(tt.left-asked))

@@ -85,7 +85,7 @@ func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
 func (get *getJobRun) lastLines(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
-	output, resp, err := get.client.JobRunOutput(ctx, get.ref)
+	output, resp, err := get.client.GetJobRunOutput(ctx, get.ref)
 	get.trace(resp)
 	if err != nil || output.Output == nil {
 		return nil

@@ -225,6 +225,7 @@ func TestInterruptEndsRequest(t *testing.T) {
 
 func TestInterruptClearsLineOfProgress(t *testing.T) {
 	s := atTerminal(t, program(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Preference-Applied", r.Header.Get("Prefer"))
 		if r.Header.Get("Prefer") != "wait=0" {
 			<-r.Context().Done()

@@ -1,0 +1,251 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// GetJobRun returns the details of a run.
+//
+// The error is an [*Error] for a response other than 200 (in particular [ErrBadRequest],
+// [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]) and for a 200 without a run.
+// It is the transport's (usually a [*url.Error]) or the context's if there is no response, or the
+// response cannot be read. It is a plain one for a reference without a Project, Job or Run, for
+// which the client makes no request. The run is nil with every error, the response with every error
+// but an [*Error].
+//
+// Operation getJobRun: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}
+func (c *Client) GetJobRun(ctx context.Context, ref RunRef) (*JobRun, *Response, error) {
+	return c.getJobRun(ctx, ref, nil)
+}
+
+// getJobRun is GetJobRun with a preference (RFC 7240), or without one if prefer is nil.
+func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer) (*JobRun, *Response, error) {
+	if err := ref.check(); err != nil {
+		return nil, nil, err
+	}
+	call := newCall(c, func(r *model.JobRunResult, _ []byte) (*JobRun, bool) { return &r.Data, isRun(&r.Data) })
+	if ref.Team == "" {
+		return call.result(call.GetJobRunWithResponse(ctx, ref.Project, ref.Job, ref.Run,
+			&model.GetJobRunParams{Prefer: prefer}))
+	}
+	return call.result(call.GetTeamJobRunWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run,
+		&model.GetTeamJobRunParams{Prefer: prefer}))
+}
+
+// ErrUnsupported means that the server has the run, but not the operation, because it is an earlier
+// version or the Northflank API.
+var ErrUnsupported = errors.New("the server does not have this operation")
+
+// OutcomeOption configures [Client.GetJobRunOutcome].
+type OutcomeOption func(runExists *bool)
+
+// RunExists promises that the server has the run. A 404 is then [ErrUnsupported], without a second
+// request.
+func RunExists() OutcomeOption { return func(runExists *bool) { *runExists = true } }
+
+// GetJobRunOutcome returns why a run ended as it did, and its attempts that have ended. The Reason
+// is nil until the run has concluded, and may be a word that this package does not know.
+//
+// The error is [ErrUnsupported] if the server has the run and knows no outcomes. To find that out
+// takes a second request, unless [RunExists] is given. Other errors are like those of
+// [Client.GetJobRun].
+//
+// Operation getJobRunOutcome: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome
+func (c *Client) GetJobRunOutcome(
+	ctx context.Context, ref RunRef, opts ...OutcomeOption,
+) (_ *JobRunOutcome, _ *Response, err error) {
+	if err := ref.check(); err != nil {
+		return nil, nil, err
+	}
+	runExists := false
+	for _, opt := range opts {
+		opt(&runExists)
+	}
+	defer func() { err = c.checkSupport(ctx, ref, runExists, err) }()
+	call := newCall(c, func(r *model.JobRunOutcomeResult, _ []byte) (*JobRunOutcome, bool) {
+		return &r.Data, r.Data.Attempts != nil
+	})
+	if ref.Team == "" {
+		return call.result(call.GetJobRunOutcomeWithResponse(ctx, ref.Project, ref.Job, ref.Run))
+	}
+	return call.result(call.GetTeamJobRunOutcomeWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run))
+}
+
+// GetJobRunOutput returns the last part of what the command of a run printed. It contains any
+// control characters that the command printed, on which a terminal would act. The token needs the
+// permission "Project > Observability > Logs > Read".
+//
+// The error is [ErrUnsupported] if the server has the run and knows no output, and the token can
+// read the run. Other errors are like those of [Client.GetJobRun].
+//
+// Operation getJobRunOutput: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output
+func (c *Client) GetJobRunOutput(
+	ctx context.Context, ref RunRef,
+) (_ *JobRunOutput, _ *Response, err error) {
+	if err := ref.check(); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = c.checkSupport(ctx, ref, false, err) }()
+	call := newCall(c, func(r *model.JobRunOutputResult, _ []byte) (*JobRunOutput, bool) { return &r.Data, true })
+	if ref.Team == "" {
+		return call.result(call.GetJobRunOutputWithResponse(ctx, ref.Project, ref.Job, ref.Run))
+	}
+	return call.result(call.GetTeamJobRunOutputWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run))
+}
+
+// checkSupport turns a 404 into [ErrUnsupported] if the run exists, because the server then lacks
+// the operation. If the caller does not know whether the run exists, it asks the server. It returns
+// any other error as it is.
+func (c *Client) checkSupport(ctx context.Context, ref RunRef, runExists bool, err error) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if !runExists {
+		if _, _, absent := c.GetJobRun(ctx, ref); absent != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrUnsupported, err.Error()) // no longer an ErrNotFound
+}
+
+// Login checks the token. The error is nil if the server accepts it, [ErrUnauthorized] if not, and
+// otherwise like that of [Client.GetJobRun].
+//
+// Operation login: GET /v1/login
+func (c *Client) Login(ctx context.Context) (*Response, error) {
+	call := newCall(c, func(r *model.LoginResult, _ []byte) (*model.LoginResult, bool) { return r, true })
+	_, resp, err := call.result(call.LoginWithResponse(ctx))
+	return resp, err
+}
+
+// ListProjects returns a page of the projects that the token can read. The team is its ID, or empty
+// for the team that the token belongs to.
+//
+// The error is like that of [Client.GetJobRun].
+//
+// Operation listProjects: GET /v1/projects
+func (c *Client) ListProjects(ctx context.Context, team string, opts ListOptions) (*Page[Project], *Response, error) {
+	if err := checkIDs("", "Team", team); err != nil {
+		return nil, nil, err
+	}
+	params := model.ListProjectsParams{
+		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
+	}
+	call := newCall(c, func(r *model.ProjectListResult, body []byte) (*Page[Project], bool) {
+		return newPage(body, "projects", r.Data.Projects, r.Pagination, func(p *Project) bool { return p.ID != "" })
+	})
+	if team == "" {
+		return call.result(call.ListProjectsWithResponse(ctx, &params))
+	}
+	return call.result(call.ListTeamProjectsWithResponse(ctx, team, new(model.ListTeamProjectsParams(params))))
+}
+
+// ListJobs returns a page of the jobs of a project, each with its latest run.
+//
+// The error is like that of [Client.GetJobRun].
+//
+// Operation listJobs: GET /v1/projects/{projectId}/jobs
+func (c *Client) ListJobs(ctx context.Context, ref ProjectRef, opts ListJobsOptions) (*Page[Job], *Response, error) {
+	if err := checkIDs("ProjectRef.", "Team", ref.Team, "Project", ref.Project); err != nil {
+		return nil, nil, err
+	}
+	params := model.ListJobsParams{
+		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
+		Status: statuses(opts.Statuses),
+	}
+	call := newCall(c, func(r *model.JobListResult, body []byte) (*Page[Job], bool) {
+		return newPage(body, "jobs", r.Data.Jobs, r.Pagination, func(job *Job) bool {
+			return job.ID != "" && (job.LatestRun == nil || isRun(job.LatestRun))
+		})
+	})
+	if ref.Team == "" {
+		return call.result(call.ListJobsWithResponse(ctx, ref.Project, &params))
+	}
+	return call.result(call.ListTeamJobsWithResponse(ctx, ref.Team, ref.Project,
+		new(model.ListTeamJobsParams(params))))
+}
+
+// ListJobRuns returns a page of the runs of a job. The run that started last comes first.
+//
+// The error is like that of [Client.GetJobRun].
+//
+// Operation listJobRuns: GET /v1/projects/{projectId}/jobs/{jobId}/runs
+func (c *Client) ListJobRuns(
+	ctx context.Context, ref JobRef, opts ListJobRunsOptions,
+) (*Page[JobRun], *Response, error) {
+	if err := checkIDs("JobRef.", "Team", ref.Team, "Project", ref.Project, "Job", ref.Job); err != nil {
+		return nil, nil, err
+	}
+	params := model.ListJobRunsParams{
+		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
+		Status: statuses(opts.Statuses), Since: optional(opts.Since), Until: optional(opts.Until),
+	}
+	call := newCall(c, func(r *model.JobRunListResult, body []byte) (*Page[JobRun], bool) {
+		page, ok := newPage(body, "runs", r.Data.Runs, r.Pagination, isRun)
+		if ok {
+			page.keep(opts.match)
+		}
+		return page, ok
+	})
+	if ref.Team == "" {
+		return call.result(call.ListJobRunsWithResponse(ctx, ref.Project, ref.Job, &params))
+	}
+	return call.result(call.ListTeamJobRunsWithResponse(ctx, ref.Team, ref.Project, ref.Job,
+		new(model.ListTeamJobRunsParams(params))))
+}
+
+// LatestJobRun returns the run of a job that started last.
+//
+// The error is [ErrNotFound] if the job has no run, and otherwise like that of [Client.GetJobRun].
+func (c *Client) LatestJobRun(ctx context.Context, ref JobRef) (*JobRun, *Response, error) {
+	page, resp, err := c.ListJobRuns(ctx, ref, ListJobRunsOptions{ListOptions: ListOptions{PerPage: 1}})
+	if err != nil {
+		return nil, resp, err
+	}
+	if len(page.Items) == 0 {
+		return nil, resp, fmt.Errorf("job %q of project %q has no run: %w", ref.Job, ref.Project, ErrNotFound)
+	}
+	return &page.Items[0], resp, nil
+}
+
+// isRun reports whether a run has an ID and a status. Without both, the JSON was of something else.
+func isRun(run *JobRun) bool { return run.ID != "" && run.Status != "" }
+
+// newPage makes a page of a decoded response, and reports whether the response has the list and
+// complete items. The body provides the items as the server sent them, in data.KEY.
+func newPage[T any](
+	body []byte, key string, items []T, position model.Pagination, complete func(*T) bool,
+) (*Page[T], bool) {
+	var sent struct{ Data map[string][]json.RawMessage }
+	_ = json.Unmarshal(body, &sent) // what is no list in data is not wanted
+	page := &Page[T]{Items: items, Raw: sent.Data[key], HasNext: position.HasNextPage}
+	if page.HasNext {
+		page.Cursor = position.Cursor
+	}
+	for i := range items {
+		if !complete(&items[i]) {
+			return nil, false
+		}
+	}
+	return page, items != nil && len(page.Raw) == len(items)
+}
+
+// optional returns nil for the zero value.
+func optional[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
+
+func statuses(s []JobRunStatus) *model.Status {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s
+}
