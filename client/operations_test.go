@@ -91,8 +91,8 @@ func TestGetJobRunOutcome(t *testing.T) {
 
 func TestGetJobRunOutput(t *testing.T) {
 	for body, want := range map[string]*JobRunOutput{
-		`{"data": {"output": "a\u001b[31m\n", "truncated": true}}`: {Output: new("a\x1b[31m\n"), Truncated: true},
-		`{"data": {"output": null, "truncated": false}}`:           {},
+		`{"data": {"output": "a\u001b[31m\n"}}`: {Output: new("a\x1b[31m\n")},
+		`{"data": {"output": null}}`:            {},
 	} {
 		got, _, err := newClient(t, serve(t, answers(200, body))).GetJobRunOutput(t.Context(), documentedRef)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {

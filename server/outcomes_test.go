@@ -37,8 +37,8 @@ func TestOutcomeAndOutput(t *testing.T) {
 	}
 	text := "a\x1b[31m\x00\n"
 	for want, output := range map[string]model.JobRunOutput{
-		`{"data":{"output":null,"truncated":false}}`:                 {},
-		`{"data":{"output":"a\u001b[31m\u0000\n","truncated":true}}`: {Output: &text, Truncated: true},
+		`{"data":{"output":null}}`:                  {},
+		`{"data":{"output":"a\u001b[31m\u0000\n"}}`: {Output: &text},
 	} {
 		a.store.output = output
 		for _, path := range []string{path, teamPath} {

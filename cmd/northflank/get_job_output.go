@@ -25,13 +25,13 @@ func newGetJobOutput() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "output",
 		Short: "Show what a job run printed last",
-		Long: `Show the end of what the command of a job run printed, on both of its streams, when the run has concluded. It is
-there if its recorder was asked to keep it: "jobrun --keep-output 16KiB". The token needs the permission
+		Long: `Show the last lines that the command of a job run printed, on both of its streams, when the run has concluded.
+They are there if its recorder was asked to keep it: "jobrun --keep-output 16KiB". The token needs the permission
 "` + logsPermission + `", which "jobrund token create --permission" gives.
 
 Where it goes to a file or a program, it is as the command printed it. On a terminal, characters that the terminal would
 act upon are escaped; lines and tabs stay. -o json and -o yaml print what the server sent: output, null if there is
-none, and truncated, which tells whether the command printed more before that.
+none.
 
 The server and the token are looked for like those of "northflank get job run", and what is missing is asked for in the
 same way. The exit status is 0 if there is output, 1 if there is none or for any other error, and 2 for a wrong command
@@ -99,9 +99,6 @@ func write(output *client.JobRunOutput) error {
 			text += "\n"
 		}
 		text = escapeLines(text)
-	}
-	if output.Truncated {
-		note = "That is the end of the output: what came before it was not kept."
 	}
 	if _, err := os.Stdout.WriteString(text); err != nil {
 		return err

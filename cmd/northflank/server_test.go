@@ -263,11 +263,11 @@ func attempt(number int, message string) string {
 }
 
 var outputs = map[string]string{
-	"lost":    `{"output": "one\ntwo\nthree\tcolumns\nfour\r\nfive \u001b[31mred\u202e\nsix\n", "truncated": true}`,
-	"empty":   `{"output": "", "truncated": false}`,
-	"whole":   `{"output": "no line end", "truncated": false}`,
-	"none":    `{"output": null, "truncated": false}`,
-	"running": `{"output": null, "truncated": false}`,
+	"lost":    `{"output": "one\ntwo\nthree\tcolumns\nfour\r\nfive \u001b[31mred\u202e\nsix\n"}`,
+	"empty":   `{"output": ""}`,
+	"whole":   `{"output": "no line end"}`,
+	"none":    `{"output": null}`,
+	"running": `{"output": null}`,
 }
 
 // serveOutcome answers like the operations getJobRunOutcome and getJobRunOutput, and reports whether

@@ -277,19 +277,16 @@ type JobRunOutcomeResult struct {
 	Data JobRunOutcome `json:"data"`
 }
 
-// JobRunOutput The last part of what the command of a run printed, on both of its streams.
+// JobRunOutput The last lines that the command of a run printed, on both of its streams.
 type JobRunOutput struct {
-	// Output The text as it was printed, with any control characters; what was no UTF-8 is U+FFFD. It is null if the run has
-	// not concluded, or its recorder was not asked to keep it.
+	// Output The lines, each with its end, as a terminal would show them. It is null if the run has not concluded, or its
+	// recorder did not keep them.
 	Output *string `json:"output"`
-
-	// Truncated Whether the command printed more before that.
-	Truncated bool `json:"truncated"`
 }
 
 // JobRunOutputResult The response to a request for the output of a run.
 type JobRunOutputResult struct {
-	// Data The last part of what the command of a run printed, on both of its streams.
+	// Data The last lines that the command of a run printed, on both of its streams.
 	Data JobRunOutput `json:"data"`
 }
 

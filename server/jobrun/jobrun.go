@@ -20,6 +20,9 @@ var (
 	// ErrTimeout means that the store was reached, but did not answer in time. errors.Is
 	// finds ErrUnavailable in it too, because trying again may help after both.
 	ErrTimeout error = timeoutError{}
+	// ErrOutdated means that a newer version of this program has upgraded the database, and this one
+	// must no longer use it. errors.Is finds ErrUnavailable in it too.
+	ErrOutdated error = outdatedError{}
 	// ErrInvalid means that a record breaks a rule of the contract, so that no store ever takes it.
 	ErrInvalid = errors.New("the contract does not allow this value")
 )
@@ -28,6 +31,13 @@ type timeoutError struct{}
 
 func (timeoutError) Error() string        { return "the store did not answer in time" }
 func (timeoutError) Is(target error) bool { return target == ErrUnavailable }
+
+type outdatedError struct{}
+
+func (outdatedError) Error() string {
+	return "a newer server has upgraded the store: use the new version here too"
+}
+func (outdatedError) Is(target error) bool { return target == ErrUnavailable }
 
 // DefaultTeam is the team if nobody names one.
 const DefaultTeam = "default"
@@ -42,10 +52,6 @@ type Key struct {
 type Record struct {
 	Team, Project, Job string
 	Run                model.JobRun
-	// Leased says that the recorder vouches for the run until it has concluded, by storing it again
-	// every few seconds. When the recorder has died, the run reads as failed. A store that cannot tell
-	// takes long silence for death; a recorder that stores the run after that is right all the same.
-	Leased bool
 	// Source names where the run was observed, such as a cluster, and Version orders what was
 	// observed there: a later observation has a higher one. A store lets no observation replace a
 	// later one, nor an observation of a running run replace a conclusion. Source is "" for a
@@ -56,8 +62,6 @@ type Record struct {
 	// does not know. Its Reason and Message are nil until the run has concluded. What it points to
 	// does not change.
 	Outcome *model.JobRunOutcome
-	// Output is the last part of what a run that has concluded has printed; nil if it was not kept.
-	Output *model.JobRunOutput
 	// HeartbeatTimeout is the number of seconds within which the recorder sends its next report; 0 for
 	// a run that is never lost.
 	HeartbeatTimeout int

@@ -24,7 +24,6 @@ type waiter struct {
 
 // Await waits until the run of that key has concluded, or the channel enough is closed, and returns
 // the run as it is then. A run that has concluded already is returned at once. enough may be nil.
-// The death of a run's recorder concludes it.
 // Returns jobrun.ErrNotFound if there is no such run, or if it is deleted meanwhile.
 func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
 	w := &waiter{told: make(chan *model.JobRun, 1)}
@@ -38,7 +37,7 @@ func (s *Store) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{
 	for {
 		// The watch has begun: a conclusion before this query is read here, and the watch tells of
 		// a later one.
-		run, _, err := s.Run(ctx, key)
+		run, err := s.Run(ctx, key)
 		if err != nil || run.Concluded {
 			return run, err
 		}

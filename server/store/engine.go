@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"strings"
-	"time"
 )
 
 // Engine is a kind of database that a store can be in, and says where they differ. Each is a
@@ -28,8 +26,11 @@ type Engine struct {
 	// and a point, or nothing. It may be nil: then it is nothing.
 	Tables func(url string) string
 	tables string // what Tables returned
-	// Lease says until when a recorder vouches for a run.
-	Lease Lease
+	// Schema is the number of the engine's latest migration.
+	Schema int64
+	// LockRow ends a query for a row to change, so that no other process changes it before the
+	// transaction ends.
+	LockRow string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
 	// Lateral is whether the database has LATERAL subqueries.
@@ -44,9 +45,9 @@ type Engine struct {
 	// breaks a constraint. No writer of other runs waits for more than a second. Its error wraps ErrPartly if
 	// some rows are inserted and others are not.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) error
-	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes and
-	// Lapsed or LookAgain at least once a second, until the context ends or something fails. It
-	// returns that error, or nil to be called again.
+	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes, or
+	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
+	// again.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:
@@ -69,53 +70,16 @@ type Rows struct {
 	OnConflict string
 }
 
-// Lease says in SQL whether a recorder still vouches for a run. All processes that use the database
-// see the same; the clocks of readers and writers do not matter.
-type Lease struct {
-	// Columns are null where no recorder vouches for the run. One of them is lease_renewed: when
-	// the lease was renewed, in milliseconds.
-	Columns []string
-	// Values are those of the columns, for a lease that is renewed now.
-	Values []string
-	// Time is how long a lease lasts from its last renewal, unless the engine knows better whether
-	// the recorder lives. A recorder renews it far more often.
-	Time time.Duration
-	// Running is a condition, of which the engine has an index: the run has a lease and has not
-	// concluded.
-	Running string
-	// Lapsed is null, or when a lease that has run out was renewed, in seconds since 1970. It
-	// contains %d for Time, in milliseconds.
-	Lapsed string
-}
-
-// lapsedSince is Lapsed for Time.
-func (l Lease) lapsedSince() string {
-	return fmt.Sprintf(l.Lapsed, l.Time.Milliseconds())
-}
-
-// valuesFor returns the values of the columns for a run that is stored now.
-func (l Lease) valuesFor(leased bool) string {
-	if leased {
-		return strings.Join(l.Values, ", ")
-	}
-	return strings.Repeat("NULL, ", len(l.Columns)-1) + "NULL"
-}
-
 // VersionTable is the table in which goose records the migrations.
 const VersionTable = "goose_db_version"
 
-// IsCurrent reports whether the program can use the schema as it is: the schema has all of the
+// IsCurrent reports whether the program can use the schema as it is: the schema has all known
 // migrations, and maybe later ones that this program can live with. goose would send several queries,
 // and nearly every start needs only this one.
 // tables is what the names of tables begin with.
 // Returns an error that wraps ErrUnusable if the schema needs a newer version of this program, and
 // the database's error if it did not answer before the context ended.
-func IsCurrent(ctx context.Context, db *sql.DB, migrations fs.FS, tables string) (bool, error) {
-	names, err := fs.Glob(migrations, "*.sql") // numbered from 1
-	if err != nil {
-		return false, err
-	}
-	known := len(names)
+func IsCurrent(ctx context.Context, db *sql.DB, known int64, tables string) (bool, error) {
 	var version int64
 	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+tables+VersionTable).Scan(&version); err != nil {
 		if ctx.Err() != nil {
@@ -123,22 +87,28 @@ func IsCurrent(ctx context.Context, db *sql.DB, migrations fs.FS, tables string)
 		}
 		return false, nil // there is no schema yet, or goose finds out what is wrong
 	}
-	if version <= int64(known) {
-		return version == int64(known), nil
+	if version <= known {
+		return version == known, nil
 	}
-	return true, checkWriter(ctx, db, tables, version, int64(known))
-}
-
-// checkWriter returns an error if the schema of a later version than this program knows must not be
-// written by it. Each migration that breaks older programs sets oldest_writer to its own number.
-func checkWriter(ctx context.Context, db *sql.DB, tables string, version, known int64) error {
 	var oldest int64
 	if err := db.QueryRowContext(ctx, "SELECT oldest_writer FROM "+tables+"schema_support").Scan(&oldest); err != nil {
-		return fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
+		return true, fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
 	}
+	return true, checkWriter(oldest, known)
+}
+
+// checkWriter returns an error if a program that knows the schema known must not write the database.
+// Each migration that breaks older programs sets oldest_writer to its own number.
+func checkWriter(oldest, known int64) error {
 	if oldest > known {
-		return fmt.Errorf("%w: the database has schema %d, this program knows %d: use a newer version of it",
-			ErrUnusable, version, known)
+		return fmt.Errorf("%w: the database needs schema %d, this program knows %d: use a newer version of it",
+			ErrUnusable, oldest, known)
 	}
 	return nil
+}
+
+// SchemaOf returns the number of the latest of the migrations, which are numbered from 1.
+func SchemaOf(migrations fs.FS) int64 {
+	names, _ := fs.Glob(migrations, "migrations/*.sql") // the pattern is valid
+	return int64(len(names))
 }

@@ -46,9 +46,9 @@ const keyColumns = "team, project, job, id"
 var (
 	// fieldColumns are the columns of all fields, separated by commas.
 	fieldColumns = strings.Join(columnsOf(fields), ", ")
-	// writtenColumns are the columns of which values returns the values: all but the lease.
-	writtenColumns = slices.Concat(
-		[]string{"team", "project", "job"}, columnsOf(fields), []string{"source", "version"}, outcomeColumns)
+	// writtenColumns are the columns of which values returns the values: all columns.
+	writtenColumns = slices.Concat([]string{"team", "project", "job"}, columnsOf(fields),
+		[]string{"source", "version", "outcome", "log", "heartbeat_timeout", "lost_at", "heard_at"})
 )
 
 func columnsOf(fields []field) []string {
@@ -59,8 +59,17 @@ func columnsOf(fields []field) []string {
 	return columns
 }
 
-// values returns the values of writtenColumns. Some are pointers into the record.
-func values(r *jobrun.Record) []any {
+// row is a row of the table runs.
+type row struct {
+	jobrun.Record
+	// lostAt is when the run is lost, on the count of the table listening. In a run that has concluded,
+	// it means that a server has concluded it.
+	lostAt  sql.Null[int64]
+	heardAt sql.Null[int64] // the time of the last report, in seconds since 1970
+}
+
+// values returns the values of writtenColumns. Some are pointers into the row.
+func values(r *row) []any {
 	values := make([]any, 0, len(writtenColumns))
 	values = append(values, r.Team, r.Project, r.Job)
 	for _, f := range fields {
@@ -68,7 +77,8 @@ func values(r *jobrun.Record) []any {
 	}
 	observed := r.Source != ""
 	return append(values, sql.Null[string]{V: r.Source, Valid: observed}, sql.Null[int64]{V: r.Version, Valid: observed},
-		encode(r.Outcome), encode(r.Output))
+		encode(r.Outcome, r.Outcome != nil), encode(r.Log, r.Log != nil),
+		sql.Null[int64]{V: int64(r.HeartbeatTimeout), Valid: r.HeartbeatTimeout > 0}, r.lostAt, r.heardAt)
 }
 
 // checkFields compares the type of the contract's run with what is stored of it. It returns the

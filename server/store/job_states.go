@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -47,22 +46,14 @@ func (s *Store) jobStatesAfter(ctx context.Context, after jobrun.JobState, most 
 		return nil, err
 	}
 	defer end()
-	for dead := (deadRecorders{}); ; {
-		states, ended, err := s.readJobStates(ctx, after, most)
-		if err != nil || !dead.more(ended) {
-			return states, s.classify(ctx, err)
-		}
-	}
+	states, err := s.readJobStates(ctx, after, most)
+	return states, s.classify(ctx, err)
 }
 
-// readJobStates returns the runs, too, that decide about the state of their job, and whose recorders
-// had ended when they were read.
-func (s *Store) readJobStates(
-	ctx context.Context, after jobrun.JobState, most int,
-) (states []jobrun.JobState, ended []string, err error) {
+func (s *Store) readJobStates(ctx context.Context, after jobrun.JobState, most int) ([]jobrun.JobState, error) {
 	rows, err := s.query(ctx, s.engine.jobStatesQuery(), after.Team, after.Project, after.Job, most)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer rows.Close()
 	builders := make([]stateBuilder, 0, most)
@@ -72,9 +63,9 @@ func (s *Store) readJobStates(
 		var run stateRun
 		if err := rows.Scan(
 			&n, &team, &project, &job,
-			&run.id, &run.status, (*seconds)(&run.startedAt), nullSeconds{&run.concludedAt}, &run.lapsed,
+			&run.id, &run.status, (*seconds)(&run.startedAt), nullSeconds{&run.concludedAt}, (*boolean)(&run.lost),
 		); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for len(builders) < n { // the rows of a job need not be together
 			builders = append(builders, stateBuilder{})
@@ -83,25 +74,22 @@ func (s *Store) readJobStates(
 		b.state.Team, b.state.Project, b.state.Job = team, project, job
 		b.add(run)
 	}
+	var states []jobrun.JobState
 	for _, b := range builders {
-		if b.latest.id == "" {
-			continue // its runs were removed meanwhile
-		}
-		states = append(states, b.state)
-		if b.state.RecorderLost {
-			ended = append(ended, b.state.Team+"/"+b.state.Project+"/"+b.state.Job+"/"+b.latest.id)
+		if b.latest.id != "" { // else its runs were removed during the query
+			states = append(states, b.state)
 		}
 	}
-	return states, ended, rows.Err()
+	return states, rows.Err()
 }
 
 // stateRun is what a job's state follows from, of one run.
 type stateRun struct {
 	id          string
-	status      model.JobRunStatus // as it is stored
+	status      model.JobRunStatus
 	startedAt   time.Time
 	concludedAt *time.Time
-	lapsed      sql.Null[int64] // as Lease.Lapsed
+	lost        bool // whether a server has concluded the run
 }
 
 // startedAfter reports whether the run comes before the other in a list of runs.
@@ -122,14 +110,8 @@ type stateBuilder struct {
 // add adds a run: the one that started last among those that succeeded, or failed, or one of those
 // that are stored as running.
 func (b *stateBuilder) add(run stateRun) {
-	lost := false
-	if run.status == model.JobRunStatusRunning && run.lapsed.Valid {
-		record := jobrun.Record{Run: model.JobRun{StartedAt: run.startedAt}}
-		concludeLost(&record, run.lapsed.V)
-		run.status, run.concludedAt, lost = record.Run.Status, record.Run.ConcludedAt, true
-	}
 	if run.replaces(&b.latest) {
-		b.state.Status, b.state.StartedAt, b.state.RecorderLost = run.status, run.startedAt, lost
+		b.state.Status, b.state.StartedAt, b.state.RecorderLost = run.status, run.startedAt, run.lost
 	}
 	switch run.status {
 	case model.JobRunStatusRunning:
@@ -180,7 +162,7 @@ func (e Engine) jobStatesQuery() string {
 		"CASE WHEN p IS NULL THEN NULL WHEN j IS NULL THEN '' ELSE " + next("job", "j", "team = t AND project = p AND ") +
 		" END, n + coalesce(j > '', 0) FROM names WHERE t IS NOT NULL AND n + coalesce(j > '', 0) <= $4) "
 	part := func(status model.JobRunStatus, limit int) string { return e.statePart("id", status, limit) }
-	return names + "SELECT n, t, p, j, " + e.stateColumns() + " FROM names CROSS JOIN " + runs + ofJob +
+	return names + "SELECT n, t, p, j, " + stateColumns() + " FROM names CROSS JOIN " + runs + ofJob +
 		" AND n > 0 AND id IN (" + stateParts(part) + ")"
 }
 
@@ -193,7 +175,7 @@ func (e Engine) lateralStatesQuery() string {
 			" WHERE (team, project, job) > (" + after + ") ORDER BY team, project, job LIMIT 1"
 	}
 	part := func(status model.JobRunStatus, limit int) string {
-		return e.statePart(e.stateColumns(), status, limit)
+		return e.statePart(stateColumns(), status, limit)
 	}
 	return "WITH RECURSIVE names(t, p, j, n) AS ((" + next("1", "$1, $2, $3") + ") UNION ALL SELECT next.* FROM names " +
 		"CROSS JOIN LATERAL (" + next("names.n + 1", "names.t, names.p, names.j") + ") AS next WHERE names.n < $4) " +
@@ -217,6 +199,6 @@ func (e Engine) statePart(columns string, status model.JobRunStatus, limit int) 
 }
 
 // stateColumns are the columns of stateRun.
-func (e Engine) stateColumns() string {
-	return "id, status, started_at, concluded_at, " + e.Lease.lapsedSince()
+func stateColumns() string {
+	return "id, status, started_at, concluded_at, CASE WHEN concluded = 1 AND lost_at IS NOT NULL THEN 1 ELSE 0 END AS lost"
 }

@@ -125,37 +125,22 @@ func jobsAtOnce(filter jobrun.Filter, page jobrun.Page) int {
 
 // jobsAfter returns the first jobs after one, with their latest runs.
 func (s *Store) jobsAfter(ctx context.Context, key jobrun.Key, after string, most int) (jobs []model.Job, err error) {
-	for dead := (deadRecorders{}); ; {
-		var ended []string
-		if jobs, ended, err = s.readJobs(ctx, key, after, most); err != nil || !dead.more(ended) {
-			return jobs, err
-		}
-	}
-}
-
-func (s *Store) readJobs(
-	ctx context.Context, key jobrun.Key, after string, most int,
-) (jobs []model.Job, ended []string, err error) {
 	rows, err := s.query(ctx, s.engine.jobsQuery(), key.Team, key.Project, after, most)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var r jobrun.Record
-		final, err := ScanRun(rows, &r, &r.Job)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !final && r.Run.Concluded {
-			ended = append(ended, r.Job+"/"+r.Run.ID)
+		var run model.JobRun
+		var job string
+		if err := ScanRun(rows, &run, &job); err != nil {
+			return nil, err
 		}
 		jobs = append(jobs, model.Job{
-			ID: r.Job, ProjectID: key.Project, AppID: "/" + key.Team + "/" + key.Project + "/" + r.Job,
-			Name: r.Job, LatestRun: &r.Run,
+			ID: job, ProjectID: key.Project, AppID: "/" + key.Team + "/" + key.Project + "/" + job, Name: job, LatestRun: &run,
 		})
 	}
-	return jobs, ended, rows.Err()
+	return jobs, rows.Err()
 }
 
 // jobsQuery returns the query of jobsAfter. The latest run of a job is the latest of those of each
@@ -176,7 +161,7 @@ func (e Engine) jobsQuery() string {
 	return fmt.Sprintf(`%s SELECT %s, job FROM names CROSS JOIN %s
 		WHERE team = $1 AND project = $2 AND job = listed
 		AND id = (SELECT id FROM (%s) AS parts ORDER BY started_at DESC, id LIMIT 1) ORDER BY n`,
-		e.distinct("job", "team = $1 AND project = $2", "$3", "$4"), e.runColumns(), runs, latest)
+		e.distinct("job", "team = $1 AND project = $2", "$3", "$4"), fieldColumns, runs, latest)
 }
 
 // distinct begins a query with a table names: the values of a column of the table runs, numbered

@@ -4,60 +4,56 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
+	"strings"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// outcomeColumns hold why a run ended as it did, and what it printed, as the JSON of the contract's
-// types; null if that is not known. Queries for runs do not read them.
-var outcomeColumns = []string{"outcome", "output"}
-
-// Outcome returns why the run of that key ended as it did, and which attempts have ended. A run
-// whose recorder has died has jobrun.ReasonRecorderLost, and a run that concluded without an outcome
-// has jobrun.ReasonUnknown.
+// Outcome returns why the run of that key ended as it did, and which attempts have ended. A run that
+// concluded without an outcome has jobrun.ReasonUnknown.
 // Returns jobrun.ErrNotFound if there is no such run.
 func (s *Store) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutcome, error) {
-	var text sql.Null[string]
-	record, final, err := s.read(ctx, s.outcomeQuery, key, &text)
-	if err != nil {
-		return nil, err
-	}
 	outcome := jobrun.NewOutcome("")
-	if text.Valid && json.Unmarshal([]byte(text.V), outcome) != nil {
-		// A recorder of version 0.7 that ran while the store was upgraded has another form of attempts.
-		outcome.Attempts = []model.JobRunAttempt{}
-	}
-	if lost := record.Outcome; lost != nil { // only a lease that has run out sets it
-		outcome.Reason, outcome.Message = lost.Reason, lost.Message
-	} else if final && outcome.Reason == nil {
+	concluded, err := s.readJSON(ctx, s.outcomeQuery, key, outcome)
+	if concluded && outcome.Reason == nil {
 		unknown := jobrun.Unknown()
 		outcome.Reason, outcome.Message = &unknown.Reason, &unknown.Message
 	}
-	return outcome, nil
+	return outcome, err
 }
 
-// Output returns the last part of what the run of that key has printed. Its Output is nil if that is
-// not known.
+// Output returns the last lines that the run of that key printed, as one text. Its Output is nil if
+// no recorder kept them.
 // Returns jobrun.ErrNotFound if there is no such run.
 func (s *Store) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
-	var text sql.Null[string]
-	if _, _, err := s.read(ctx, s.outputQuery, key, &text); err != nil {
-		return nil, err
+	var lines []model.LogLine
+	if _, err := s.readJSON(ctx, s.logQuery, key, &lines); err != nil || lines == nil {
+		return &model.JobRunOutput{}, err
 	}
-	output := &model.JobRunOutput{}
-	if text.Valid {
-		if err := json.Unmarshal([]byte(text.V), output); err != nil {
-			return nil, fmt.Errorf("the output of run %s: %w", key.Run, err)
-		}
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(line.Log + "\n")
 	}
-	return output, nil
+	return &model.JobRunOutput{Output: new(text.String())}, nil
 }
 
-// encode returns the value of one of the outcomeColumns.
-func encode[T any](value *T) sql.Null[string] {
-	if value == nil {
+// readJSON decodes a JSON column of the run of that key, which the query selects after concluded. If
+// the column is null, into stays as it is.
+func (s *Store) readJSON(ctx context.Context, query string, key jobrun.Key, into any) (concluded bool, err error) {
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	var text sql.Null[string]
+	err = s.queryRow(ctx, query, key.Team, key.Project, key.Job, key.Run).Scan((*boolean)(&concluded), &text)
+	if err == nil && text.Valid {
+		err = json.Unmarshal([]byte(text.V), into)
+	}
+	return concluded, s.classify(ctx, err)
+}
+
+// encode returns the value of a JSON column, null unless it is known.
+func encode(value any, known bool) sql.Null[string] {
+	if !known {
 		return sql.Null[string]{}
 	}
 	text, err := json.Marshal(value)

@@ -14,8 +14,8 @@ import (
 const PageSize = 1000
 
 // Prune deletes the runs that concluded before the time, and returns how many it has deleted, even
-// when it fails. A run whose recorder has died concluded when the lease was last renewed. A running
-// run stays, and so does, until the next time, one that another process of PostgreSQL is writing.
+// when it fails. A running run stays, and so does, until the next time, a run that another process of
+// PostgreSQL is writing.
 //
 // It walks through all runs in the order of their keys, a page at a time, so that others wait for
 // no more than a page. An index of conclusions would find old runs sooner. But it makes a SQLite
@@ -40,18 +40,15 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	}
 }
 
-// expired is a condition in SQL: the run concluded before $5. lapsedSince is null for a lease that
-// has not run out.
-func (s *Store) expired() string {
-	return "(concluded = 1 AND concluded_at < $5 OR concluded = 0 AND " + s.engine.Lease.lapsedSince() + " < $5 AND started_at < $5)"
-}
+// expired is a condition in SQL: the run concluded before $5.
+const expired = "concluded = 1 AND concluded_at < $5"
 
 // pageAfter is a table in SQL of the next runs after the key in $1 to $4, and whether they have
 // expired.
 func (s *Store) pageAfter() string {
 	// The limit is not a parameter: PostgreSQL has to know when it plans that these are few.
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (SELECT team, project, job, id, %s AS expired FROM %s
-		WHERE (team, project, job, id) > ($1, $2, $3, $4) ORDER BY team, project, job, id LIMIT %d)`, s.expired(),
+		WHERE (team, project, job, id) > ($1, $2, $3, $4) ORDER BY team, project, job, id LIMIT %d)`, expired,
 		s.engine.table("runs"), PageSize)
 }
 
@@ -75,7 +72,7 @@ func (s *Store) findExpired(
 func (s *Store) removeExpired(ctx context.Context, from jobrun.Key, before time.Time) (int, error) {
 	runs := s.engine.table("runs")
 	statement := s.pageAfter() + ", gone AS MATERIALIZED (SELECT " + keyColumns + " FROM " + runs +
-		" WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM page WHERE expired) AND " + s.expired() +
+		" WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM page WHERE expired) AND " + expired +
 		s.engine.SkipLocked + ") DELETE FROM " + runs + " WHERE (" + keyColumns + ") IN (SELECT " + keyColumns + " FROM gone)"
 	begin := time.Now()
 	result, err := s.exec(ctx, statement, from.Team, from.Project, from.Job, from.Run, before.Unix())

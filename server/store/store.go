@@ -38,13 +38,17 @@ var ErrPartly = errors.New("only some runs were imported")
 type Store struct {
 	engine       Engine
 	db           *sql.DB
-	moved        func() error  // as Engine.Connect returns it
-	unstored     []int         // the indices of fields of a run that no column stores
-	runQuery     string        // readRun, put together once
-	outcomeQuery string        // readRun with the outcome
-	outputQuery  string        // readRun with the output
-	prepared     sync.Map      // of queryRow: a *sql.Stmt for each query
-	lists        chan struct{} // holds a value for each list that is being read
+	moved        func() error // as Engine.Connect returns it
+	unstored     []int        // the indices of fields of a run that no column stores
+	runQuery     string       // readRun of each kind, put together once
+	outcomeQuery string
+	logQuery     string
+	rowQuery     string
+	writes       chan *write // see writer
+	listened     listened
+	outdated     atomic.Pointer[error] // why this program must no longer use the database, if so
+	prepared     sync.Map              // of queryRow: a *sql.Stmt for each query
+	lists        chan struct{}         // holds a value for each list that is being read
 	watcher      watcher
 	closed       atomic.Bool
 	open         context.Context // ends with Close
@@ -85,12 +89,14 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
 	}
 	s := &Store{
-		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(),
-		outcomeQuery: engine.readRun(outcomeColumns[0]), outputQuery: engine.readRun(outcomeColumns[1]),
+		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
+		outcomeQuery: engine.readRun("concluded, outcome"), logQuery: engine.readRun("concluded, log"),
+		rowQuery: engine.readRun(rowColumns) + engine.LockRow, writes: make(chan *write),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}
 	s.open, s.end = context.WithCancel(context.Background())
+	go s.runWriter()
 	return s, nil
 }
 
@@ -224,9 +230,12 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Re
 // jobrun.ErrNotFound for sql.ErrNoRows, and an error that wraps what Engine.Classify or the
 // standard library's error says it is. Any other error is returned as it is.
 func (s *Store) classify(ctx context.Context, err error) error {
+	outdated := s.outdated.Load()
 	switch {
 	case err == nil:
 		return nil
+	case outdated != nil:
+		return fmt.Errorf("%w: %w", jobrun.ErrOutdated, *outdated)
 	case errors.Is(err, sql.ErrNoRows):
 		return jobrun.ErrNotFound
 	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):

@@ -63,7 +63,7 @@ function attemptTable(attempts) {
 }
 
 // lastOutput shows the end of what the run printed, scrolled to its last line.
-function lastOutput({ output, truncated }) {
+function lastOutput({ output }) {
   const lines = printable(output.replaceAll('\r\n', '\n'), '\n\t');
   // It can be scrolled with the keyboard.
   const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'output' }, lines);
@@ -72,7 +72,6 @@ function lastOutput({ output, truncated }) {
   });
   return [
     element('h2', { id: 'output' }, 'Last output'),
-    truncated && element('p', { class: 'hint' }, 'This is its end: what came before was not kept.'),
     text,
-  ].filter(Boolean);
+  ];
 }

@@ -64,7 +64,7 @@ func look(ctx context.Context, w *store.Watch) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		w.LookAgain() // which finds the leases that have run out too
+		w.LookAgain()
 	}
 }
 
@@ -92,9 +92,6 @@ func listen(ctx context.Context, conn *pgx.Conn, w *store.Watch) error {
 			if err := ping(ctx, conn); err != nil {
 				return err
 			}
-		}
-		if err := w.Lapsed(ctx); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -21,6 +21,8 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
+var schemaVersion = store.SchemaOf(migrations)
+
 // migrationLock is the key of the advisory lock that a process holds while it migrates: "jobr".
 const migrationLock = 1785684594
 
@@ -38,7 +40,7 @@ func prepare(ctx context.Context, db *sql.DB, d *dialer, tables string) error {
 	}
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	current, err := isCurrent(look, db, d, files, tables)
+	current, err := isCurrent(look, db, d, tables)
 	if err != nil && look.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", jobrun.ErrTimeout, err)
 	}
@@ -51,7 +53,7 @@ func prepare(ctx context.Context, db *sql.DB, d *dialer, tables string) error {
 }
 
 // isCurrent reports whether the schema is up to date. It takes no lock, so that nobody holds it up.
-func isCurrent(ctx context.Context, db *sql.DB, d *dialer, files fs.FS, tables string) (bool, error) {
+func isCurrent(ctx context.Context, db *sql.DB, d *dialer, tables string) (bool, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return false, err
@@ -75,7 +77,7 @@ func isCurrent(ctx context.Context, db *sql.DB, d *dialer, files fs.FS, tables s
 	if encoding != "UTF8" {
 		return false, fmt.Errorf("%w: the database has the encoding %s: create one with UTF8", store.ErrUnusable, encoding)
 	}
-	return store.IsCurrent(ctx, db, files, tables)
+	return store.IsCurrent(ctx, db, schemaVersion, tables)
 }
 
 // migrate brings the schema up to date. If several processes start at once, one does it and the
@@ -114,7 +116,7 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS, tables string) error 
 	if err != nil {
 		return err
 	}
-	if current, err := store.IsCurrent(ctx, db, files, tables); err != nil || current {
+	if current, err := store.IsCurrent(ctx, db, schemaVersion, tables); err != nil || current {
 		return err // another process was faster
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, nil,

@@ -22,23 +22,15 @@ import (
 // are in the schema "jobruns", which the queries name, because a pooler such as PgBouncer refuses a
 // search_path; a URL that has one goes by that instead. A process opens at most 10 connections, or
 // pool_max_conns.
-//
-// A lease counts on the database's clock, which is the same for all machines. It lasts longer than
-// what usually keeps a recorder from renewing it, such as a failover.
 var Engine = store.Engine{
 	Form: "postgres://USER:PASSWORD@HOST/DATABASE",
 	Takes: func(url string) bool {
 		return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 	},
-	Connect: connect,
-	Tables:  tables,
-	Lease: store.Lease{
-		Columns: []string{"lease_renewed"},
-		Values:  []string{clock},
-		Time:    2 * time.Minute,
-		Running: "concluded = 0 AND lease_renewed IS NOT NULL",
-		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
-	},
+	Connect:    connect,
+	Tables:     tables,
+	Schema:     schemaVersion,
+	LockRow:    " FOR UPDATE",
 	Lateral:    true,
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
@@ -46,8 +38,6 @@ var Engine = store.Engine{
 	Follow:     follow,
 	Classify:   classify,
 }
-
-const clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 // schema is the schema that holds the tables.
 const schema = "jobruns"

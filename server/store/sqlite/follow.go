@@ -53,9 +53,6 @@ func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
 			w.LookAgain()
 			f.seen = latest
 		}
-		if err := w.Lapsed(ctx); err != nil {
-			return err
-		}
 	}
 }
 
@@ -78,7 +75,7 @@ func (f *follower) tell(rows *sql.Rows) error {
 	for rows.Next() {
 		var seq int64
 		var record jobrun.Record
-		if _, err := store.ScanRun(rows, &record, &seq, &record.Team, &record.Project, &record.Job); err != nil {
+		if err := store.ScanRun(rows, &record.Run, &seq, &record.Team, &record.Project, &record.Job); err != nil {
 			return err
 		}
 		if seq > f.seen+1 {

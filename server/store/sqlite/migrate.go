@@ -21,6 +21,8 @@ import (
 //go:embed migrations
 var embedded embed.FS
 
+var schemaVersion = store.SchemaOf(embedded)
+
 const (
 	// lockSuffix ends the name of the file that a process locks while it migrates the database.
 	lockSuffix   = "-migrate"
@@ -46,7 +48,7 @@ func prepare(ctx context.Context, db *sql.DB, path string) error {
 	if id != applicationID && tables > 0 {
 		return fmt.Errorf("%w: the database belongs to another program: give another path", store.ErrUnusable)
 	}
-	if current, err := store.IsCurrent(ctx, db, migrations, ""); err != nil || current {
+	if current, err := store.IsCurrent(ctx, db, schemaVersion, ""); err != nil || current {
 		return err
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil { // as SQLite does
@@ -57,7 +59,7 @@ func prepare(ctx context.Context, db *sql.DB, path string) error {
 		return err
 	}
 	defer lock.Close()
-	if current, err := store.IsCurrent(ctx, db, migrations, ""); err != nil || current {
+	if current, err := store.IsCurrent(ctx, db, schemaVersion, ""); err != nil || current {
 		return err // another process was faster
 	}
 	return migrate(ctx, db, path, migrations)

@@ -24,7 +24,7 @@ var Engine = store.Engine{
 	Form:      "sqlite:PATH",
 	Takes:     func(url string) bool { return strings.HasPrefix(url, prefix) && url != prefix },
 	Connect:   connect,
-	Lease:     lease,
+	Schema:    schemaVersion,
 	Prepares:  true,
 	Parameter: '?',
 	Import:    importRows,
