@@ -30,7 +30,10 @@ var worthRetrying = []int{
 
 // repeatable are the operations besides GET and HEAD that may be sent again, as patterns of
 // [http.ServeMux]: those that the document marks with x-idempotent. A test compares the two.
-var repeatable = []string{}
+var repeatable = []string{
+	"PUT /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}",
+	"PUT /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}",
+}
 
 // patterns returns a mux that knows the operations below the base URL.
 func patterns(operations []string, baseURL string) *http.ServeMux {

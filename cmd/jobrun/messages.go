@@ -3,27 +3,26 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
-// messages writes messages for people in the background: standard error may be a pipe that nobody
-// reads, and neither the command nor the recording waits for that.
-type messages struct{ queue chan message }
+// messages writes messages to standard error in the background: it may be a pipe that is full, and
+// neither the command nor the recording waits for its reader.
+type messages chan message
 
 type message struct {
 	text    string
-	written chan<- struct{} // closed when the message is written, unless nil
+	written chan<- struct{} // closed when the message is written; may be nil
 }
 
-// maxMessages bounds how many messages wait to be written. More are dropped.
+// maxMessages bounds how many messages wait to be written. Further messages are dropped.
 const maxMessages = 100
 
 func newMessages(w io.Writer) messages {
-	m := messages{queue: make(chan message, maxMessages)}
+	m := make(messages, maxMessages)
 	go func() {
-		for next := range m.queue {
-			_, _ = io.WriteString(w, next.text) // there is nobody to tell
+		for next := range m {
+			_, _ = io.WriteString(w, next.text) // no other place is left to report the failure
 			if next.written != nil {
 				close(next.written)
 			}
@@ -32,26 +31,24 @@ func newMessages(w io.Writer) messages {
 	return m
 }
 
-// printf has a message written, with the program's name before it.
+// printf writes a message behind the program's name.
 func (m messages) printf(format string, args ...any) {
+	m.print("jobrun: " + fmt.Sprintf(format, args...))
+}
+
+// print writes a line as it is.
+func (m messages) print(line string) {
 	select {
-	case m.queue <- message{text: fmt.Sprintf("jobrun: "+format+"\n", args...)}:
+	case m <- message{text: line + "\n"}:
 	default:
 	}
 }
 
-// Write has a message written as printf does, for package log. It never fails.
-func (m messages) Write(p []byte) (int, error) {
-	m.printf("%s", strings.TrimSuffix(string(p), "\n"))
-	return len(p), nil
-}
-
-// flush waits until all messages are written, or the limit is over.
+// flush waits until all messages are written, but not longer than the limit.
 func (m messages) flush(limit time.Duration) {
-	written := make(chan struct{})
-	over := time.After(limit)
+	written, over := make(chan struct{}), time.After(limit)
 	select {
-	case m.queue <- message{written: written}:
+	case m <- message{written: written}:
 	case <-over:
 		return
 	}

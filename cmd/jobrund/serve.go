@@ -90,10 +90,10 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer listener.Close()
 			// A server in the wrong directory must not serve a new store that nobody asked for.
 			created := sayCreated
-			if !cmd.Flag(cli.StoreFlag).Changed {
+			if !cmd.Flag(storeFlag).Changed {
 				created = nil
 			}
-			store, err := cli.OpenStore(ctx, cmd, created)
+			store, err := openStore(ctx, cmd, created)
 			if err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ what commands print: for that, give it "Project > Observability > Logs > Read" t
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
+			s, err := openStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}
@@ -179,7 +179,7 @@ func newTokenList() *cobra.Command {
 		Short: "List the tokens, without their secrets",
 		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
+			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}
@@ -211,7 +211,7 @@ func newTokenRevoke() *cobra.Command {
 		Example: "  jobrund token revoke ci",
 		Args:    cli.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
+			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}
