@@ -9,38 +9,40 @@ import (
 )
 
 const (
-	// outputGrace is how long jobrun waits for the next output of what the command left running.
+	// outputGrace is how long jobrun waits for the next output of what the command left running, and
+	// maxReads how often: several times what a pipe holds.
 	outputGrace = 200 * time.Millisecond
-	// maxLeft bounds how many bytes jobrun passes on after the command has ended. It is more than a
-	// pipe holds.
-	maxLeft = 1 << 20
+	maxReads    = 1000
 	// blockedLimit is how long jobrun, asked to end, waits for the reader of its own output.
 	blockedLimit = time.Second
 )
 
 // copies pass on what a command prints to its pipes, and keep the last lines. They use their own
-// pipes instead of the ones of os/exec, because those close after a fixed time, and the rest of the
-// output would be lost if the reader of jobrun's output is slow. A nil *copies copies nothing.
+// pipes instead of the ones of os/exec, because those close after a fixed time: if the reader of
+// jobrun's output was slow, the rest of the output would be lost.
 type copies struct {
 	readers, writers []*os.File
 	exited           chan struct{} // closed when the command has ended
 	done             chan error    // one error or nil from each copy
 }
 
-// copyTo returns the streams for a command whose output is to be kept. Two streams that lead to the
-// same file remain one, so that the order is preserved. With an error, it returns the given streams.
+// copyTo returns the streams for a command whose output is to be kept; nil keeps nothing. Two streams
+// that lead to the same file remain one, so that the order is preserved.
 func copyTo(files []*os.File, kept *lines) ([]*os.File, *copies, error) {
 	c := &copies{exited: make(chan struct{}), done: make(chan error, 2)}
+	if kept == nil {
+		return files, c, nil
+	}
 	streams := []*os.File{files[0]}
-	for _, file := range files[1:] {
-		if len(streams) == 2 && same(file, files[1]) {
+	for i, file := range files[1:] {
+		if i == 1 && same(file, files[1]) {
 			streams = append(streams, streams[1])
 			break
 		}
 		r, w, err := os.Pipe()
 		if err != nil {
 			c.started()
-			return files, nil, err
+			return nil, c, err
 		}
 		streams, c.readers, c.writers = append(streams, w), append(c.readers, r), append(c.writers, w)
 		go func() { c.done <- c.copy(r, file, kept) }()
@@ -62,28 +64,22 @@ func (c *copies) copy(from, to *os.File, kept *lines) error {
 	stream := stream{lines: kept}
 	defer stream.end()
 	buffer := make([]byte, 32<<10)
-	for left := maxLeft; left > 0; {
+	for reads := 0; reads < maxReads; {
 		select {
 		case <-c.exited:
 			_ = from.SetReadDeadline(time.Now().Add(outputGrace))
+			reads++
 		default:
 		}
 		n, err := from.Read(buffer)
-		if n > 0 {
-			stream.add(buffer[:n], time.Now())
-			if _, err := to.Write(buffer[:n]); errors.Is(err, syscall.EPIPE) {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("cannot pass on the output: %w", err)
-			}
-		}
 		if err != nil {
-			return nil // the end, or what the command left running has paused
+			break // the end, or what the command left running pauses
 		}
-		select {
-		case <-c.exited:
-			left -= n
-		default:
+		stream.add(buffer[:n], time.Now())
+		if _, err := to.Write(buffer[:n]); errors.Is(err, syscall.EPIPE) {
+			break
+		} else if err != nil {
+			return fmt.Errorf("cannot pass on the output: %w", err)
 		}
 	}
 	return nil
@@ -91,41 +87,32 @@ func (c *copies) copy(from, to *os.File, kept *lines) error {
 
 // started closes the command's ends of the pipes in this process, once the command has them.
 func (c *copies) started() {
-	if c != nil {
-		for _, w := range c.writers {
-			w.Close()
-		}
+	for _, w := range c.writers {
+		w.Close()
 	}
 }
 
-// finish waits until the output is passed on, now that the command has ended. It does not wait for
-// processes that the command left running. When the run is stopping, it gives a blocked reader of
-// jobrun's output a second.
+// finish waits until the output is passed on, now that the command has ended. When the run is
+// stopping, it gives a blocked reader of jobrun's output blockedLimit.
 // Returns an error if output could not be written.
-func (c *copies) finish(run *command) error {
-	if c == nil {
-		return nil
-	}
+func (c *copies) finish(run *command) (lost error) {
 	close(c.exited)
 	for _, r := range c.readers {
 		_ = r.SetReadDeadline(time.Now().Add(outputGrace)) // wakes a copy that waits for output
 	}
-	var errs error
 	var over <-chan time.Time
-	for range c.readers {
-		for copied := false; !copied; {
-			if over == nil && run.stopping() {
-				over = time.After(blockedLimit)
-			}
-			select {
-			case err := <-c.done:
-				errs, copied = errors.Join(errs, err), true
-			case <-over:
-				return errs
-			case sig := <-run.signals.caught:
-				run.signals.note(sig)
-			}
+	for copying := len(c.readers); copying > 0; {
+		if over == nil && run.stopping() {
+			over = time.After(blockedLimit)
+		}
+		select {
+		case err := <-c.done:
+			lost, copying = errors.Join(lost, err), copying-1
+		case <-over:
+			return lost
+		case sig := <-run.signals.caught:
+			run.signals.note(sig)
 		}
 	}
-	return errs
+	return lost
 }

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/cmd/internal/cli"
@@ -107,8 +109,14 @@ known, $JOBRUN_TEAM. A jobrun that it starts uses the last three as defaults.`,
 			if err != nil {
 				return err
 			}
+			if o.spool.folder == "" {
+				o.spool.folder = defaultSpool()
+			}
 			if o.flush {
-				return o.flushSpool(cmd, server, len(args) > 0)
+				if len(args) > 0 {
+					return o.flushSpool(cmd.Context(), server, cmd.InOrStdin())
+				}
+				return o.flushSpool(cmd.Context(), server, nil)
 			}
 			if err := o.check(cmd); err != nil {
 				return err
@@ -181,7 +189,7 @@ func (o *options) check(cmd *cobra.Command) error {
 
 // record runs and records the command, and returns its exit status as an error.
 func (o *options) record(to server) error {
-	say := newMessages(os.Stderr)
+	say := newMessages()
 	defer say.flush(messageLimit)
 	run := jobrun.Record{Team: o.team, Project: o.project, Job: o.job, Run: model.JobRun{
 		ID: o.id, RunName: o.job + "-" + randomHex(), BackoffLimit: o.backoffLimit,
@@ -189,9 +197,6 @@ func (o *options) record(to server) error {
 	}, Outcome: jobrun.NewOutcome(host())}
 	if run.Run.ID == "" {
 		run.Run.ID = uuid.NewString()
-	}
-	if o.spool.folder == "" {
-		o.spool.folder = defaultSpool()
 	}
 	reporter := &reporter{
 		times: defaultTimes, server: to, spool: o.spool, say: say, quiet: o.quiet,
@@ -212,19 +217,20 @@ func (o *options) record(to server) error {
 	return nil
 }
 
-// flushSpool delivers the spool, or the records on standard input.
-func (o *options) flushSpool(cmd *cobra.Command, to server, input bool) error {
-	say := newMessages(os.Stderr)
+// flushSpool delivers the spool, or the records in the lines of input unless that is nil.
+func (o *options) flushSpool(ctx context.Context, from server, input io.Reader) (err error) {
+	say := newMessages()
 	defer say.flush(messageLimit)
-	f := &flusher{server: to, try: defaultTimes.try, say: say, quiet: o.quiet}
-	if o.spool.folder == "" {
-		o.spool.folder = defaultSpool()
+	d := &deliverer{
+		server: from, recorders: map[server]recorder{}, down: map[server]error{},
+		try: defaultTimes.try, say: say, others: true, quiet: o.quiet,
 	}
-	var from io.Reader
-	if input {
-		from = cmd.InOrStdin()
+	var left int
+	if input != nil {
+		left, err = d.sendLines(ctx, input)
+	} else {
+		left, err = o.spool.deliver(ctx, d, unix.LOCK_EX)
 	}
-	left, err := f.flush(cmd.Context(), o.spool, from)
 	if err == nil && left > 0 {
 		err = cli.ExitStatus(1)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,19 +94,7 @@ func notStarted(err error) (status int, end jobrun.End) {
 // describe returns the number and the name of a signal.
 func describe(sig syscall.Signal) string { return fmt.Sprintf("signal %d (%s)", sig, signalName(sig)) }
 
-// minRealTime is the number of the first signal that has no name of its own (signal(7), glibc).
-const minRealTime = 34
-
-// signalName returns the name of a signal, without SIG, as kill(1) has it.
+// signalName returns the name of a signal without SIG, or its number if it has no name.
 func signalName(sig syscall.Signal) string {
-	name := strings.TrimPrefix(unix.SignalName(sig), "SIG")
-	switch {
-	case name != "":
-		return name
-	case sig == minRealTime:
-		return "RTMIN"
-	case sig > minRealTime:
-		return "RTMIN+" + strconv.Itoa(int(sig-minRealTime))
-	}
-	return strconv.Itoa(int(sig))
+	return cmp.Or(strings.TrimPrefix(unix.SignalName(sig), "SIG"), strconv.Itoa(int(sig)))
 }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -106,17 +110,17 @@ func (r *reporter) run(report client.JobRunReport) {
 			r.accept()
 			report.Attempts = nil // the server has them
 			retry, failing = r.firstRetry, time.Time{}
-			timer.Reset(r.heartbeat)
+			timer.Reset(jitter(r.heartbeat))
 			continue
 		}
 		if failing.IsZero() {
 			failing = time.Now()
 		}
-		if !r.warned && (denied(err) || time.Since(failing) >= r.warn) {
+		if !r.warned && (!temporary(err) || time.Since(failing) >= r.warn) {
 			r.warned = true
-			r.say.printf("the run is not recorded yet: %v", err)
+			r.say.printf("jobrun: the run is not recorded yet: %v", err)
 		}
-		timer.Reset(retry)
+		timer.Reset(jitter(retry))
 		retry = min(2*retry, r.maxRetry)
 	}
 }
@@ -125,13 +129,17 @@ func (r *reporter) run(report client.JobRunReport) {
 func (r *reporter) accept() {
 	r.accepted.Do(func() {
 		if r.warned {
-			r.say.printf("run %s is recorded now", r.ref.Run)
+			r.say.printf("jobrun: run %s is recorded now", r.ref.Run)
 		} else if !r.quiet {
-			r.say.printf("run %s", r.ref.Run)
+			r.say.printf("jobrun: run %s", r.ref.Run)
 		}
 		go func() {
 			defer close(r.delivered)
-			r.deliverOthers()
+			d := &deliverer{
+				server: r.server, recorders: map[server]recorder{r.server: r.recorder}, down: map[server]error{},
+				try: r.try, say: r.say,
+			}
+			_, _ = r.spool.deliver(context.Background(), d, unix.LOCK_EX|unix.LOCK_NB) // the next jobrun tries again
 		}()
 	})
 }
@@ -149,32 +157,34 @@ func (r *reporter) finish(record jobrun.Record, log []client.LogLine, signals *s
 		<-r.stopped
 		done <- r.last(ctx, report)
 	}()
-	entry := newEntry(r.server, r.ref, report)
+	entry := entry{server: r.server, key: key(r.ref), Report: report}
+	var file string
+	var err, spoolErr error
+	save := func() {
+		if file == "" {
+			file, spoolErr = r.spool.add(entry)
+		}
+	}
 	delay := r.times.spool
 	if signals.asked != 0 {
 		delay = 0 // KILL may follow
 	}
 	late := time.After(delay)
-	var file string
-	var err, spoolErr error
 	for waiting := true; waiting; {
 		select {
 		case err = <-done:
 			waiting = false
 		case <-late:
-			file, spoolErr = r.spool.add(entry)
+			save()
 		case sig := <-signals.caught:
 			if signals.note(sig) {
-				if file == "" {
-					file, spoolErr = r.spool.add(entry)
-				}
+				save()
 				late = nil
 				time.AfterFunc(r.signaled, cancel)
 			}
 		}
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		if file != "" {
 			_ = os.Remove(file) // another process may have delivered it
 		}
@@ -182,26 +192,23 @@ func (r *reporter) finish(record jobrun.Record, log []client.LogLine, signals *s
 		select {
 		case <-r.delivered:
 		case <-time.After(r.backlog):
-		case <-ctx.Done():
 		}
-		return
-	case file == "" && spoolErr == nil:
-		file, spoolErr = r.spool.add(entry)
-	}
-	if spoolErr != nil {
-		r.say.printf("the run is not recorded: %v; and the spool cannot be used: %v; "+
-			"give the next line to \"jobrun --flush -\":", err, spoolErr)
-		r.say.print(entry.line())
 		return
 	}
 	if rejected(err) {
-		if file, spoolErr = r.spool.reject(file, entry, err); spoolErr != nil {
-			r.say.printf("%v", spoolErr)
+		r.say.printf("jobrun: run %s was rejected: %v", r.ref.Run, err)
+		if file != "" {
+			r.spool.reject(file, entry, err, r.say)
 		}
-		r.say.printf("run %s is not recorded, and its record is in %s: %v", r.ref.Run, file, err)
 		return
 	}
-	r.say.printf("run %s is not recorded yet: %v; the next jobrun or \"jobrun --flush\" delivers %s", r.ref.Run, err, file)
+	if save(); spoolErr == nil {
+		r.say.printf("jobrun: run %s is not recorded yet: %v; the next jobrun or \"jobrun --flush\" delivers %s",
+			r.ref.Run, err, file)
+		return
+	}
+	r.say.printf("jobrun: run %s is not recorded: %v; the spool cannot be used: %v; "+
+		"give this line to \"jobrun --flush -\":\n%s", r.ref.Run, err, spoolErr, bytes.TrimSpace(entry.line()))
 }
 
 // last sends the final state until the server accepts or rejects it, or the context ends.
@@ -218,28 +225,13 @@ func (r *reporter) last(ctx context.Context, report client.JobRunReport) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(retry):
+		case <-time.After(jitter(retry)):
 		}
 	}
 }
 
-// deliverOthers delivers the reports in the spool that have the same server and token.
-func (r *reporter) deliverOthers() {
-	var down error // the server is not asked again
-	_, _ = r.spool.deliver(context.Background(), r.say, false, func(ctx context.Context, e entry) error {
-		if e.URL != r.server.URL || e.TokenFile != "" && e.TokenFile != r.server.TokenFile {
-			return errNotMine
-		}
-		if down != nil {
-			return down
-		}
-		err := send(ctx, r.recorder, e.ref(), e.Report, r.try)
-		if isDown(err) {
-			down = err
-		}
-		return err
-	})
-}
+// jitter takes up to a quarter away, so that recorders that start together do not report together.
+func jitter(d time.Duration) time.Duration { return d - rand.N(d/4) }
 
 // reportOf returns the report of a run's state.
 func reportOf(record jobrun.Record) client.JobRunReport {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ func (c *command) run(record *jobrun.Record) (status int) {
 		c.deadline = time.After(c.timeout)
 	}
 	var end jobrun.End
-	for delay := range delays(c.backoff) {
+	for delay := min(c.backoff, maxBackoff); ; delay = min(2*delay, maxBackoff) {
 		began := time.Now()
 		status, end = c.attempt()
 		record.AddAttempt(began, time.Now(), end)
@@ -61,14 +60,6 @@ func (c *command) run(record *jobrun.Record) (status int) {
 	}
 	record.Conclude(time.Now(), status == 0, end)
 	return status
-}
-
-// delays yields the delay after each attempt, without end.
-func delays(first time.Duration) iter.Seq[time.Duration] {
-	return func(yield func(time.Duration) bool) {
-		for delay := min(first, maxBackoff); yield(delay); delay = min(2*delay, maxBackoff) {
-		}
-	}
 }
 
 // stopping reports whether no further attempt may start.
@@ -90,19 +81,14 @@ func (c *command) sleep(delay time.Duration) {
 
 // attempt runs the command once, and returns its exit status and why it ended so.
 func (c *command) attempt() (status int, end jobrun.End) {
-	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
-	var copies *copies
-	if c.output != nil {
-		var err error
-		if files, copies, err = copyTo(files, c.output); err != nil {
-			c.say.printf("the output is not kept: %v", err)
-		}
+	files, copies, err := copyTo([]*os.File{os.Stdin, os.Stdout, os.Stderr}, c.output)
+	var process *process
+	if err == nil {
+		process, err = start(c.args, c.env, files, c.timeout > 0)
+		copies.started()
 	}
-	process, err := start(c.args, c.env, files, c.timeout > 0)
-	copies.started()
 	if err != nil {
-		c.say.printf("%v", err)
-		copies.finish(c)
+		c.say.printf("jobrun: %v", err)
 		return notStarted(err)
 	}
 	status, end = ended(c.wait(process))
@@ -113,7 +99,7 @@ func (c *command) attempt() (status int, end jobrun.End) {
 	case status == 0 && c.timedOut:
 		status, end = statusTimedOut, c.stopped(end)
 	case lost != nil:
-		c.say.printf("%v", lost)
+		c.say.printf("jobrun: %v", lost)
 		if status == 0 {
 			status = statusOutputLost
 			end = jobrun.End{Reason: jobrun.ReasonOutputLost, Message: lost.Error(), ExitStatus: end.ExitStatus}
@@ -150,18 +136,12 @@ func (c *command) wait(process *process) syscall.WaitStatus {
 
 // stopped returns why a run ended that a signal or its time limit stopped, after the attempt that
 // ended so.
-func (c *command) stopped(attempt jobrun.End) jobrun.End {
-	end, by := attempt, ""
-	if c.timedOut {
-		end.Reason, by = jobrun.ReasonDeadlineExceeded, "the time limit of "+duration.Format(c.timeout)+" is over"
-	} else {
+func (c *command) stopped(end jobrun.End) jobrun.End {
+	by := "the time limit of " + duration.Format(c.timeout) + " is over"
+	if end.Reason = jobrun.ReasonDeadlineExceeded; !c.timedOut {
 		end.Reason, by = jobrun.ReasonInterrupted, "interrupted by "+describe(c.signals.asked)
-		if attempt.Signal != nil && *attempt.Signal == signalName(c.signals.asked) {
-			end.Message = by
-			return end
-		}
 	}
-	end.Message = by + ": " + attempt.Message
+	end.Message = by + ": " + end.Message
 	return end
 }
 

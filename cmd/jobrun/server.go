@@ -160,14 +160,8 @@ func rejected(err error) bool {
 	return false
 }
 
-// denied reports whether the error concerns the token or the path.
-func denied(err error) bool {
-	switch statusOf(err) {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return true
-	}
-	return false
+// temporary reports whether the server cannot accept other reports now either.
+func temporary(err error) bool {
+	status := statusOf(err)
+	return err != nil && (status < 400 || status == http.StatusTooManyRequests || status >= 500)
 }
-
-// isDown reports whether the server cannot accept other reports now either.
-func isDown(err error) bool { return err != nil && !rejected(err) && !denied(err) }

@@ -32,46 +32,35 @@ import (
 // useless: it becomes NAME.json.rejected, with the reason inside, and is reported. A report that is too
 // large (413) is first sent again without the log.
 //
-// There are at most maxFiles files of each kind, so that a server that is away for months does not
-// fill the disk. When a file cannot be written, jobrun prints the entry as one line of JSON, which
-// "jobrun --flush -" reads.
+// At most maxFiles files wait, so that a server that is away for months does not fill the disk. When a
+// file cannot be written, jobrun prints the entry as one line of JSON, which "jobrun --flush -" reads.
 type spool struct{ folder string }
 
-const (
-	maxFiles       = 1000
-	fileSuffix     = ".json"
-	rejectedSuffix = ".json.rejected"
-)
+const maxFiles = 1000
 
 // entry is the content of a file: a final state, and where to send it.
 type entry struct {
 	server
-	Team     string              `json:"team,omitempty"` // "" for the team of the token
-	Project  string              `json:"project"`
-	Job      string              `json:"job"`
-	Run      string              `json:"run"`
+	key
 	Report   client.JobRunReport `json:"report"`
 	Rejected string              `json:"rejected,omitempty"` // why the server rejects the report
+}
+
+// key is a client.RunRef in JSON.
+type key struct {
+	Team    string `json:"team,omitempty"` // "" for the team of the token
+	Project string `json:"project"`
+	Job     string `json:"job"`
+	Run     string `json:"run"`
 }
 
 // errNotMine means that another process has to deliver an entry.
 var errNotMine = errors.New("another server or token")
 
-func newEntry(s server, ref client.RunRef, report client.JobRunReport) entry {
-	return entry{server: s, Team: ref.Team, Project: ref.Project, Job: ref.Job, Run: ref.Run, Report: report}
-}
-
-func (e entry) ref() client.RunRef {
-	return client.RunRef{Team: e.Team, Project: e.Project, Job: e.Job, Run: e.Run}
-}
-
-// line returns the entry as one line of JSON, without its end.
-func (e entry) line() string {
-	text, err := json.Marshal(e)
-	if err != nil {
-		return err.Error() // all its fields can be encoded
-	}
-	return string(text)
+// line returns the entry as one line of JSON.
+func (e entry) line() []byte {
+	text, _ := json.Marshal(e) // all fields can be encoded
+	return append(text, '\n')
 }
 
 // defaultSpool returns the folder for the user of this process, or "" if the user has no home.
@@ -97,19 +86,25 @@ func (s spool) add(e entry) (path string, err error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return "", err
 	}
-	name := time.Now().UTC().Format("20060102T150405.000Z") + "-" + randomHex()
-	path = filepath.Join(s.folder, name+fileSuffix)
-	return path, s.write(path, fileSuffix, e)
+	if names := s.names(); len(names) >= maxFiles {
+		return "", fmt.Errorf("%s has %d files already", s.folder, len(names))
+	}
+	path = filepath.Join(s.folder, time.Now().UTC().Format("20060102T150405.000Z")+"-"+randomHex()+".json")
+	if err := s.write(path, e); err != nil {
+		return "", err
+	}
+	return path, nil
 }
 
-// write writes a file with that suffix, unless there are too many of them.
-func (s spool) write(path, suffix string, e entry) error {
-	if names, err := s.names(suffix); err != nil {
-		return err
-	} else if len(names) >= maxFiles {
-		return fmt.Errorf("%s has %d files already", s.folder, len(names))
-	}
-	if err := private.WriteFile(path, []byte(e.line()+"\n")); err != nil {
+// names returns the names of the files that wait, the oldest first.
+func (s spool) names() []string {
+	names, _ := fs.Glob(os.DirFS(s.folder), "*.json") // fails only for another pattern
+	return names
+}
+
+// write writes a file as a whole, also when the machine crashes.
+func (s spool) write(path string, e entry) error {
+	if err := private.WriteFile(path, e.line()); err != nil {
 		return err
 	}
 	folder, err := os.Open(s.folder)
@@ -120,34 +115,25 @@ func (s spool) write(path, suffix string, e entry) error {
 	return folder.Sync()
 }
 
-// names returns the names of the files with that suffix, the oldest first.
-func (s spool) names(suffix string) (names []string, err error) {
-	files, err := os.ReadDir(s.folder)
-	for _, file := range files {
-		if name := file.Name(); strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".") {
-			names = append(names, name)
-		}
-	}
-	return names, err
-}
-
-// reject moves a file aside, and returns its new path.
-func (s spool) reject(path string, e entry, reason error) (string, error) {
+// reject moves a file aside.
+func (s spool) reject(path string, e entry, reason error, say messages) {
 	e.Rejected = reason.Error()
-	aside := strings.TrimSuffix(path, fileSuffix) + rejectedSuffix
-	if err := s.write(aside, rejectedSuffix, e); err != nil {
-		return path, err
+	aside := path + ".rejected"
+	err := s.write(aside, e)
+	if err == nil {
+		err = os.Remove(path)
 	}
-	return aside, os.Remove(path)
+	if err != nil {
+		say.printf("jobrun: %v", err)
+		return
+	}
+	say.printf("jobrun: the record is in %s", aside)
 }
 
-// deliver calls send for each entry, the oldest first, and removes the entries that a server accepts.
-// send returns errNotMine for an entry to skip. If another process delivers, deliver waits for it, or
-// returns at once.
-// Returns how many entries of send are not delivered.
-func (s spool) deliver(
-	ctx context.Context, say messages, wait bool, send func(context.Context, entry) error,
-) (left int, err error) {
+// deliver sends the entries, the oldest first, and removes those that a server accepts. lock is
+// unix.LOCK_EX to wait while another process delivers, or with unix.LOCK_NB to return an error then.
+// Returns how many entries are not delivered.
+func (s spool) deliver(ctx context.Context, d *deliverer, lock int) (left int, err error) {
 	folder, err := os.Open(s.folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -155,15 +141,10 @@ func (s spool) deliver(
 		return 0, err
 	}
 	defer folder.Close()
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	if err := unix.Flock(int(folder.Fd()), how); err != nil {
+	if err := unix.Flock(int(folder.Fd()), lock); err != nil {
 		return 0, err
 	}
-	names, err := s.names(fileSuffix)
-	for _, name := range names {
+	for _, name := range s.names() {
 		path := filepath.Join(s.folder, name)
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -172,71 +153,72 @@ func (s spool) deliver(
 		var e entry
 		if err == nil {
 			if err = json.Unmarshal(text, &e); err != nil {
-				left++
-				say.printf("%s is not a record: %v", path, errors.Join(err, os.Rename(path, path+".rejected")))
-				continue
+				err = errors.Join(err, os.Rename(path, path+".rejected"))
 			}
-			err = send(ctx, e)
 		}
-		switch {
-		case err == nil:
+		if err != nil {
+			left++
+			d.say.printf("jobrun: %s is not a record: %v", path, err)
+			continue
+		}
+		if err = d.send(ctx, e); err == nil {
 			_ = os.Remove(path) // if it stays, it is delivered again
-		case errors.Is(err, errNotMine):
-		case rejected(err):
+		} else if !errors.Is(err, errNotMine) {
 			left++
-			aside, asideErr := s.reject(path, e, err)
-			say.printf("%s was rejected: %v", aside, errors.Join(err, asideErr))
-		default:
-			left++
+		}
+		if rejected(err) {
+			s.reject(path, e, err, d.say)
 		}
 	}
 	return left, err
 }
 
-// flusher delivers entries for "jobrun --flush", each to its own server with its own token.
-type flusher struct {
-	server    server // of the flags; entries without a token file need its token
+// deliverer sends entries, each to its own server with its own token.
+type deliverer struct {
+	server    server              // of this process; an entry without a token file needs its token
+	recorders map[server]recorder // not nil
+	down      map[server]error    // not nil; servers that are not asked again
 	try       time.Duration
 	say       messages
-	quiet     bool
-	recorders map[server]recorder
-	down      map[server]error // servers that are not asked again
+	// others says to deliver entries for other servers and tokens, too, and to report each entry.
+	others, quiet bool
 }
 
-func (f *flusher) send(ctx context.Context, e entry) (err error) {
-	defer func() { // deliver and flush report a rejection
-		if err != nil && !rejected(err) {
-			f.say.printf("run %s of %s/%s is not recorded yet: %v", e.Run, e.Project, e.Job, err)
-		} else if err == nil && !f.quiet {
-			f.say.printf("run %s of %s/%s is recorded", e.Run, e.Project, e.Job)
-		}
-	}()
+func (d *deliverer) send(ctx context.Context, e entry) (err error) {
 	to := e.server
-	if to.TokenFile == "" && to.URL == f.server.URL {
-		to.token, to.TokenFile = f.server.token, f.server.TokenFile
+	if to.TokenFile == "" && to.URL == d.server.URL {
+		to.token, to.TokenFile = d.server.token, d.server.TokenFile
 	}
-	if f.down[to] != nil {
-		return f.down[to]
-	}
-	if f.recorders[to] == nil {
-		if f.recorders[to], err = to.connect(); err != nil {
-			f.down[to] = err
-			return err
+	switch {
+	case !d.others && to != d.server:
+		return errNotMine
+	case d.down[to] != nil:
+		err = d.down[to]
+	case d.recorders[to] == nil:
+		if d.recorders[to], err = to.connect(); err == nil {
+			return d.send(ctx, e)
 		}
+	default:
+		err = send(ctx, d.recorders[to], client.RunRef(e.key), e.Report, d.try)
 	}
-	if err = send(ctx, f.recorders[to], e.ref(), e.Report, f.try); isDown(err) {
-		f.down[to] = err
+	if temporary(err) {
+		d.down[to] = err
+	}
+	switch run := e.Run + " of " + e.Project + "/" + e.Job; {
+	case rejected(err):
+		d.say.printf("jobrun: run %s was rejected: %v", run, err)
+	case d.others && err != nil:
+		d.say.printf("jobrun: run %s is not recorded yet: %v", run, err)
+	case d.others && !d.quiet:
+		d.say.printf("jobrun: run %s is recorded", run)
 	}
 	return err
 }
 
-// flush delivers all entries of the spool, or those in the lines of r unless that is nil. It ignores
-// lines that are not JSON objects, such as the other lines of a mail from cron.
+// sendLines delivers the entries in the lines of r. It ignores lines that are not JSON objects, such
+// as the other lines of a mail from cron.
 // Returns how many entries are not delivered.
-func (f *flusher) flush(ctx context.Context, s spool, r io.Reader) (left int, err error) {
-	if r == nil {
-		return s.deliver(ctx, f.say, true, f.send)
-	}
+func (d *deliverer) sendLines(ctx context.Context, r io.Reader) (left int, err error) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, 2*maxBody)
 	for scanner.Scan() {
@@ -245,14 +227,10 @@ func (f *flusher) flush(ctx context.Context, s spool, r io.Reader) (left int, er
 			continue
 		}
 		var e entry
-		err := json.Unmarshal([]byte(text), &e)
-		if err == nil {
-			err = f.send(ctx, e)
-		}
-		if rejected(err) {
-			f.say.printf("run %s of %s/%s was rejected: %v", e.Run, e.Project, e.Job, err)
-		}
-		if err != nil {
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			d.say.printf("jobrun: not a record: %v", err)
+			left++
+		} else if d.send(ctx, e) != nil {
 			left++
 		}
 	}
