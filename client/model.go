@@ -22,6 +22,19 @@ type JobRunOutcome = model.JobRunOutcome
 // JobRunAttempt is an attempt of a run, which has ended.
 type JobRunAttempt = model.JobRunAttempt
 
+// JobRunReport is what a recorder reports about a run. The server keeps the recorded value of a
+// field that is nil. Times are in UTC and whole seconds.
+type JobRunReport = model.JobRunReport
+
+// JobRunConclusion says how a run ended.
+type JobRunConclusion = model.JobRunConclusion
+
+// JobRunAttemptReport is an attempt of a run, which has ended.
+type JobRunAttemptReport = model.JobRunAttemptReport
+
+// LogLine is a line that a command printed, with its time in UTC.
+type LogLine = model.LogLine
+
 // JobRunOutput is the last part of what the command of a run printed. Its Output is nil if the run
 // has not concluded or its recorder did not keep it.
 type JobRunOutput = model.JobRunOutput

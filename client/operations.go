@@ -249,3 +249,22 @@ func statuses(s []JobRunStatus) *model.Status {
 	}
 	return &s
 }
+
+// RecordJobRun reports the state of a run, and returns the run as the server has it then. The same
+// report twice changes nothing. The token needs the permission "Project > Jobs > Runs > Record".
+//
+// The error is an [*Error] with the status 409 if the report contradicts the recorded run, 413 if the
+// report is too large, and otherwise like that of [Client.GetJobRun].
+//
+// Operation recordJobRun: PUT /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}, or, with a team,
+// recordTeamJobRun: PUT /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}
+func (c *Client) RecordJobRun(ctx context.Context, ref RunRef, report JobRunReport) (*JobRun, *Response, error) {
+	if err := ref.check(); err != nil {
+		return nil, nil, err
+	}
+	call := newCall(c, func(r *model.JobRunResult, _ []byte) (*JobRun, bool) { return &r.Data, isRun(&r.Data) })
+	if ref.Team == "" {
+		return call.result(call.RecordJobRunWithResponse(ctx, ref.Project, ref.Job, ref.Run, nil, report))
+	}
+	return call.result(call.RecordTeamJobRunWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run, nil, report))
+}

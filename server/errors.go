@@ -43,12 +43,9 @@ var statuses = []struct {
 	{err: contract.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
 	{err: contract.ErrMediaType, status: http.StatusUnsupportedMediaType},
 	{err: auth.ErrTooManyRequests, status: http.StatusTooManyRequests, header: echo.HeaderRetryAfter, value: "60"},
-	{
-		err:    jobrun.ErrTimeout,
-		status: http.StatusServiceUnavailable,
-		header: echo.HeaderRetryAfter,
-		value:  "5",
-	}, // also ErrUnavailable
+	// Both are ErrUnavailable too.
+	{err: jobrun.ErrOutdated, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
+	{err: jobrun.ErrTimeout, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 	{err: jobrun.ErrUnavailable, status: http.StatusServiceUnavailable, header: echo.HeaderRetryAfter, value: "5"},
 }
 

@@ -35,21 +35,20 @@ type fakeStore struct {
 
 	revision   int64 // of runs and tokens, for a test to change
 	onRevision func() error
-	lapsed     bool // no run that has concluded is final
 }
 
 var _ server.Store = (*fakeStore)(nil)
 
-func (s *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool, error) {
+func (s *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, error) {
 	s.mu.Lock()
 	s.lookups = append(s.lookups, key)
 	s.mu.Unlock()
 	run, err := find(s, s.onRun, s.runs, key)
-	return &run, run.Concluded && !s.lapsed, err
+	return &run, err
 }
 
 func (s *fakeStore) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutcome, error) {
-	_, _, err := s.Run(ctx, key)
+	_, err := s.Run(ctx, key)
 	outcome := s.outcome
 	if outcome == nil {
 		outcome = jobrun.NewOutcome("")
@@ -58,7 +57,7 @@ func (s *fakeStore) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunO
 }
 
 func (s *fakeStore) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
-	_, _, err := s.Run(ctx, key)
+	_, err := s.Run(ctx, key)
 	return &s.output, err
 }
 
@@ -100,7 +99,7 @@ func (s *fakeStore) Revision(context.Context) (int64, error) {
 }
 
 func (s *fakeStore) Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error) {
-	run, _, err := s.Run(ctx, key)
+	run, err := s.Run(ctx, key)
 	if err != nil || run.Concluded {
 		return run, err
 	}

@@ -43,24 +43,24 @@ var internal = map[string][]string{
 	"server/store/sqlite":      {"gen/model", "server/jobrun", "server/store"},
 	"server/store/postgres":    {"gen/model", "server/jobrun", "server/store"},
 	"server/store/storetest":   {"gen/model", "gen/spec", "server/jobrun", "server/store"},
-	"server/record/command":    {"gen/model", "server/jobrun"},
 	"server/record/kubernetes": {"gen/model", "server/jobrun"},
 	"server/record/jsonlines":  {"gen/model", "server/jobrun"},
-	"cmd/internal/cli":         {"server/jobrun", "server/store", "server/store/postgres", "server/store/sqlite"},
+	"cmd/internal/cli":         {"server/jobrun"},
 	"cmd/internal/duration":    {},
 	"cmd/internal/private":     {},
 	"cmd/internal/man":         {},
 	"cmd/internal/size":        {},
 	"cmd/internal/version":     {},
 	"cmd/jobrun": {
+		"client",
 		"cmd/internal/cli",
 		"cmd/internal/duration",
 		"cmd/internal/man",
+		"cmd/internal/private",
 		"cmd/internal/size",
 		"cmd/internal/version",
+		"gen/model",
 		"server/jobrun",
-		"server/record/command",
-		"server/store",
 	},
 	"cmd/jobrund": {
 		"cmd/internal/cli",
@@ -77,6 +77,8 @@ var internal = map[string][]string{
 		"server/record/jsonlines",
 		"server/record/kubernetes",
 		"server/store",
+		"server/store/postgres",
+		"server/store/sqlite",
 	},
 	"cmd/northflank": {
 		"client",
@@ -145,6 +147,9 @@ var neverLinked = map[string][]string{
 	"cmd/jobrun": {
 		echoLibrary,
 		openAPILibrary,
+		sqlPackage,
+		sqliteLibrary,
+		postgresLibrary,
 		metricsLibrary,
 		tracingLibrary,
 		documentationAssets,
@@ -155,7 +160,7 @@ var neverLinked = map[string][]string{
 
 // mustLink says which libraries a program must link.
 var mustLink = map[string][]string{
-	"cmd/jobrun":     {sqliteLibrary, postgresLibrary},
+	"cmd/jobrun":     {module + "/gen/client"},
 	"cmd/jobrund":    {sqliteLibrary, postgresLibrary, echoLibrary, kubernetesLibrary},
 	"cmd/northflank": {module + "/gen/client"},
 }

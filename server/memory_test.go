@@ -245,7 +245,6 @@ func TestWhatIsNotFinalIsNotKept(t *testing.T) {
 			run.Status, run.Active, run.Concluded, run.ConcludedAt = model.JobRunStatusRunning, model.FlagYes, false, nil
 			a.change(&run)
 		},
-		"lapsed": func(a *api) { a.store.lapsed = true; a.change(ptr(exampleRun(a))) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, func(a *api, secret string) {

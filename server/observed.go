@@ -41,7 +41,7 @@ type observedStore struct {
 var _ Store = (*observedStore)(nil)
 
 // Run returns what the store's Run returns.
-func (s *observedStore) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error) {
+func (s *observedStore) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, err error) {
 	ctx, end := s.begin(ctx, queryRun)
 	defer func() { end(err) }()
 	return s.store.Run(ctx, key)

@@ -16,11 +16,10 @@ import (
 
 // Runs is where runs are read from.
 type Runs interface {
-	// Run returns the run as it was stored, and whether it is final: then it can only be replaced
-	// or removed, which Revisions tells of. A run whose recorder has died has concluded, and is not
-	// final. Returns jobrun.ErrNotFound if there is none, or none of that job, project or team.
-	// Returns jobrun.ErrUnavailable if the store cannot be reached.
-	Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error)
+	// Run returns the run. Revisions changes whenever a run that has concluded changes.
+	// Returns jobrun.ErrNotFound if there is no such run, and jobrun.ErrUnavailable if the store
+	// cannot be reached.
+	Run(ctx context.Context, key jobrun.Key) (*model.JobRun, error)
 	// Await returns the run as soon as it has concluded, or else as it is when enough is closed.
 	// Returns errors as Run does, and the context's when it ends.
 	Await(ctx context.Context, key jobrun.Key, enough <-chan struct{}) (*model.JobRun, error)
@@ -31,7 +30,7 @@ type Runs interface {
 type runReader struct {
 	store    Runs
 	revision *revision
-	cache    *fastcache.Cache // of encoded final runs, outside of the heap; nil for none
+	cache    *fastcache.Cache // of encoded runs that have concluded, outside of the heap; nil for none
 	waiters  prometheus.Gauge
 }
 
@@ -59,14 +58,15 @@ func (r *runReader) read(
 			return body, 0, nil
 		}
 	}
-	run, final, err := r.store.Run(ctx, key)
+	run, err := r.store.Run(ctx, key)
+	cacheable := err == nil && run.Concluded && entry != nil
 	if err == nil && !run.Concluded && wait > 0 {
 		run, waited, err = r.await(ctx, key, wait)
 	}
 	if err != nil {
 		return nil, waited, err
 	}
-	if body, err = encode(model.JobRunResult{Data: *run}); err == nil && final && entry != nil {
+	if body, err = encode(model.JobRunResult{Data: *run}); err == nil && cacheable {
 		r.cache.Set(entry, body)
 	}
 	return body, waited, err
@@ -98,7 +98,7 @@ func cacheKey(revision int64, key jobrun.Key) []byte {
 
 // Revisions is where the server finds out whether what does not change by itself has been changed.
 type Revisions interface {
-	// Revision returns a number that becomes another one whenever a final run or a token is changed
+	// Revision returns a number that becomes another one whenever a run that has concluded or a token is changed
 	// or removed: what was read after it was asked for is unchanged for as long as the number stays
 	// the same. Returns jobrun.ErrUnavailable if the store cannot be reached.
 	Revision(ctx context.Context) (int64, error)

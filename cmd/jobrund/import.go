@@ -53,7 +53,7 @@ the import is interrupted meanwhile, import all again.`,
 				return err
 			}
 			reader := jsonlines.NewReader(line.CheckJSON)
-			runs, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
+			runs, err := openStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ Every flag can also be given as an environment variable, which its help names.`,
 			return cobra.NoArgs(cmd, args)
 		},
 	}
-	root.PersistentFlags().String(cli.StoreFlag, cli.DefaultStore, cli.StoreUsage)
+	root.PersistentFlags().String(storeFlag, defaultStore, storeUsage)
 	root.AddCommand(newServe(), newWatch(), newImport(), newPrune(), newToken())
 	version.Add(root)
 	version.AddCommand(root)

@@ -39,7 +39,7 @@ the next prune.`,
 			if age <= 0 {
 				return cli.Usagef("--older-than %s: must be positive", duration.Format(age))
 			}
-			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
+			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}

@@ -102,10 +102,10 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			// A server in the wrong directory must not serve a new store that nobody asked for.
 			created := sayCreated
-			if !cmd.Flag(cli.StoreFlag).Changed {
+			if !cmd.Flag(storeFlag).Changed {
 				created = nil
 			}
-			store, err := cli.OpenStore(ctx, cmd, created)
+			store, err := openStore(ctx, cmd, created)
 			if err != nil {
 				return err
 			}
@@ -140,6 +140,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			defer startRetaining(ctx, store, age, log)()
 			group, serving := errgroup.WithContext(later(ctx, delay))
 			group.Go(func() error { return listen.Serve(serving, listener, tlsConfig, handler, log) })
+			group.Go(func() error { store.Listen(serving, log); return nil })
 			if socket != nil {
 				group.Go(func() error { return listen.Serve(serving, socket, nil, handler, log) })
 			}

@@ -66,7 +66,7 @@ record: a host that records needs no access to the runs of other hosts.`,
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := cli.OpenStore(cmd.Context(), cmd, sayCreated)
+			s, err := openStore(cmd.Context(), cmd, sayCreated)
 			if err != nil {
 				return err
 			}
@@ -191,7 +191,7 @@ func newTokenList() *cobra.Command {
 		Short: "List the tokens, without their secrets",
 		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
+			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}
@@ -231,7 +231,7 @@ func newTokenRevoke() *cobra.Command {
 		Example: "  jobrund token revoke ci",
 		Args:    cli.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := cli.OpenStore(cmd.Context(), cmd, nil)
+			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}

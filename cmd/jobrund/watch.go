@@ -110,7 +110,7 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	store, err := cli.OpenStore(ctx, cmd, func(path string) { log.Info("recording in a new store", "path", path) })
+	store, err := openStore(ctx, cmd, func(path string) { log.Info("recording in a new store", "path", path) })
 	if err != nil {
 		return err
 	}

@@ -21,10 +21,14 @@ const (
 	ReasonNotFound      = "NotFound"      // there is no such program
 	ReasonNotExecutable = "NotExecutable" // the program could not be executed
 	ReasonInterrupted   = "Interrupted"   // a signal asked the recorder to end
+	ReasonOutputLost    = "OutputLost"    // the recorder could not pass on what the command printed
 	ReasonRecorderLost  = "RecorderLost"  // the recorder has died
 	ReasonJobDeleted    = "JobDeleted"    // the Job was deleted while it ran
 	ReasonJobGone       = "JobGone"       // the Job was deleted unseen
 	ReasonUnknown       = "Unknown"       // nobody has recorded why
+
+	// ReasonDeadlineExceeded means that the time limit of the run was over.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
 )
 
 // MaxAttempts is how many attempts an outcome has at most: the latest ones.

@@ -1,23 +1,17 @@
-// Package cli is what the programs jobrun and jobrund have in common: how they take flags, report
-// errors and open stores.
+// Package cli is what the programs jobrun and jobrund have in common: how they take flags and report
+// errors.
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/store/postgres"
-	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 // The exit statuses, besides 0 and those of ExitStatus.
@@ -60,7 +54,7 @@ func run(root *cobra.Command, args []string) int {
 }
 
 // Variables returns the environment variables of a flag, by its name, if it has any. The first that
-// is set counts.
+// is set and not empty counts.
 type Variables func(flag string) []string
 
 // Variable returns the environment variable of a program's flag: JOBRUND_STORE for the flag store
@@ -137,9 +131,9 @@ func setFromEnvironment(cmd *cobra.Command, variables Variables) error {
 			return
 		}
 		for _, name := range variables(f.Name) {
-			value, ok := os.LookupEnv(name)
-			if !ok {
-				continue
+			value := os.Getenv(name)
+			if value == "" {
+				continue // as if it were not set
 			}
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
 				errs = append(errs, Usagef("%s=%q: %w", name, value, err))
@@ -157,42 +151,6 @@ func Require(cmd *cobra.Command, flags ...string) {
 			panic(err) // there is no such flag
 		}
 	}
-}
-
-// StoreFlag is the flag that names the store.
-const StoreFlag = "store"
-
-// StoreUsage is the help of StoreFlag.
-const StoreUsage = "where runs and tokens are stored: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"
-
-// DefaultStore is the store if nobody names one.
-const DefaultStore = "sqlite:jobruns.db"
-
-// OpenStore opens the store that the command's StoreFlag names. Both programs link both engines. If
-// it is a file that does not exist, OpenStore creates it, and calls created with its path if nobody
-// named the store; where created is nil, it returns an error that says what creates one.
-// Returns other errors as store.Open does.
-func OpenStore(ctx context.Context, cmd *cobra.Command, created func(path string)) (*store.Store, error) {
-	url := cmd.Flag(StoreFlag).Value.String()
-	s, err := store.OpenExisting(ctx, url, sqlite.Engine, postgres.Engine)
-	if !sqlite.Engine.Takes(url) || !errors.Is(err, fs.ErrNotExist) {
-		return s, err
-	}
-	if created == nil {
-		return nil, fmt.Errorf(
-			"%w: name the store with --store; jobrun, jobrund import and jobrund token create create one", err)
-	}
-	if s, err = store.Open(ctx, url, sqlite.Engine, postgres.Engine); err != nil {
-		return nil, err
-	}
-	if !cmd.Flag(StoreFlag).Changed {
-		path := sqlite.Path(url)
-		if absolute, err := filepath.Abs(path); err == nil {
-			path = absolute
-		}
-		created(path)
-	}
-	return s, nil
 }
 
 // CheckID checks what a person typed for a flag against the contract.

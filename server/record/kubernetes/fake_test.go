@@ -316,14 +316,14 @@ func (f *fakeStore) Unconcluded(_ context.Context, sourcePrefix string) ([]jobru
 	return records, f.failure
 }
 
-func (f *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, bool, error) {
+func (f *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r, ok := f.runs[key]
 	if !ok && f.failure == nil {
-		return nil, false, jobrun.ErrNotFound
+		return nil, jobrun.ErrNotFound
 	}
-	return &r.Run, r.Run.Concluded, f.failure
+	return &r.Run, f.failure
 }
 
 // await waits until the run is as it should be, and returns it.

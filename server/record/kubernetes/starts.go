@@ -14,7 +14,7 @@ import (
 // reader reads what was stored before.
 type reader interface {
 	// Run returns the run of that key. Returns jobrun.ErrNotFound if there is none.
-	Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, final bool, err error)
+	Run(ctx context.Context, key jobrun.Key) (*model.JobRun, error)
 }
 
 // starts remembers when Jobs began that were suspended later, because Kubernetes does not: the
@@ -74,7 +74,7 @@ func (s *starts) keep(ctx context.Context, before, now *observation) (record job
 func (s *starts) stored(ctx context.Context, now *observation) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	run, _, err := s.store.Run(ctx, now.record.Key())
+	run, err := s.store.Run(ctx, now.record.Key())
 	switch {
 	case errors.Is(err, jobrun.ErrNotFound):
 		return time.Time{}, nil
