@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,26 +53,6 @@ func testSeveralServers(t *testing.T, store string) {
 	for _, s := range []*apiServer{w.server, other} {
 		refusedSoon(t, s, w.token, path)
 	}
-}
-
-func testManyStartAtOnce(t *testing.T, store string) {
-	var all sync.WaitGroup
-	for range 10 {
-		all.Go(func() {
-			if got := jobrund(
-				t,
-				"token",
-				"list",
-				"--store",
-				store,
-			); got.status != 0 ||
-				!strings.HasPrefix(got.stdout, "NAME") {
-				t.Errorf("exit status %d: %s", got.status, got.stderr)
-			}
-		})
-	}
-	all.Wait()
-	wantDocumented(t, store, importDocumented(t, store))
 }
 
 // testPostgresUnreachable reads what a person is told whose database is not there.

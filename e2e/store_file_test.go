@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,117 +31,62 @@ func ends(t testing.TB, cmd *exec.Cmd) outcome {
 	return outcomeOf(t, cmd)
 }
 
-// TestLockedDirectoryHoldsNobodyUp locks the directory as everybody can who may read it.
-func TestLockedDirectoryHoldsNobodyUp(t *testing.T) {
-	store := newStore(t)
-	directory, err := os.Open(filepath.Dir(strings.TrimPrefix(store, "sqlite:")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer directory.Close()
-	if err := syscall.Flock(int(directory.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the first makes the store
-		got := ends(t, recorded(t, store, "echo ran"))
-		if got.stdout != "ran\n" || got.status != 0 || strings.Contains(got.stderr, "jobrund import") {
-			t.Errorf("%+v", got)
-		}
-	}
-	token := ends(t, program(t, "jobrund", "token", "create", "--name", "n", "--store", store))
-	s := serve(t, store)
-	ask(t, s, strings.TrimSpace(token.stdout), "/v1/login", http.StatusOK)
-	if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 {
-		t.Errorf("%s", state)
-	}
-}
-
-// eventually asks until the answer has the status: within a second a server forgets what it knew.
-func (s *apiServer) eventually(t *testing.T, token, path string, status int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), endsWithin)
-	defer cancel()
-	for last := 0; ; {
-		response, err := http.DefaultClient.Do(newRequest(t, s, token, path).WithContext(ctx))
-		if err != nil {
-			t.Fatalf("%v, and %d before, want %d", err, last, status)
-		}
-		response.Body.Close()
-		if last = response.StatusCode; last == status {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func TestServerFollowsTheFileOfItsStore(t *testing.T) {
-	for name, remove := range map[string]func(file string) error{
-		"removed": os.Remove,
-		"removed with SQLite's own files": func(file string) error {
-			files, err := filepath.Glob(file + "*")
-			for _, name := range files {
-				err = os.Remove(name)
-			}
-			return err
-		},
-		"moved": func(file string) error { return os.Rename(file, file+".old") },
+// TestServerEndsWhenItsFileIsNoLongerThere changes the file of a store under a server, which must
+// neither make another one nor damage the one that is put in its place.
+func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
+	for name, change := range map[string]func(file, backup string) error{
+		"removed":  func(file, _ string) error { return os.Remove(file) },
+		"moved":    func(file, _ string) error { return os.Rename(file, file+".old") },
+		"replaced": func(file, backup string) error { return os.Rename(backup, file) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it mostly waits
+			backup, backupToken := documentedStore(t)
 			store, token := documentedStore(t)
-			file, admin := strings.TrimPrefix(store, "sqlite:"), freeAddress(t)
-			s := serve(t, store, "--admin-addr", admin)
-			ready := func(want int) {
-				t.Helper()
-				if status, text := read(t, "http://"+admin+"/readyz"); status != want {
-					t.Errorf("/readyz: %d %s, want %d", status, text, want)
-				}
-			}
+			file := strings.TrimPrefix(store, "sqlite:")
+			s := serve(t, store)
 			ask(t, s, token, runPath, http.StatusOK)
-			ready(http.StatusOK)
-
-			if err := remove(file); err != nil {
+			// These changes stay in SQLite's log.
+			output(t, "jobrund", "token", "create", "--name", "later", "--store", store)
+			if err := change(file, strings.TrimPrefix(backup, "sqlite:")); err != nil {
 				t.Fatal(err)
 			}
-			ready(http.StatusServiceUnavailable)
-			s.eventually(t, token, runPath, http.StatusServiceUnavailable)
-			if _, err := os.Stat(file); err == nil {
+			timer := time.AfterFunc(endsWithin, func() { _ = s.process.Process.Kill() })
+			defer timer.Stop()
+			<-s.logged
+			if err := s.process.Wait(); s.process.ProcessState.ExitCode() != 1 ||
+				!strings.Contains(s.log.String(), file+" was moved, removed or replaced") {
+				t.Errorf("%v: %s", err, s.log)
+			}
+			if name == "replaced" {
+				ask(t, serve(t, store), backupToken, runPath, http.StatusOK)
+				intact(t, store)
+			} else if _, err := os.Stat(file); err == nil {
 				t.Error("the server has made an empty store")
-			}
-
-			// Another store comes by a program that makes it.
-			other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
-			s.eventually(t, token, runPath, http.StatusUnauthorized)
-			ready(http.StatusOK)
-			s.eventually(t, other, runPath, http.StatusNotFound)
-
-			// And one by a move: what SQLite has left of the one before it is none of its own.
-			third, token := documentedStore(t)
-			if err := os.Rename(strings.TrimPrefix(third, "sqlite:"), file); err != nil {
-				t.Fatal(err)
-			}
-			s.eventually(t, other, "/v1/login", http.StatusUnauthorized)
-			ask(t, s, token, runPath, http.StatusOK)
-			intact(t, store)
-
-			if err := os.WriteFile(file+".new", []byte(strings.Repeat("not a database\n", 1000)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(file+".new", file); err != nil {
-				t.Fatal(err)
-			}
-			ready(http.StatusServiceUnavailable)
-			s.eventually(t, token, runPath, http.StatusServiceUnavailable)
-			if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 {
-				t.Errorf("%s", state)
-			}
-			for _, want := range []string{file + ": no such file", file + " is not a SQLite database"} {
-				if !strings.Contains(s.log.String(), want) {
-					t.Errorf("the log does not say %q", want)
-				}
 			}
 		})
 	}
+}
+
+func TestManyStartAtOnce(t *testing.T) {
+	for range 5 {
+		store := newStore(t)
+		testManyStartAtOnce(t, store)
+		intact(t, store)
+	}
+}
+
+// testManyStartAtOnce has many programs find no tables, and make them.
+func testManyStartAtOnce(t *testing.T, store string) {
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() { output(t, "jobrund", "token", "create", "--name", fmt.Sprint("n", i), "--store", store) })
+	}
+	all.Wait()
+	if tokens := output(t, "jobrund", "token", "list", "--store", store); strings.Count(tokens, "\nn") != 10 {
+		t.Errorf("the tokens are %s", tokens)
+	}
+	wantDocumented(t, store, importDocumented(t, store))
 }
 
 func TestJobrunDoesNotRecordInARemovedFile(t *testing.T) {
@@ -156,6 +102,8 @@ func TestJobrunDoesNotRecordInARemovedFile(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
+	// jobrun, and the server for another second, have the removed file open, with SQLite's own files.
+	token := output(t, "jobrund", "token", "create", "--name", "new", "--store", a.store)
 	if _, err := io.WriteString(stdin, "end\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -164,13 +112,15 @@ func TestJobrunDoesNotRecordInARemovedFile(t *testing.T) {
 		t,
 		cmd.Wait(),
 	); err != nil || got != 0 ||
-		!strings.Contains(string(rest), file+": no such file") ||
+		!strings.Contains(string(rest), file+" was moved, removed or replaced") ||
 		!strings.Contains(string(rest), "\n{") {
 		t.Errorf("%d, %v, %s, want the line to import", got, err, rest)
 	}
-	if _, err := os.Stat(file); err == nil {
-		t.Error("jobrun has made an empty store")
+	if a.imported(t, string(rest)); countRuns(t, a.store) != 1 {
+		t.Errorf("the new store has %d runs", countRuns(t, a.store))
 	}
+	ask(t, serve(t, a.store), token, "/v1/login", http.StatusOK)
+	intact(t, a.store)
 }
 
 func TestOnlyCommandsThatWriteMakeAStore(t *testing.T) {

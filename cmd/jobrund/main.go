@@ -3,14 +3,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/version"
+	"github.com/jobruns/jobruns/server/store"
 )
 
 func main() { cli.Main(newRoot()) }
@@ -44,3 +47,29 @@ Every flag can also be given as an environment variable, which its help names.`,
 
 // sayCreated says on standard error that a command has created a store.
 func sayCreated(path string) { fmt.Fprintf(os.Stderr, "jobrund: new store %s\n", path) }
+
+// untilMoved returns a context that ends with ctx, or within a second after the store's file was
+// moved, removed or replaced: then its cause wraps store.ErrUnusable.
+func untilMoved(ctx context.Context, s *store.Store) context.Context {
+	ctx, end := context.WithCancelCause(ctx)
+	go func() {
+		for ticks := time.Tick(time.Second); ctx.Err() == nil; {
+			select {
+			case <-ticks:
+				if err := s.Check(); err != nil {
+					end(err)
+				}
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return ctx
+}
+
+// movedError returns the reason if a context of untilMoved has ended because of the store's file.
+func movedError(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, store.ErrUnusable) {
+		return err
+	}
+	return nil
+}

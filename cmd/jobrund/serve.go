@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os/signal"
 	"syscall"
@@ -46,8 +47,8 @@ is revoked, is forgotten within a second.
 With --retain, old runs are removed at the start and every hour, as by jobrund prune.
 Several servers may do so in one store.
 
-A store that does not exist yet is made if --store names it. If its file is removed or
-replaced, the server says so on /readyz, and uses the new one as soon as there is one.
+A store that does not exist yet is made if --store names it. If its file is moved, removed
+or replaced, the server ends with an error: stop it first, and start it again afterwards.
 
 /metrics of --admin-addr tells of each job how it does, read from the store at each
 scrape: of the first jobs by team, project and job, up to --metrics-jobs.
@@ -98,6 +99,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer store.Close()
+			ctx = untilMoved(ctx, store)
 			registry := newRegistry()
 			options.Metrics, options.Memory = registry, int(cache)
 			var endTraces func()
@@ -125,7 +127,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			defer closeAdmin()
 			defer startRetaining(ctx, store, age, log)()
-			return listen.Serve(later(ctx, delay), listener, tlsConfig, handler, log)
+			return errors.Join(listen.Serve(later(ctx, delay), listener, tlsConfig, handler, log), movedError(ctx))
 		},
 	}
 	flags := cmd.Flags()

@@ -115,6 +115,7 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 		return err
 	}
 	defer store.Close()
+	ctx = untilMoved(ctx, store)
 	registry := newRegistry()
 	watcher, err := kubernetes.New(config, store, options, log, registry)
 	if err != nil {
@@ -132,7 +133,7 @@ func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Opti
 	}
 	defer closeAdmin()
 	watcher.Run(ctx)
-	return nil
+	return movedError(ctx)
 }
 
 // errorsOnly drops what is no error. What else the Kubernetes client logs the watcher says better.

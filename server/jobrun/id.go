@@ -3,7 +3,9 @@ package jobrun
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
+	"unicode"
 )
 
 // The rules of an ID, as the schema ID of openapi.yaml has them: a test compares the two. They are
@@ -25,4 +27,39 @@ func CheckID(text string) error {
 		return fmt.Errorf("must have %d to %d characters: %s", idMinLength, idMaxLength, idDescription)
 	}
 	return nil
+}
+
+// CheckName returns an error that names the character if a run's name has one that a terminal would
+// act upon, and that the contract's pattern does not refuse: C1, which may begin an escape sequence,
+// line and paragraph separators, and changes of the writing direction (Unicode's Bidi_Control). The
+// pattern cannot, because names that are stored already must stay within the contract.
+func CheckName(name string) error { return checkCharacters("runName", name) }
+
+// checkCharacters is CheckName for any text; field is what the error calls it.
+func checkCharacters(field, text string) error {
+	for _, r := range text {
+		if isActedUpon(r) {
+			return fmt.Errorf("%s: must not have the character %U, which a terminal would act upon", field, r)
+		}
+	}
+	return nil
+}
+
+func isActedUpon(r rune) bool {
+	return r >= '\u0080' && r <= '\u009f' || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// sanitize returns the text on one line, without what a terminal would act upon, and with at most
+// so many characters.
+func sanitize(text string, most int) string {
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == '\x7f' || isActedUpon(r) {
+			return ' '
+		}
+		return r // what is no UTF-8 is U+FFFD already
+	}, text))
+	if characters := []rune(text); len(characters) > most {
+		return string(characters[:most-3]) + "..."
+	}
+	return text
 }

@@ -69,7 +69,7 @@ func (r Record) Key() Key {
 // when it started if that is later, and its outcome one that ended so. It sets the fields that
 // follow from it: a run that has concluded is not active, and has either succeeded or failed.
 func (r *Record) Conclude(at time.Time, succeeded bool, end End) {
-	r.explain(end)
+	r.setEnd(end)
 	run := &r.Run
 	at = at.UTC().Truncate(time.Second)
 	if at.Before(run.StartedAt) {

@@ -1,13 +1,14 @@
 package jobrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jobruns/jobruns/gen/model"
 )
@@ -26,18 +27,37 @@ const (
 	ReasonUnknown       = "Unknown"       // nobody has recorded why
 )
 
+// MaxAttempts is how many attempts an outcome has at most: the latest ones.
+const MaxAttempts = 50
+
+const maxExitStatus = 255
+
+// textRule bounds a text of an outcome. The lengths are in characters.
+type textRule struct {
+	pattern              *regexp.Regexp
+	minLength, maxLength int
+}
+
 // The rules of an outcome, as openapi.yaml has them: a test compares the two.
-const (
-	reasonPattern    = `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`
-	reasonMaxLength  = 256
-	messageMaxLength = 512
-	hostMaxLength    = 253
-	maxExitStatus    = 255
-	// MaxAttempts is how many attempts an outcome has at most: the latest ones.
-	MaxAttempts = 50
+var (
+	reasonRule  = textRule{regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`), 0, 256}
+	messageRule = textRule{regexp.MustCompile(`^[^\x00-\x1F\x7F]*$`), 0, 512}
+	signalRule  = textRule{regexp.MustCompile(`^[A-Z0-9][A-Z0-9+-]*$`), 0, 16}
+	hostRule    = textRule{regexp.MustCompile(`^[^\x00-\x1F\x7F]*$`), 1, 253}
+	timeRule    = textRule{regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`), 20, 20}
 )
 
-var compiledReasonPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(reasonPattern) })
+// check returns an error that names the field if the text breaks the rule, or has a character that a
+// terminal would act upon. A text that is nil passes.
+func (r textRule) check(field string, text *string) error {
+	if text == nil {
+		return nil
+	}
+	if n := utf8.RuneCountInString(*text); n < r.minLength || n > r.maxLength || !r.pattern.MatchString(*text) {
+		return fmt.Errorf("%s: must have %d to %d characters and match %s", field, r.minLength, r.maxLength, r.pattern)
+	}
+	return checkCharacters(field, *text)
+}
 
 // End says why a run or an attempt ended as it did. The zero value says nothing.
 type End struct {
@@ -55,10 +75,13 @@ func Unknown() End { return End{Reason: ReasonUnknown, Message: "how it ended wa
 
 // withinContract returns the end as the contract allows it.
 func (e End) withinContract() End {
-	if len(e.Reason) > reasonMaxLength || !compiledReasonPattern().MatchString(e.Reason) {
+	if reasonRule.check("reason", &e.Reason) != nil {
 		e.Reason, e.Message = ReasonUnknown, strings.TrimPrefix(e.Reason+": "+e.Message, ": ")
 	}
-	e.Message = printable(e.Message, messageMaxLength)
+	e.Message = sanitize(e.Message, messageRule.maxLength)
+	if signalRule.check("signal", e.Signal) != nil {
+		e.Signal = nil
+	}
 	if e.ExitStatus != nil && (*e.ExitStatus < 0 || *e.ExitStatus > maxExitStatus) {
 		e.ExitStatus = nil
 	}
@@ -69,14 +92,14 @@ func (e End) withinContract() End {
 // that is not known.
 func NewOutcome(host string) *model.JobRunOutcome {
 	o := &model.JobRunOutcome{Attempts: []model.JobRunAttempt{}}
-	if host = printable(host, hostMaxLength); host != "" {
+	if host = sanitize(host, hostRule.maxLength); host != "" {
 		o.Host = &host
 	}
 	return o
 }
 
-// explain sets why the record's run has ended. The zero End leaves it without an outcome.
-func (r *Record) explain(end End) {
+// setEnd sets why the record's run has ended. The zero End leaves it without an outcome.
+func (r *Record) setEnd(end End) {
 	if end == (End{}) {
 		r.Outcome = nil
 		return
@@ -114,9 +137,9 @@ func (r *Record) copyOutcome() *model.JobRunOutcome {
 	return &o
 }
 
-// CheckOutcome returns an error that names the field if a record's outcome is not that of its run,
-// or has a character that a terminal would act upon, which the contract's patterns do not refuse.
-// A record without an outcome passes.
+// CheckOutcome returns an error that names the field if a record's outcome is not that of its run or
+// breaks a rule of openapi.yaml, or has a character that a terminal would act upon, which the
+// document's patterns do not refuse. A record without an outcome passes.
 func CheckOutcome(r Record) error {
 	o := r.Outcome
 	if o == nil {
@@ -127,16 +150,35 @@ func CheckOutcome(r Record) error {
 			"outcome.reason, outcome.message: must be null while run.concluded is false, and a text when it is true",
 		)
 	}
-	texts := map[string]*string{"outcome.message": o.Message, "outcome.host": o.Host}
-	for i, a := range o.Attempts {
-		texts[fmt.Sprintf("outcome.attempts[%d].message", i)] = &a.Message
+	if err := cmp.Or(checkEnd(o.Reason, o.Message, o.ExitStatus, o.Signal), hostRule.check("host", o.Host)); err != nil {
+		return fmt.Errorf("outcome.%w", err)
 	}
-	for name, text := range texts {
-		if text != nil {
-			if err := checkCharacters(name, *text); err != nil {
-				return err
-			}
+	if o.Attempts == nil || len(o.Attempts) > MaxAttempts {
+		return fmt.Errorf("outcome.attempts: must be a list of at most %d attempts", MaxAttempts)
+	}
+	for i, a := range o.Attempts {
+		if a.Number < 1 {
+			return fmt.Errorf("outcome.attempts[%d].number: must be at least 1", i)
+		}
+		started, concluded := a.StartedAt.Format(time.RFC3339Nano), a.ConcludedAt.Format(time.RFC3339Nano)
+		if err := cmp.Or(
+			timeRule.check("startedAt", &started),
+			timeRule.check("concludedAt", &concluded),
+			checkEnd(&a.Reason, &a.Message, a.ExitStatus, a.Signal),
+		); err != nil {
+			return fmt.Errorf("outcome.attempts[%d].%w", i, err)
 		}
 	}
 	return nil
+}
+
+func checkEnd(reason, message *string, exitStatus *int, signal *string) error {
+	if exitStatus != nil && (*exitStatus < 0 || *exitStatus > maxExitStatus) {
+		return fmt.Errorf("exitStatus: must be from 0 to %d", maxExitStatus)
+	}
+	return cmp.Or(
+		reasonRule.check("reason", reason),
+		messageRule.check("message", message),
+		signalRule.check("signal", signal),
+	)
 }

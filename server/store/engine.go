@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"io/fs"
 	"iter"
+	"strings"
+	"time"
 )
 
 // Engine is a kind of database that a store can be in, and says where they differ. Each is a
@@ -17,16 +21,15 @@ type Engine struct {
 	// Connect connects to the database that the URL names, and brings its schema up to date. If there
 	// is none, it creates one where create says so and the engine can, or else returns an error that
 	// wraps ErrUnusable and fs.ErrNotExist. Its error says what to do, and contains no password.
-	Connect func(ctx context.Context, url string, create bool) (*sql.DB, error)
+	// moved returns an error that wraps ErrUnusable if the database is no longer the one that the URL
+	// names; it is nil if the engine does not know.
+	Connect func(ctx context.Context, url string, create bool) (db *sql.DB, moved func() error, err error)
 	// Tables returns what the names of the tables begin with in the database of that URL: a schema
 	// and a point, or nothing. It may be nil: then it is nothing.
 	Tables func(url string) string
 	tables string // what Tables returned
 	// Lease says until when a recorder vouches for a run.
 	Lease Lease
-	// Revision is the column number of the table revision, or an expression that also changes when
-	// another database takes the place of the one that was opened.
-	Revision string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
 	// Lateral is whether the database has LATERAL subqueries.
@@ -64,4 +67,78 @@ type Rows struct {
 	Values iter.Seq2[[]any, error]
 	// OnConflict ends the statement that inserts them: what becomes of runs that are there already.
 	OnConflict string
+}
+
+// Lease says in SQL whether a recorder still vouches for a run. All processes that use the database
+// see the same; the clocks of readers and writers do not matter.
+type Lease struct {
+	// Columns are null where no recorder vouches for the run. One of them is lease_renewed: when
+	// the lease was renewed, in milliseconds.
+	Columns []string
+	// Values are those of the columns, for a lease that is renewed now.
+	Values []string
+	// Time is how long a lease lasts from its last renewal, unless the engine knows better whether
+	// the recorder lives. A recorder renews it far more often.
+	Time time.Duration
+	// Running is a condition, of which the engine has an index: the run has a lease and has not
+	// concluded.
+	Running string
+	// Lapsed is null, or when a lease that has run out was renewed, in seconds since 1970. It
+	// contains %d for Time, in milliseconds.
+	Lapsed string
+}
+
+// lapsedSince is Lapsed for Time.
+func (l Lease) lapsedSince() string {
+	return fmt.Sprintf(l.Lapsed, l.Time.Milliseconds())
+}
+
+// valuesFor returns the values of the columns for a run that is stored now.
+func (l Lease) valuesFor(leased bool) string {
+	if leased {
+		return strings.Join(l.Values, ", ")
+	}
+	return strings.Repeat("NULL, ", len(l.Columns)-1) + "NULL"
+}
+
+// VersionTable is the table in which goose records the migrations.
+const VersionTable = "goose_db_version"
+
+// IsCurrent reports whether the program can use the schema as it is: the schema has all of the
+// migrations, and maybe later ones that this program can live with. goose would send several queries,
+// and nearly every start needs only this one.
+// tables is what the names of tables begin with.
+// Returns an error that wraps ErrUnusable if the schema needs a newer version of this program, and
+// the database's error if it did not answer before the context ended.
+func IsCurrent(ctx context.Context, db *sql.DB, migrations fs.FS, tables string) (bool, error) {
+	names, err := fs.Glob(migrations, "*.sql") // numbered from 1
+	if err != nil {
+		return false, err
+	}
+	known := len(names)
+	var version int64
+	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+tables+VersionTable).Scan(&version); err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		return false, nil // there is no schema yet, or goose finds out what is wrong
+	}
+	if version <= int64(known) {
+		return version == int64(known), nil
+	}
+	return true, checkWriter(ctx, db, tables, version, int64(known))
+}
+
+// checkWriter returns an error if the schema of a later version than this program knows must not be
+// written by it. Each migration that breaks older programs sets oldest_writer to its own number.
+func checkWriter(ctx context.Context, db *sql.DB, tables string, version, known int64) error {
+	var oldest int64
+	if err := db.QueryRowContext(ctx, "SELECT oldest_writer FROM "+tables+"schema_support").Scan(&oldest); err != nil {
+		return fmt.Errorf("the database has schema %d, this program knows %d: %w", version, known, err)
+	}
+	if oldest > known {
+		return fmt.Errorf("%w: the database has schema %d, this program knows %d: use a newer version of it",
+			ErrUnusable, version, known)
+	}
+	return nil
 }

@@ -1,11 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -63,13 +67,8 @@ func values(r *jobrun.Record) []any {
 		values = append(values, f.in(&r.Run))
 	}
 	observed := r.Source != ""
-	return append(
-		values,
-		sql.Null[string]{V: r.Source, Valid: observed},
-		sql.Null[int64]{V: r.Version, Valid: observed},
-		encodeOutcome(r),
-		encodeOutput(r),
-	)
+	return append(values, sql.Null[string]{V: r.Source, Valid: observed}, sql.Null[int64]{V: r.Version, Valid: observed},
+		encode(r.Outcome), encode(r.Output))
 }
 
 // checkFields compares the type of the contract's run with what is stored of it. It returns the
@@ -88,19 +87,17 @@ func checkFields(run reflect.Type, stored []field) (optional []int, err error) {
 		case strings.Contains(options, "omitempty"): // so the generator marks optional fields
 			optional = append(optional, i)
 		default:
-			return nil, fmt.Errorf(
-				"the contract requires the field %q of a run, and the store has no column for it",
-				name,
-			)
+			return nil, fmt.Errorf("the contract requires the field %q of a run, and the store has no column for it", name)
 		}
 	}
 	return optional, nil
 }
 
 // checkStorable returns an error that wraps jobrun.ErrInvalid and names the field if the run has
-// one that the store has no column for, or a name that jobrun.CheckName refuses.
+// one that the store has no column for, or if jobrun.CheckName refuses its name or
+// jobrun.CheckOutcome its outcome. The constraints of the tables check the other fields.
 func (s *Store) checkStorable(r *jobrun.Record) error {
-	if err := jobrun.CheckName(r.Run.RunName); err != nil {
+	if err := cmp.Or(jobrun.CheckName(r.Run.RunName), jobrun.CheckOutcome(*r)); err != nil {
 		return fmt.Errorf("%w: %w", jobrun.ErrInvalid, err)
 	}
 	for _, i := range s.unstored {
@@ -110,4 +107,84 @@ func (s *Store) checkStorable(r *jobrun.Record) error {
 		}
 	}
 	return nil
+}
+
+// boolean is stored as 0 or 1, as the contract's flags are.
+type boolean bool
+
+// Scan takes any number but 0 for true, as the conditions in SQL do.
+func (b *boolean) Scan(value any) error {
+	n, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("%T is not a number", value)
+	}
+	*b = n != 0
+	return nil
+}
+
+// Value returns 0 or 1.
+func (b *boolean) Value() (driver.Value, error) {
+	if *b {
+		return int64(1), nil
+	}
+	return int64(0), nil
+}
+
+// seconds is stored as whole seconds since 1970; fractions are dropped. It is in UTC when scanned.
+type seconds time.Time
+
+// Scan takes a number of seconds.
+func (s *seconds) Scan(value any) error {
+	n, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("%T is not a number of seconds", value)
+	}
+	*s = seconds(time.Unix(n, 0).UTC())
+	return nil
+}
+
+// Value returns a number of seconds.
+func (s *seconds) Value() (driver.Value, error) { return time.Time(*s).Unix(), nil }
+
+// nullSeconds is seconds for a time that may be nil, which is stored as NULL.
+type nullSeconds struct{ time **time.Time }
+
+// Scan takes a number of seconds or nil.
+func (s nullSeconds) Scan(value any) error {
+	*s.time = nil
+	if value == nil {
+		return nil
+	}
+	var t time.Time
+	*s.time = &t
+	return (*seconds)(&t).Scan(value)
+}
+
+// Value returns a number of seconds or nil.
+func (s nullSeconds) Value() (driver.Value, error) {
+	if *s.time == nil {
+		return nil, nil
+	}
+	return (*s.time).Unix(), nil
+}
+
+// list is stored as a JSON array of strings, never null.
+type list []string
+
+// Scan takes a JSON array of strings.
+func (l *list) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("%T is not a JSON array", value)
+	}
+	return json.Unmarshal([]byte(text), l)
+}
+
+// Value returns a JSON array; it is empty for nil.
+func (l *list) Value() (driver.Value, error) {
+	if *l == nil {
+		return "[]", nil
+	}
+	text, err := json.Marshal(*l)
+	return string(text), err
 }

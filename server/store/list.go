@@ -14,10 +14,7 @@ import (
 // Projects lists the ids of a team's projects in their order. If only is not empty, others are left
 // out. It finds each project with one step into the primary key, and does not read its runs.
 func (s *Store) Projects(
-	ctx context.Context,
-	team string,
-	only []string,
-	page jobrun.Page,
+	ctx context.Context, team string, only []string, page jobrun.Page,
 ) (list jobrun.List[string], err error) {
 	ctx, end, err := s.beginList(ctx)
 	if err != nil {
@@ -82,10 +79,7 @@ func (s *Store) existing(ctx context.Context, team string, of []string, after st
 // filter looks at up to scanLimit jobs.
 // Returns jobrun.ErrNotFound if the project has no runs at all.
 func (s *Store) Jobs(
-	ctx context.Context,
-	key jobrun.Key,
-	filter jobrun.Filter,
-	page jobrun.Page,
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
 ) (list jobrun.List[model.Job], err error) {
 	ctx, end, err := s.beginList(ctx)
 	if err != nil {
@@ -140,10 +134,7 @@ func (s *Store) jobsAfter(ctx context.Context, key jobrun.Key, after string, mos
 }
 
 func (s *Store) readJobs(
-	ctx context.Context,
-	key jobrun.Key,
-	after string,
-	most int,
+	ctx context.Context, key jobrun.Key, after string, most int,
 ) (jobs []model.Job, ended []string, err error) {
 	rows, err := s.query(ctx, s.engine.jobsQuery(), key.Team, key.Project, after, most)
 	if err != nil {

@@ -29,10 +29,7 @@ var limits = []int{51, jobrun.MaxPageSize + 1, jobrun.MaxPageSkip + jobrun.MaxPa
 // scanLimit of them.
 // Returns jobrun.ErrNotFound if the job has no runs at all.
 func (s *Store) JobRuns(
-	ctx context.Context,
-	key jobrun.Key,
-	filter jobrun.Filter,
-	page jobrun.Page,
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
 ) (jobrun.List[model.JobRun], error) {
 	ctx, end, err := s.beginList(ctx)
 	if err != nil {
@@ -54,10 +51,7 @@ func (s *Store) JobRuns(
 }
 
 func (s *Store) readJobRuns(
-	ctx context.Context,
-	q runsQuery,
-	filter jobrun.Filter,
-	page jobrun.Page,
+	ctx context.Context, q runsQuery, filter jobrun.Filter, page jobrun.Page,
 ) (list jobrun.List[model.JobRun], ended []string, err error) {
 	rows, err := s.query(ctx, q.text(s.engine), q.args...)
 	if err != nil {

@@ -59,9 +59,7 @@ func (s *Store) pageAfter() string {
 // expired.
 // Returns jobrun.ErrNotFound if there are no runs after the key.
 func (s *Store) findExpired(
-	ctx context.Context,
-	from jobrun.Key,
-	before time.Time,
+	ctx context.Context, from jobrun.Key, before time.Time,
 ) (to jobrun.Key, found bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()

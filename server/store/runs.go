@@ -103,10 +103,7 @@ func (s *Store) Run(ctx context.Context, key jobrun.Key) (run *model.JobRun, fin
 
 // read reads the run of that key with a query of readRun, and other columns into the others.
 func (s *Store) read(
-	ctx context.Context,
-	query string,
-	key jobrun.Key,
-	others ...any,
+	ctx context.Context, query string, key jobrun.Key, others ...any,
 ) (record jobrun.Record, final bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
@@ -128,7 +125,7 @@ func (s *Store) read(
 func (s *Store) Revision(ctx context.Context) (number int64, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	err = s.queryRow(ctx, "SELECT "+s.engine.Revision+" FROM "+s.engine.table("revision")).Scan(&number)
+	err = s.queryRow(ctx, "SELECT number FROM "+s.engine.table("revision")).Scan(&number)
 	return number, s.classify(ctx, err)
 }
 
@@ -180,23 +177,48 @@ func (s *Store) hasLapsed(ctx context.Context, key jobrun.Key) bool {
 	return err == nil && run.Concluded && !final
 }
 
+// CreateRun stores the run as PutRun does, but only if the store has none of its key, or one of the
+// same name: a caller whose earlier attempt has stored it without an answer may try again.
+// Returns an error that wraps ErrExists if there is another run of that key.
+func (s *Store) CreateRun(ctx context.Context, record jobrun.Record) error {
+	if err := s.checkStorable(&record); err != nil {
+		return err
+	}
+	lease := s.engine.Lease
+	columns := strings.Join(slices.Concat(writtenColumns, lease.Columns), ", ")
+	result, err := s.exec(ctx, "INSERT INTO "+s.engine.table("runs")+" ("+columns+") VALUES ("+
+		s.engine.placeholders(1, len(writtenColumns))+", "+lease.valuesFor(record.Leased && !record.Run.Concluded)+
+		") ON CONFLICT ("+keyColumns+") DO NOTHING", values(&record)...)
+	if err != nil {
+		return err
+	}
+	created, err := result.RowsAffected()
+	if err != nil || created > 0 {
+		return s.classify(ctx, err)
+	}
+	switch run, _, err := s.Run(ctx, record.Key()); {
+	case errors.Is(err, jobrun.ErrNotFound): // deleted meanwhile
+		return fmt.Errorf("%w: run %s was deleted just now", jobrun.ErrUnavailable, record.Run.ID)
+	case err != nil:
+		return err
+	case run.RunName != record.Run.RunName:
+		return fmt.Errorf("run %s of job %s in project %s: %w", record.Run.ID, record.Job, record.Project, ErrExists)
+	}
+	return s.PutRun(ctx, record) // what the earlier attempt stored may be out of date
+}
+
 // PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
 // may be stored.
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int {
-		return slices.Compare(
-			[]string{a.Team, a.Project, a.Job, a.Run.ID},
-			[]string{b.Team, b.Project, b.Job, b.Run.ID},
-		)
+		return slices.Compare([]string{a.Team, a.Project, a.Job, a.Run.ID}, []string{b.Team, b.Project, b.Job, b.Run.ID})
 	})
 	for batch := range slices.Chunk(records, BatchSize) {
 		var statement strings.Builder
 		var args []any
 		columns := slices.Concat(writtenColumns, s.engine.Lease.Columns)
-		statement.WriteString(
-			"INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ",
-		)
+		statement.WriteString("INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(columns, ", ") + ") VALUES ")
 		for i := range batch {
 			r := &batch[i]
 			if err := s.checkStorable(r); err != nil {
@@ -225,26 +247,23 @@ func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
 // that is killed may leave such a part too. To import all again is what helps.
 func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record, error]) error {
 	var broken error // the sequence's own error, or that of a run
-	err := s.engine.Import(
-		ctx,
-		s.db,
-		Rows{
-			Table:      s.engine.table("runs"),
-			Columns:    writtenColumns,
-			OnConflict: s.engine.replaceRun(),
-			Values: func(yield func([]any, error) bool) {
-				for record, err := range records {
-					if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
-						yield(nil, broken)
-						return
-					}
-					if !yield(values(&record), nil) {
-						return
-					}
-				}
-			},
-		},
-	)
+	rows := func(yield func([]any, error) bool) {
+		for record, err := range records {
+			if broken = cmp.Or(err, s.checkStorable(&record)); broken != nil {
+				yield(nil, broken)
+				return
+			}
+			if !yield(values(&record), nil) {
+				return
+			}
+		}
+	}
+	err := s.engine.Import(ctx, s.db, Rows{
+		Table: s.engine.table("runs"), Columns: writtenColumns, Values: rows, OnConflict: s.engine.replaceRun(),
+	})
+	if err == nil {
+		err = s.Check()
+	}
 	if errors.Is(err, ErrPartly) {
 		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
 	}

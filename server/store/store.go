@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -36,10 +38,11 @@ var ErrPartly = errors.New("only some runs were imported")
 type Store struct {
 	engine       Engine
 	db           *sql.DB
+	moved        func() error  // as Engine.Connect returns it
 	unstored     []int         // the indices of fields of a run that no column stores
 	runQuery     string        // readRun, put together once
 	outcomeQuery string        // readRun with the outcome
-	outputQuery  string        // readRun with the outcome and the output
+	outputQuery  string        // readRun with the output
 	prepared     sync.Map      // of queryRow: a *sql.Stmt for each query
 	lists        chan struct{} // holds a value for each list that is being read
 	watcher      watcher
@@ -77,24 +80,18 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	if engine.Tables != nil {
 		engine.tables = engine.Tables(text)
 	}
-	db, err := engine.Connect(ctx, text, create)
+	db, moved, err := engine.Connect(ctx, text, create)
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", redact(text), err)
 	}
 	s := &Store{
-		engine: engine, db: db, unstored: unstored, runQuery: engine.readRun(),
-		outcomeQuery: engine.readRun(outcomeColumns[0]), outputQuery: engine.readRun(outcomeColumns...),
+		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(),
+		outcomeQuery: engine.readRun(outcomeColumns[0]), outputQuery: engine.readRun(outcomeColumns[1]),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}
 	s.open, s.end = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// Takes reports whether one of the engines takes the URL.
-func Takes(text string, engines ...Engine) bool {
-	_, err := engineOf(text, engines)
-	return err == nil
 }
 
 func engineOf(text string, engines []Engine) (Engine, error) {
@@ -105,12 +102,8 @@ func engineOf(text string, engines []Engine) (Engine, error) {
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf(
-		"store %q: %w: its URL is not of the form %s",
-		redact(text),
-		ErrUnusable,
-		strings.Join(forms, " or "),
-	)
+	return Engine{}, fmt.Errorf("store %q: %w: its URL is not of the form %s",
+		redact(text), ErrUnusable, strings.Join(forms, " or "))
 }
 
 // redact returns the URL without a password. A password is either in the user info or a parameter.
@@ -175,6 +168,16 @@ func (s *Store) prepare(ctx context.Context, query string) *sql.Stmt {
 	return prepared.(*sql.Stmt)
 }
 
+// Check returns an error that wraps ErrUnusable if the database is no longer where it was opened: a
+// file that was moved, removed or replaced. The program has to end then; what it stored after that is
+// lost. Methods that write check this by themselves.
+func (s *Store) Check() error {
+	if s.moved == nil {
+		return nil
+	}
+	return s.moved()
+}
+
 // Ready checks that the database can be reached and has its tables.
 // Returns an error that wraps jobrun.ErrUnavailable, whatever is wrong.
 func (s *Store) Ready(ctx context.Context) error {
@@ -185,4 +188,56 @@ func (s *Store) Ready(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
+}
+
+// readTimeout bounds how long a query of a few rows may take, so that a caller learns soon that the
+// database hangs.
+const readTimeout = 5 * time.Second
+
+// writeTimeout bounds a statement that writes or reads many rows. It is as long as a writer of
+// SQLite waits for others.
+const writeTimeout = 10 * time.Second
+
+// limit bounds a query by readTimeout. classify tells this limit from the caller's own.
+func limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, readTimeout, jobrun.ErrTimeout)
+}
+
+// limitWrite bounds a statement by writeTimeout, as limit does.
+func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
+}
+
+// exec executes one statement within writeTimeout.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
+	result, err := s.db.ExecContext(ctx, statement, args...)
+	if err == nil {
+		err = s.Check()
+	}
+	return result, s.classify(ctx, err)
+}
+
+// classify turns an error of the database into what it is to the caller; ctx is the context of the
+// query. Returns nil for nil, the context's error if the caller's context has ended,
+// jobrun.ErrNotFound for sql.ErrNoRows, and an error that wraps what Engine.Classify or the
+// standard library's error says it is. Any other error is returned as it is.
+func (s *Store) classify(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return jobrun.ErrNotFound
+	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):
+		return fmt.Errorf("%w: %w", jobrun.ErrTimeout, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.closed.Load(), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
+		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
+	}
+	if kind := s.engine.Classify(err); kind != nil {
+		return fmt.Errorf("%w: %w", kind, err)
+	}
+	return err
 }

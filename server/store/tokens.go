@@ -23,12 +23,8 @@ func (s *Store) Token(ctx context.Context, hash jobrun.TokenHash) (jobrun.Token,
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var t jobrun.Token
-	err := s.queryRow(
-		ctx,
-		"SELECT "+tokenColumns+" FROM "+s.engine.table("tokens")+" WHERE hash = $1",
-		hash[:],
-	).Scan(
-		tokenFields(&t)...)
+	query := "SELECT " + tokenColumns + " FROM " + s.engine.table("tokens") + " WHERE hash = $1"
+	err := s.queryRow(ctx, query, hash[:]).Scan(tokenFields(&t)...)
 	return t, s.classify(ctx, err)
 }
 
@@ -47,11 +43,9 @@ func (s *Store) ReplaceToken(ctx context.Context, hash jobrun.TokenHash, t jobru
 }
 
 func (s *Store) insertToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token, conflict string) error {
-	_, err := s.exec(
-		ctx,
-		"INSERT INTO "+s.engine.table("tokens")+
-			" (hash, "+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)"+conflict,
-		append([]any{hash[:]}, tokenFields(&t)...)...)
+	statement := "INSERT INTO " + s.engine.table("tokens") + " (hash, " + tokenColumns + ") VALUES (" +
+		s.engine.placeholders(1, 7) + ")" + conflict
+	_, err := s.exec(ctx, statement, append([]any{hash[:]}, tokenFields(&t)...)...)
 	return err
 }
 

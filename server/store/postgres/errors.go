@@ -47,6 +47,9 @@ func classify(err error) error {
 	return nil
 }
 
+// lockNotAvailable is the SQLSTATE of a wait that lock_timeout has ended.
+const lockNotAvailable = "55P03"
+
 // readOnly is the SQLSTATE read_only_sql_transaction: the server is a standby, or was the primary
 // until a failover.
 const readOnly = "25006"
@@ -57,7 +60,7 @@ func classifyCode(code string) error {
 	switch code {
 	case "23505": // unique_violation
 		return store.ErrExists
-	case "57014", "55P03": // query_canceled, by statement_timeout, and lock_not_available
+	case "57014", lockNotAvailable: // query_canceled, by statement_timeout
 		return jobrun.ErrTimeout
 	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
 		return jobrun.ErrUnavailable

@@ -19,6 +19,8 @@ import (
 
 func TestNothingHoldsAStoreUp(t *testing.T) {
 	pg := servers.Start(t)
+	var all sync.WaitGroup
+	defer all.Wait()
 	for name, test := range map[string]func(*testing.T, *servers.Server){
 		"OpenEndsWhileATableIsLocked":         testOpenEndsWhileATableIsLocked,
 		"OpenEndsWhileAnotherProcessMigrates": testOpenEndsWhileAnotherProcessMigrates,
@@ -28,9 +30,8 @@ func TestNothingHoldsAStoreUp(t *testing.T) {
 		"AConnectionThatIsLostIsReplacedSoon": testALostConnectionIsReplacedSoon,
 		"OpenWithOneConnectionMakesTheSchema": testOpenWithOneConnectionMakesTheSchema,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, pg)
+		all.Go(func() { // all at once: they wait, and t.Parallel lets few wait at once
+			t.Run(name, func(t *testing.T) { test(t, pg) })
 		})
 	}
 }
@@ -48,7 +49,7 @@ func within(t *testing.T, limit time.Duration, what string, call func()) {
 // hold executes statements in a transaction that goes on until the test ends.
 func hold(t *testing.T, url, statement string) {
 	t.Helper()
-	db, err := postgres.Engine.Connect(t.Context(), url+"&search_path=jobruns", false)
+	db, _, err := postgres.Engine.Connect(t.Context(), url+"&search_path=jobruns", false)
 	if err != nil {
 		t.Fatal(err)
 	}

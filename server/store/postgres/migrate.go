@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -23,10 +25,9 @@ var migrations embed.FS
 const migrationLock = 1785684594
 
 const (
-	lookTimeout    = 5 * time.Second        // to find out that the schema is current
-	lockTimeout    = 10 * time.Second       // to get a lock that another process holds
-	lockInterval   = 100 * time.Millisecond // between two attempts to get the migration lock
-	migrateTimeout = 5 * time.Minute        // for all else: changing a large table takes a while
+	lookTimeout    = 5 * time.Second  // to find out that the schema is current
+	lockTimeout    = 10 * time.Second // to get a lock that another process holds
+	migrateTimeout = 5 * time.Minute  // for all else: changing a large table takes a while
 )
 
 // prepare looks at what the database is like, and brings its schema up to date if need be.
@@ -72,11 +73,7 @@ func isCurrent(ctx context.Context, db *sql.DB, d *dialer, files fs.FS, tables s
 		return false, err
 	}
 	if encoding != "UTF8" {
-		return false, fmt.Errorf(
-			"%w: the database has the encoding %s: create one with UTF8",
-			store.ErrUnusable,
-			encoding,
-		)
+		return false, fmt.Errorf("%w: the database has the encoding %s: create one with UTF8", store.ErrUnusable, encoding)
 	}
 	return store.IsCurrent(ctx, db, files, tables)
 }
@@ -91,7 +88,11 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS, tables string) error 
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := lock(ctx, tx); err != nil {
+	var failure *pgconn.PgError
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d; SELECT pg_advisory_xact_lock(%d)",
+		lockTimeout.Milliseconds(), migrationLock)); errors.As(err, &failure) && failure.Code == lockNotAvailable {
+		return fmt.Errorf("%w: another process has held the migration lock for %s", jobrun.ErrTimeout, lockTimeout)
+	} else if err != nil {
 		return err
 	}
 	// An administrator may have created the schema for a user who may not, and whose CREATE SCHEMA
@@ -125,33 +126,6 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS, tables string) error 
 	return err
 }
 
-// lock takes the migration lock for the rest of the transaction.
-func lock(ctx context.Context, tx *sql.Tx) error {
-	for end := time.Now().Add(lockTimeout); ; {
-		var locked bool
-		if err := tx.QueryRowContext(
-			ctx,
-			"SELECT pg_try_advisory_xact_lock($1)",
-			migrationLock,
-		).Scan(
-			&locked,
-		); err != nil {
-			return err
-		}
-		if locked {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%w: another process has held the migration lock for %s", jobrun.ErrTimeout, lockTimeout)
-		}
-		select {
-		case <-time.After(lockInterval):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // steps returns the migrations in the files, whose statements do not name the schema: each sets it
 // for its own transaction, because behind a pooler a session's setting might not last.
 func steps(files fs.FS, tables string) ([]*goose.Migration, error) {
@@ -173,13 +147,11 @@ func steps(files fs.FS, tables string) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(
-			steps,
-			goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-				_, err := tx.ExecContext(ctx, settings+string(text))
-				return err
-			}}, nil),
-		)
+		up := func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, settings+string(text))
+			return err
+		}
+		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: up}, nil))
 	}
 	return steps, nil
 }

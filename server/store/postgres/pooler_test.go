@@ -21,7 +21,7 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 			pooler := pg.StartBouncer(t, mode)
 			through := func(url string) string { return strings.Replace(url, pg.Address(), pooler, 1) }
 			engine := postgres.Engine
-			engine.Connect = func(ctx context.Context, url string, create bool) (*sql.DB, error) {
+			engine.Connect = func(ctx context.Context, url string, create bool) (*sql.DB, func() error, error) {
 				if strings.Contains(url, "search_path=") { // the test's own statements go past it
 					url = strings.Replace(url, pooler, pg.Address(), 1)
 				}

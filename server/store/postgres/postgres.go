@@ -39,7 +39,6 @@ var Engine = store.Engine{
 		Running: "concluded = 0 AND lease_renewed IS NOT NULL",
 		Lapsed:  "CASE WHEN lease_renewed < " + clock + " - %d THEN lease_renewed / 1000 END",
 	},
-	Revision:   "number",
 	Lateral:    true,
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
@@ -73,10 +72,10 @@ func tables(text string) string {
 	return schema + "."
 }
 
-func connect(ctx context.Context, text string, _ bool) (*sql.DB, error) {
+func connect(ctx context.Context, text string, _ bool) (*sql.DB, func() error, error) {
 	_, connections, err := parse(text)
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("%w: %w", store.ErrUnusable, err))
+		return nil, nil, oneLine(fmt.Errorf("%w: %w", store.ErrUnusable, err))
 	}
 	d := &dialer{url: text, connections: connections}
 	db := stdlib.OpenDB(pgx.ConnConfig{}, stdlib.OptionBeforeConnect(d.configure), stdlib.OptionShouldPing(shouldPing))
@@ -85,13 +84,13 @@ func connect(ctx context.Context, text string, _ bool) (*sql.DB, error) {
 		if neverWorks(err) {
 			err = fmt.Errorf("%w: %w", store.ErrUnusable, err)
 		}
-		return nil, errors.Join(oneLine(err), db.Close())
+		return nil, nil, errors.Join(oneLine(err), db.Close())
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(idleTime)
 	db.SetConnMaxLifetime(maxAge)
-	return db, nil
+	return db, nil, nil
 }
 
 // parse returns how to connect, and how many connections to open at most.

@@ -28,6 +28,12 @@ func TestStore(t *testing.T) {
 	pg := servers.Start(t)
 	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) })
 	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
+	t.Run("OpenRewritesTheOutcomesOf07", func(t *testing.T) {
+		const schemaOf07 = 6
+		url := earlier(t, pg, schemaOf07)
+		pg.Exec(t, url, "SET search_path = jobruns; "+storetest.StoreOutcomes)
+		storetest.ExerciseOutcomesOf07(t, postgres.Engine, url)
+	})
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
 	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, pg) })
@@ -159,10 +165,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 	if _, err := reader.Token(t.Context(), jobrun.TokenHash{}); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
-	if err := reader.PutRun(
-		t.Context(),
-		storetest.Record(),
-	); err == nil ||
+	if err := reader.PutRun(t.Context(), storetest.Record()); err == nil ||
 		!strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("a reader writes: %v", err)
 	}
@@ -175,11 +178,7 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
-		s, other := storetest.Open(
-			t,
-			postgres.Engine,
-			url,
-		), storetest.Open(
+		s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(
 			t,
 			postgres.Engine,
 			url+"&application_name=other",
@@ -199,9 +198,7 @@ func testConnections(t *testing.T, pg *servers.Server) {
 		var connections int
 		if err := other.DB().QueryRow(
 			"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobruns'",
-		).Scan(
-			&connections,
-		); err != nil {
+		).Scan(&connections); err != nil {
 			t.Fatal(err)
 		}
 		if connections == 0 || connections > limit {

@@ -18,15 +18,10 @@ import (
 // (https://sqlite.org/rescode.html#extrc).
 const primaryCode = 0xff
 
-// isBusy reports whether another process has a lock, so that trying again helps.
-func isBusy(err error) bool {
-	var failure *sqlite.Error
-	return errors.As(err, &failure) && failure.Code()&primaryCode == lib.SQLITE_BUSY
-}
-
-// explain returns an error of opening the file as one that names it and says what to do about it,
-// and wraps store.ErrUnusable if trying again does not help.
-func explain(path string, err error) error {
+// openError returns an error of opening the file as one that names the file and says what to do. It
+// wraps store.ErrUnusable if trying again does not help, and jobrun.ErrTimeout if another process
+// has locked the file.
+func openError(path string, err error) error {
 	var failure *sqlite.Error
 	switch {
 	case errors.Is(err, store.ErrUnusable):
@@ -34,7 +29,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: %w", store.ErrUnusable, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return cmp.Or(explainAccess(path), err)
+		return cmp.Or(accessError(path), err)
 	case !errors.As(err, &failure):
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -44,8 +39,10 @@ func explain(path string, err error) error {
 			store.ErrUnusable, path)
 	case lib.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %s is damaged: restore a backup (%w)", store.ErrUnusable, path, err)
+	case lib.SQLITE_BUSY:
+		return fmt.Errorf("%s: %w: another process may have locked it (%w)", path, jobrun.ErrTimeout, err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN:
-		if denied := explainAccess(path); denied != nil {
+		if denied := accessError(path); denied != nil {
 			return denied
 		}
 	}

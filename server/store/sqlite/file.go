@@ -13,10 +13,6 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// besideSuffixes end the names of SQLite's own files beside the database
-// (https://sqlite.org/tempfiles.html).
-var besideSuffixes = []string{"-wal", "-shm", "-journal"}
-
 // Permissions to write, of a directory.
 const groupWrites, othersWrite = 0o020, 0o002
 
@@ -25,14 +21,9 @@ const groupWrites, othersWrite = 0o020, 0o002
 // it the file of the directory's owner, who could not use it otherwise. SQLite gives its own files
 // the same owner and permissions.
 func createFile(path string) error {
-	leftovers := filesOf(path, nil) // if there is no database after this: others may create one, too
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	leftovers.removeLeftovers()
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was faster
+		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: create the directory, or give another path", err)
@@ -80,38 +71,33 @@ func statFile(path string) (os.FileInfo, error) {
 	return info, nil
 }
 
-// files are a database and SQLite's own files beside it, by their paths, as they were at the time.
-type files struct {
-	database os.FileInfo // nil if there was none
-	beside   map[string]os.FileInfo
+// openBeside opens the file beside the database whose name ends so, and makes it where there is none,
+// with the owner and the permissions of the database.
+func openBeside(database, suffix string) (*os.File, error) {
+	path := database + suffix
+	file, err := os.Open(path)
+	if !os.IsNotExist(err) {
+		return file, err
+	}
+	of, err := os.Stat(database)
+	if err != nil {
+		return nil, err
+	}
+	file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, of.Mode().Perm())
+	if err != nil {
+		return nil, err
+	}
+	// A user who may not do this is the owner of the database, or shares it by its group.
+	owner := of.Sys().(*syscall.Stat_t)
+	_ = file.Chown(-1, int(owner.Gid))
+	_ = file.Chown(int(owner.Uid), -1)
+	_ = file.Chmod(of.Mode().Perm()) // whatever the umask
+	return file, nil
 }
 
-func filesOf(path string, database os.FileInfo) *files {
-	f := &files{database, map[string]os.FileInfo{}}
-	if real, err := filepath.EvalSymlinks(path); err == nil { // as SQLite does
-		path = real
-	}
-	for _, suffix := range besideSuffixes {
-		if info, err := os.Stat(path + suffix); err == nil {
-			f.beside[path+suffix] = info
-		}
-	}
-	return f
-}
-
-// removeLeftovers removes SQLite's own files if they are still those of a database that is gone:
-// they would damage another in its place (https://sqlite.org/howtocorrupt.html, section 4.4).
-func (f *files) removeLeftovers() {
-	for path, was := range f.beside {
-		if is, err := os.Stat(path); err == nil && os.SameFile(is, was) {
-			_ = os.Remove(path)
-		}
-	}
-}
-
-// explainAccess returns an error that says who may use the file, if this process may not. SQLite's
+// accessError returns an error that says who may use the file, if this process may not. SQLite's
 // own error does not. It returns nil otherwise.
-func explainAccess(path string) error {
+func accessError(path string) error {
 	directory := filepath.Dir(path)
 	for _, name := range []string{directory, path} {
 		err := unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK|unix.W_OK, unix.AT_EACCESS)

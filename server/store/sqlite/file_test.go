@@ -12,90 +12,84 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/sqlite"
 	"github.com/jobruns/jobruns/server/store/storetest"
 )
 
-// replace moves the file of another store, in which nobody has it open, to where one is.
-func replace(t *testing.T, url string, records ...jobrun.Record) {
-	t.Helper()
-	other, otherURL := open(t)
-	for _, record := range records {
-		storetest.Put(t, other, record)
-	}
-	if err := other.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(sqlite.Path(otherURL), sqlite.Path(url)); err != nil {
-		t.Fatal(err)
+// write calls all methods that write, and returns their errors.
+func write(t *testing.T, s *storetest.Store) map[string]error {
+	record := storetest.Record()
+	_, pruneErr := s.Prune(t.Context(), time.Now())
+	return map[string]error{
+		"PutRun":    s.PutRun(t.Context(), record),
+		"CreateRun": s.CreateRun(t.Context(), storetest.Record(func(r *jobrun.Record) { r.Run.ID = "new" })),
+		"ImportRuns": s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
+			yield(record, nil)
+		}),
+		"CreateToken": s.CreateToken(t.Context(), jobrun.TokenHash{}, jobrun.Token{Name: "n", Teams: []string{"a"}}),
+		"RevokeToken": s.RevokeToken(t.Context(), "n"),
+		"Prune":       pruneErr,
+		"Check":       s.Check(),
 	}
 }
 
-func TestRemovedFileIsUnavailable(t *testing.T) {
-	s, url := open(t)
-	storetest.Put(t, s, storetest.Record())
-	if err := os.Remove(sqlite.Path(url)); err != nil {
-		t.Fatal(err)
-	}
-	_, _, runErr := s.Run(t.Context(), storetest.Record().Key())
-	_, revisionErr := s.Revision(t.Context())
-	for call, err := range map[string]error{
-		"Ready": s.Ready(t.Context()), "Run": runErr, "Revision": revisionErr,
-		"PutRun": s.PutRun(t.Context(), storetest.Record()),
+func TestFileThatIsNoLongerThereIsReported(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"removed":                         os.Remove,
+		"moved":                           func(path string) error { return os.Rename(path, path+".old") },
+		"replaced":                        func(path string) error { return os.Rename(earlier(t, 1), path) },
+		"removed with SQLite's own files": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
 	} {
-		if !errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, store.ErrUnusable) ||
-			!strings.Contains(err.Error(), sqlite.Path(url)) {
-			t.Errorf("%s: %v, want ErrUnavailable, which may pass, and the file", call, err)
+		s, url := open(t)
+		storetest.Put(t, s, storetest.Record())
+		for call, err := range write(t, s) {
+			if err != nil {
+				t.Errorf("%s, before: %v", call, err)
+			}
+		}
+		storetest.Put(t, s, storetest.Record())
+		if err := change(sqlite.Path(url)); err != nil {
+			t.Fatal(err)
+		}
+		for call, err := range write(t, s) {
+			if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), sqlite.Path(url)) {
+				t.Errorf("%s, %s: %v, want ErrUnusable, and the file", name, call, err)
+			}
 		}
 	}
-	if _, err := os.Stat(sqlite.Path(url)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v, want no file in its place", err)
-	}
 }
 
-func TestReplacedFileIsUsed(t *testing.T) {
+// TestLogOfAMovedFileDoesNotDamageTheNextOne puts a backup in place of a file that is open.
+func TestLogOfAMovedFileDoesNotDamageTheNextOne(t *testing.T) {
 	s, url := open(t)
-	storetest.Put(t, s, storetest.Record()) // which stays in SQLite's log, beside the next file
-	before, err := s.Revision(t.Context())
-	if err != nil {
+	backup, backupURL := open(t)
+	other := storetest.Record(func(r *jobrun.Record) { r.Job = "other" })
+	storetest.Put(t, backup, other)
+	if err := backup.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := storetest.Record(func(r *jobrun.Record) { r.Job = "other" })
-	replace(t, url, other)
-	if _, _, err := s.Run(t.Context(), storetest.Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("a run of the earlier file: %v, want ErrNotFound", err)
+	storetest.Put(t, s, storetest.Record()) // which stays in SQLite's log
+	path := sqlite.Path(url)
+	if err := errors.Join(os.Rename(path, path+".old"), os.Rename(sqlite.Path(backupURL), path)); err != nil {
+		t.Fatal(err)
 	}
+	if s.Check() == nil {
+		t.Error("the file is another one, and Check returns no error")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s = storetest.Open(t, sqlite.Engine, url)
 	storetest.WantRun(t, s, other)
-	after, err := s.Revision(t.Context())
-	if err != nil || after == before {
-		t.Errorf("revision %d, %v, want another than %d", after, err, before)
-	}
-	storetest.Put(t, s, storetest.Record())
-	storetest.WantRun(t, storetest.Open(t, sqlite.Engine, url), storetest.Record())
 	var verdict string
 	if err := s.DB().QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		t.Errorf("%s, %v", verdict, err)
 	}
-}
-
-func TestAwaitTellsOfAConclusionInAReplacedFile(t *testing.T) {
-	s, url := open(t)
-	storetest.Put(t, s, storetest.Running())
-	done := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
-	replace(t, url, storetest.Record())
-	storetest.WantAwaited(t, done, storetest.Record())
-}
-
-// TestReplacedFileOfAnEarlierSchemaIsUpgraded restores a backup, as it were.
-func TestReplacedFileOfAnEarlierSchemaIsUpgraded(t *testing.T) {
-	s, url := open(t)
-	if err := os.Rename(earlier(t, 1), sqlite.Path(url)); err != nil {
-		t.Fatal(err)
-	}
-	storetest.Put(t, s, storetest.Record())
-	storetest.WantRun(t, s, storetest.Record())
+	storetest.WantRun(t, storetest.Open(t, sqlite.Engine, url+".old"), storetest.Record())
 }
 
 func TestNewFileTakesNothingOfAnEarlierOne(t *testing.T) {
@@ -105,41 +99,70 @@ func TestNewFileTakesNothingOfAnEarlierOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The earlier store is open still, and so are its files.
-	other := storetest.Open(t, sqlite.Engine, url)
-	storetest.Put(t, other, storetest.Record(func(r *jobrun.Record) { r.Job = "other" }))
-	for _, s := range []*storetest.Store{other, s} {
-		if _, _, err := s.Run(t.Context(), storetest.Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
-			t.Errorf("%v, want ErrNotFound", err)
-		}
-	}
+	other := storetest.Record(func(r *jobrun.Record) { r.Job = "other" })
+	storetest.Put(t, storetest.Open(t, sqlite.Engine, url), other)
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	storetest.WantRun(t, storetest.Open(t, sqlite.Engine, url),
-		storetest.Record(func(r *jobrun.Record) { r.Job = "other" }))
+	s = storetest.Open(t, sqlite.Engine, url)
+	storetest.WantRun(t, s, other)
+	if _, _, err := s.Run(t.Context(), storetest.Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("%v, want ErrNotFound", err)
+	}
 }
 
-// TestOpenWaitsNoLongerThanItsContext has another process stopped while it upgrades.
+// TestOpenWaitsNoLongerThanItsContext has another process stopped while it migrates.
 func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
-	path := earlier(t, 1)
-	stopped, err := sql.Open("sqlite", path+"?_txlock=immediate")
-	if err != nil {
+	for name, stop := range map[string]func(t *testing.T, path string){
+		"with the migration lock": func(t *testing.T, path string) {
+			file, err := os.Create(path + "-migrate")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { file.Close() })
+			if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"in a transaction": func(t *testing.T, path string) {
+			stopped, err := sql.Open("sqlite", path+"?_txlock=immediate")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { stopped.Close() })
+			tx, err := stopped.BeginTx(context.WithoutCancel(t.Context()), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = tx.Rollback() })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := earlier(t, 1)
+			stop(t, path)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			s, err := store.Open(ctx, "sqlite:"+path, sqlite.Engine)
+			if err == nil {
+				s.Close()
+			}
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnusable) {
+				t.Errorf("%v, want the context's error", err)
+			}
+		})
+	}
+}
+
+func TestOpenLocksNothingForACurrentSchema(t *testing.T) {
+	s, url := open(t)
+	storetest.Put(t, s, storetest.Record())
+	lock := sqlite.Path(url) + "-migrate"
+	if err := os.Remove(lock); err != nil {
 		t.Fatal(err)
 	}
-	defer stopped.Close()
-	tx, err := stopped.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	s, err := store.Open(ctx, "sqlite:"+path, sqlite.Engine)
-	if err == nil {
-		s.Close()
-	}
-	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnusable) {
-		t.Errorf("%v, want the context's error", err)
+	storetest.WantRun(t, storetest.Open(t, sqlite.Engine, url), storetest.Record())
+	if _, err := os.Stat(lock); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want no file", err)
 	}
 }
 

@@ -14,7 +14,7 @@ const pollInterval = 20 * time.Millisecond
 
 // follow reads the table conclusions, which a trigger writes.
 func follow(ctx context.Context, db *sql.DB, w *store.Watch) error {
-	f := follower{db: db, watch: w, generation: generation.Load()}
+	f := follower{db: db, watch: w}
 	var err error
 	if f.seen, err = f.latest(ctx); err != nil {
 		return err
@@ -64,16 +64,11 @@ type follower struct {
 	db    *sql.DB
 	watch *store.Watch
 	seen  int64 // the seq of the latest conclusion that the watch knows of
-	// generation is of the file in which seen counts.
-	generation int64
 }
 
 func (f *follower) latest(ctx context.Context) (int64, error) {
 	var seq int64
 	err := f.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM conclusions").Scan(&seq)
-	if err == nil && generation.Load() != f.generation {
-		return 0, errReplaced
-	}
 	return seq, err
 }
 

@@ -67,14 +67,10 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
 	columns := strings.Join(rows.Columns, ", ")
 	var definition string // without a key, which would make it slower by half
-	if err := conn.QueryRowContext(
-		ctx,
+	if err := conn.QueryRowContext(ctx,
 		`SELECT replace(replace(replace(sql, 'CREATE TABLE runs', 'CREATE TEMPORARY TABLE checked'),
 		'PRIMARY KEY (team, project, job, id),', ''), ', WITHOUT ROWID', '')
-		FROM sqlite_schema WHERE name = 'runs'`,
-	).Scan(
-		&definition,
-	); err != nil {
+		FROM sqlite_schema WHERE name = 'runs'`).Scan(&definition); err != nil {
 		return err
 	}
 	// BeginTx would lock out other writers from here on: it begins an immediate transaction.
@@ -82,10 +78,8 @@ func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
 		" FROM runs WHERE false; BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(
-		ctx,
-		"INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")",
-	)
+	parameters := "?" + strings.Repeat(", ?", len(rows.Columns)-1)
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+parameters+")")
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -105,7 +104,7 @@ func lockLease(database string) error {
 			return nil
 		}
 	}
-	file, err := openLeases(database)
+	file, err := openBeside(database, leasesSuffix)
 	if err != nil {
 		return err
 	}
@@ -118,30 +117,6 @@ func lockLease(database string) error {
 	}
 	locks.files[path] = file
 	return nil
-}
-
-// openLeases opens the file of the locks, and makes it where there is none, with the owner and the
-// permissions of the database.
-func openLeases(database string) (*os.File, error) {
-	path := database + leasesSuffix
-	file, err := os.Open(path)
-	if !os.IsNotExist(err) {
-		return file, err
-	}
-	of, err := os.Stat(database)
-	if err != nil {
-		return nil, err
-	}
-	file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, of.Mode().Perm())
-	if err != nil {
-		return nil, err
-	}
-	// A user who may not do this is the owner of the database, or shares it by its group.
-	owner := of.Sys().(*syscall.Stat_t)
-	_ = file.Chown(-1, int(owner.Gid))
-	_ = file.Chown(int(owner.Uid), -1)
-	_ = file.Chmod(of.Mode().Perm()) // whatever the umask
-	return file, nil
 }
 
 // isLeaseLocked reports whether any process has locked that byte of the file beside the database.

@@ -68,10 +68,7 @@ func TestImportSaysThatItHasStoredAPart(t *testing.T) {
 			}
 		}
 	}
-	if err := s.ImportRuns(
-		t.Context(),
-		imported,
-	); !errors.Is(err, store.ErrPartly) ||
+	if err := s.ImportRuns(t.Context(), imported); !errors.Is(err, store.ErrPartly) ||
 		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v, want ErrPartly", err)
 	}
@@ -123,34 +120,20 @@ func TestOpenUpgradesEveryEarlierSchema(t *testing.T) {
 	})
 }
 
-// TestSchemaIsThatOfGoose compares what our own migration leaves with what goose does, which earlier
-// programs used.
-func TestSchemaIsThatOfGoose(t *testing.T) {
-	schema := func(path string) string {
-		db, err := sql.Open("sqlite", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		var text string
-		if err := db.QueryRow(`SELECT group_concat(sql, ';') || (SELECT group_concat(version_id) FROM goose_db_version)
-			FROM (SELECT sql FROM sqlite_schema WHERE tbl_name <> 'goose_db_version' ORDER BY name)`).
-			Scan(&text); err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	path := filepath.Join(t.TempDir(), "jobruns.db")
-	if err := storetest.Open(t, sqlite.Engine, "sqlite:"+path).Close(); err != nil {
+// schemaOf07 is the schema of version 0.7.
+const schemaOf07 = 9
+
+func TestOpenRewritesTheOutcomesOf07(t *testing.T) {
+	path := earlier(t, schemaOf07)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ours := schema(path)
-	if goose := schema(earlier(t, migrations(t))); ours != goose {
-		t.Errorf("ours:\n%s\ngoose's:\n%s", ours, goose)
+	defer db.Close()
+	if _, err := db.Exec(storetest.StoreOutcomes); err != nil {
+		t.Fatal(err)
 	}
-	if strings.Contains(ours, "octet_length") {
-		t.Error("octet_length is too new for the sqlite3 of Debian 12")
-	}
+	storetest.ExerciseOutcomesOf07(t, sqlite.Engine, "sqlite:"+path)
 }
 
 func TestOpenSaysWhatIsWrong(t *testing.T) {

@@ -101,16 +101,8 @@ func testAwaitReturnsAtOnceWhatCannotChange(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	Put(t, s, Record())
 	WantAwaited(t, Await(t.Context(), t, s, Record(), nil), Record())
-	if got := <-Await(
-		t.Context(),
-		t,
-		s,
-		Record(func(r *jobrun.Record) { r.Job = "other" }),
-		nil,
-	); !errors.Is(
-		got.Err,
-		jobrun.ErrNotFound,
-	) {
+	other := Record(func(r *jobrun.Record) { r.Job = "other" })
+	if got := <-Await(t.Context(), t, s, other, nil); !errors.Is(got.Err, jobrun.ErrNotFound) {
 		t.Errorf("no such run: %v, want ErrNotFound", got.Err)
 	}
 }
@@ -213,9 +205,10 @@ func testLease(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	wantStatus := func(want model.JobRunStatus) {
 		t.Helper()
-		run, _, err := s.Run(t.Context(), Running().Key())
-		if err != nil || run.Status != want || run.Concluded != (want != model.JobRunStatusRunning) {
-			t.Errorf("%+v, %v; want %s", run, err, want)
+		run, final, err := s.Run(t.Context(), Running().Key())
+		if err != nil || run.Status != want || run.Concluded != (want != model.JobRunStatusRunning) ||
+			final != (want == model.JobRunStatusSuccess) {
+			t.Errorf("%+v, final: %t, %v; want %s", run, final, err, want)
 		}
 	}
 	before := time.Now().Truncate(time.Second).Add(-2 * on.engine.Lease.Time)
@@ -265,7 +258,7 @@ func testLease(t *testing.T, on subject) {
 func testAwaitTellsOfADeadRecorder(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	Put(t, s, Leased(Running()))
-	age(t, s, on.engine.Lease.Time-2*time.Second)
+	age(t, s, on.engine.Lease.Time-time.Second/2)
 	done := Await(t.Context(), t, s, Running(), nil)
 	if got := <-done; got.Err != nil || got.Run.Status != model.JobRunStatusFailed {
 		t.Errorf("%+v, %v", got.Run, got.Err)

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"testing"
 	"time"
@@ -48,31 +47,5 @@ func testErrorOfTheCallersContext(t *testing.T, on subject) {
 				t.Errorf("%s: %v, want %v", call, err, want)
 			}
 		}
-	}
-}
-
-// testASlowQueryTimesOut takes the only connection away, so that no query can begin.
-func testASlowQueryTimesOut(t *testing.T, on subject) {
-	var only *sql.Conn
-	connect := on.engine.Connect
-	on.engine.Connect = func(ctx context.Context, url string, create bool) (*sql.DB, error) {
-		db, err := connect(ctx, url, create)
-		if err != nil {
-			return nil, err
-		}
-		db.SetMaxOpenConns(1)
-		only, err = db.Conn(ctx)
-		return db, err
-	}
-	s, _ := on.open(t)
-	_, _, err := s.Run(t.Context(), Record().Key())
-	if !errors.Is(err, jobrun.ErrTimeout) || !errors.Is(err, jobrun.ErrUnavailable) {
-		t.Errorf("%v, want ErrTimeout", err)
-	}
-	if err := only.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := s.Run(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("afterwards: %v, want ErrNotFound", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
 )
 
 // exited returns the end of a command that exited with that status.
@@ -17,8 +18,8 @@ func exited(status int) jobrun.End {
 	return jobrun.End{Reason: jobrun.ReasonExitStatus, Message: "exit status", ExitStatus: &status}
 }
 
-// explained returns a record of a run that failed at its second attempt.
-func explained(change ...func(*jobrun.Record)) jobrun.Record {
+// failedTwice returns a record of a run that failed at its second attempt.
+func failedTwice(change ...func(*jobrun.Record)) jobrun.Record {
 	return Running(append([]func(*jobrun.Record){func(r *jobrun.Record) {
 		r.Outcome = jobrun.NewOutcome("web-1")
 		signal := "KILL"
@@ -68,7 +69,7 @@ func testOutcomeComesBackAsStored(t *testing.T, on subject) {
 		t.Errorf("the output of no run: %v, want ErrNotFound", err)
 	}
 	for name, r := range map[string]jobrun.Record{
-		"failed": explained(),
+		"failed": failedTwice(),
 		"going on": Running(func(r *jobrun.Record) {
 			r.Outcome = jobrun.NewOutcome("web-1")
 			r.AddAttempt(started, started.Add(time.Second), exited(3))
@@ -98,11 +99,11 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 	Put(t, s, Record())
 	wantUnknown(t, s, Record())
 
-	Put(t, s, explained())
+	Put(t, s, failedTwice())
 	Put(t, s, Record())
 	wantUnknown(t, s, Record())
 
-	Put(t, s, explained())
+	Put(t, s, failedTwice())
 	imported := Record(func(r *jobrun.Record) { r.Conclude(concludedAt, true, exited(0)) })
 	if err := s.ImportRuns(t.Context(), one(imported)); err != nil {
 		t.Fatal(err)
@@ -114,25 +115,8 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 	}
 	wantUnknown(t, s, Record())
 
-	// What an older program writes, which does not know the columns.
-	for _, statement := range []string{
-		"UPDATE runs SET status = 'SUCCESS', succeeded = 1, failed = 0",
-		"UPDATE runs SET concluded_at = concluded_at + 1",
-	} {
-		r := explained()
-		Put(t, s, r)
-		exec(t, s, statement)
-		got, err := s.Outcome(t.Context(), r.Key())
-		if err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonUnknown || len(got.Attempts) != 0 {
-			t.Errorf("after %s: %+v, %v", statement, got, err)
-		}
-		wantOutput(t, s, r, &model.JobRunOutput{})
-	}
-	exec(t, s, "UPDATE runs SET status = 'RUNNING', concluded = 0, concluded_at = NULL")
-	wantOutcome(t, s, Record(), jobrun.NewOutcome(""))
-
 	// What is not stored leaves the outcome as it was.
-	later := observed(8, explained())
+	later := observed(8, failedTwice())
 	Put(t, s, later)
 	Put(t, s, observed(7, Record()))
 	wantOutcome(t, s, later, later.Outcome)
@@ -175,3 +159,58 @@ func testOutcomeOfADeadRecorder(t *testing.T, on subject) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// ExerciseOutcomesOf07 opens a database of version 0.7 that has the runs of StoreOutcomes.
+func ExerciseOutcomesOf07(t *testing.T, engine store.Engine, url string) {
+	s := Open(t, engine, url)
+	killed := "KILL"
+	running := func(r *jobrun.Record) {
+		r.Outcome = jobrun.NewOutcome("web-1")
+		r.AddAttempt(started, started.Add(time.Second), jobrun.End{Reason: "Signal", Message: "killed \"-\\ é", Signal: &killed})
+	}
+	failed := func(r *jobrun.Record) {
+		running(r)
+		r.AddAttempt(started.Add(time.Minute), concludedAt, exited(1))
+		r.Conclude(concludedAt, false, exited(1))
+		r.Output = output("\x00\x1b[31mé\n", true)
+	}
+	unknown := func(r *jobrun.Record) { r.Conclude(concludedAt, false, jobrun.Unknown()) }
+	for id, want := range map[string]func(*jobrun.Record){
+		"failed":    failed,
+		"succeeded": func(r *jobrun.Record) { r.Conclude(concludedAt, true, jobrun.End{Reason: "Completed"}) },
+		"running":   running,
+		"replaced":  unknown, // by a program that knows no outcomes
+		"without":   unknown,
+		"reopened":  func(r *jobrun.Record) { r.Outcome = jobrun.NewOutcome("") },
+	} {
+		r := Running(withID(id), want)
+		wantOutcome(t, s, r, r.Outcome)
+		if r.Output == nil {
+			r.Output = &model.JobRunOutput{}
+		}
+		wantOutput(t, s, r, r.Output)
+	}
+	// A recorder of version 0.7 that still runs stores attempts in another form.
+	exec(t, s, "UPDATE runs SET outcome = "+outcomeOf07+" WHERE id = 'without'")
+	r := Running(withID("without"), failed)
+	r.Outcome.Attempts = []model.JobRunAttempt{}
+	wantOutcome(t, s, r, r.Outcome)
+}
+
+// outcomeOf07 is the outcome of a run that failed twice, in SQL, as version 0.7 stored it.
+const outcomeOf07 = `'{"of":"FAILED 1607428328","host":"web-1","reason":"ExitStatus","message":"exit status","exitStatus":1,` +
+	`"attempts":[` + attemptOf07 + `,{"number":2,"startedAt":1607428088,"concludedAt":1607428328}]}'`
+
+const attemptOf07 = `{"number":1,"startedAt":1607428028,"concludedAt":1607428029,"reason":"Signal",` +
+	`"message":"killed \"-\\ é","signal":"KILL"}`
+
+// StoreOutcomes is a statement that stores runs as version 0.7 did.
+const StoreOutcomes = `INSERT INTO runs (team, project, job, run_name, backoff_limit, completions, started_at,
+	id, active, concluded, failed, succeeded, status, concluded_at, outcome, output)
+	SELECT 'default', 'default-project', 'example-job', 'n', 0, 0, 1607428028, listed.* FROM (VALUES
+	('failed',    0, 1, 1, 0, 'FAILED',  1607428328, ` + outcomeOf07 + `, '{"output":"\u0000\u001b[31mé\n","truncated":true}'),
+	('replaced',  0, 1, 1, 0, 'FAILED',  1607428329, ` + outcomeOf07 + `, '{"output":"a","truncated":false}'),
+	('without',   0, 1, 1, 0, 'FAILED',  1607428328, NULL, '{"output":"a","truncated":false}'),
+	('succeeded', 0, 1, 0, 1, 'SUCCESS', 1607428328, '{"of":"SUCCESS 1607428328","reason":"Completed"}', NULL),
+	('running',   1, 0, 0, 0, 'RUNNING', NULL, '{"host":"web-1","attempts":[` + attemptOf07 + `]}', NULL),
+	('reopened',  1, 0, 0, 0, 'RUNNING', NULL, ` + outcomeOf07 + `, '{"output":"a","truncated":false}')) AS listed`

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -208,15 +207,4 @@ func testAwaitARunThatIsPruned(t *testing.T, on subject) {
 	if got := <-done; !errors.Is(got.Err, jobrun.ErrNotFound) {
 		t.Errorf("%+v, %v; want ErrNotFound", got.Run, got.Err)
 	}
-}
-
-func testPruneEndsWithItsContext(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	Put(t, s, Record())
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if n, err := s.Prune(ctx, time.Now()); n != 0 || !errors.Is(err, context.Canceled) {
-		t.Errorf("%d, %v", n, err)
-	}
-	WantRun(t, s, Record())
 }

@@ -90,25 +90,3 @@ func testRevision(t *testing.T, on subject) {
 		}
 	}
 }
-
-// testFinal reads a run that is final, and others that are not.
-func testFinal(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	for name, want := range map[string]bool{"concluded": true, "running": false, "lapsed": false} {
-		r := Record(func(r *jobrun.Record) { r.Run.ID = name })
-		if name != "concluded" {
-			r.Leased = name == "lapsed"
-			r.Run.Concluded, r.Run.ConcludedAt, r.Run.Status, r.Run.Active, r.Run.Succeeded = false, nil, model.JobRunStatusRunning, model.FlagYes, model.FlagNo
-		}
-		if err := s.PutRun(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-		if name == "lapsed" {
-			age(t, s, 2*on.engine.Lease.Time)
-		}
-		run, final, err := s.Run(t.Context(), r.Key())
-		if err != nil || final != want || run.Concluded != (name != "running") {
-			t.Errorf("%s: %+v, final %t, %v", name, run, final, err)
-		}
-	}
-}

@@ -1,17 +1,21 @@
 package storetest
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/gen/spec"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 )
@@ -40,7 +44,7 @@ func WantRun(t *testing.T, s *Store, want jobrun.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(&want.Run, got); diff != "" {
+	if diff := gocmp.Diff(&want.Run, got); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
 	}
 }
@@ -74,25 +78,6 @@ func testRunComesBackAsStored(t *testing.T, on subject) {
 			WantRun(t, s, want)
 			WantRun(t, on.reopen(t, url), want)
 		})
-	}
-}
-
-func testPutRunReplaces(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	running := Record(func(r *jobrun.Record) {
-		r.Run = model.JobRun{
-			ID:        r.Run.ID,
-			Active:    model.FlagYes,
-			RunName:   "n",
-			Status:    model.JobRunStatusRunning,
-			StartedAt: started,
-		}
-	})
-	for _, r := range []jobrun.Record{running, Record()} {
-		if err := s.PutRun(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-		WantRun(t, s, r)
 	}
 }
 
@@ -142,24 +127,80 @@ var outside = map[string]func(*jobrun.Record){
 		r.Run.ConcludedAt = &early
 	},
 	"concludedAt is null while concluded is false": func(r *jobrun.Record) { r.Run.ConcludedAt = nil },
+	"runName: must not have the character U+202E":  func(r *jobrun.Record) { r.Run.RunName = "a\u202eb" },
+	"outcome.host": func(r *jobrun.Record) {
+		r.Outcome = jobrun.NewOutcome(strings.Repeat("h", 253))
+		r.Conclude(concludedAt, true, exited(0))
+		*r.Outcome.Host += "h"
+	},
 }
 
-func testSchemaRefusesWhatTheContractDoesNotAllow(t *testing.T, on subject) {
+func testPutRunNamesTheRule(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	for rule, change := range outside {
 		err := s.PutRun(t.Context(), Record(change))
-		if err == nil || !strings.Contains(err.Error(), rule) || errors.Is(err, jobrun.ErrUnavailable) {
+		if !errors.Is(err, jobrun.ErrInvalid) || !strings.Contains(err.Error(), rule) {
 			t.Errorf("%s: got %v", rule, err)
 		}
 	}
-	for _, id := range []string{"-a", "a-", "_a", "a.", "a b", "a%", "ä", "a\n", "a\x00", "*", "[", "..", "."} {
-		if err := s.PutRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.ID = id })); err == nil {
-			t.Errorf("the id %q was stored", id)
-		}
+}
+
+// values are some that a column may have, or not.
+var values = []any{
+	nil, "", "0", "a", "A.b_c-1", "-a", "a-", ".a", "a b", "a/b", "a%", "ä", "a\n", "\x00", "a\x00", "a\x00b", "\x01", "\x1f",
+	"\x7f", "\u0080", "\u2028", "\xff", "😀", []byte("a"), strings.Repeat("a", 253), strings.Repeat("a", 254),
+	strings.Repeat("é", 512), strings.Repeat("😀", 512), strings.Repeat("a", 512), strings.Repeat("a", 513),
+	"SUCCESS", "RUNNING", "FAILED", "success", "SUCCESS ", 0, 1, 2, -1, 0.5, 1e300, math.MaxInt32 + 1, math.MaxInt64,
+	math.MinInt64, -62167219200, -62167219201, 253402300799, 253402300800, true,
+}
+
+// testNoRowBreaksTheContract writes values into each column of a run that becomes part of a response,
+// past the store: the database refuses the row, or the contract allows the run.
+func testNoRowBreaksTheContract(t *testing.T, on subject) {
+	doc, err := spec.GetSpec()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"", "\x00", "a\x00b", "\x01", "a\nb", "\x1b[0m", "\x7f", "\u009b2J", "a\u202eb", strings.Repeat("é", 513)} {
-		if err := s.PutRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.RunName = name })); err == nil {
-			t.Errorf("the run name %q was stored", name)
+	obeys := func(schema string, value any) error {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		var decoded any
+		if err := json.Unmarshal(text, &decoded); err != nil {
+			return err
+		}
+		return doc.Components.Schemas[schema].Value.VisitJSON(decoded)
+	}
+	s, _ := on.open(t)
+	for _, base := range []jobrun.Record{Record(), Running()} {
+		for _, column := range []string{
+			"team", "project", "job", "id", "active", "backoff_limit", "completions", "concluded", "failed", "run_name",
+			"status", "succeeded", "started_at", "concluded_at",
+		} {
+			refused := 0
+			Put(t, s, base)
+			for _, value := range values {
+				if _, err := s.DB().ExecContext(t.Context(), "UPDATE runs SET "+column+" = $1", value); err != nil {
+					refused++
+					continue
+				}
+				var key jobrun.Key
+				if err := s.DB().QueryRowContext(t.Context(), "SELECT team, project, job, id FROM runs").
+					Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
+					t.Fatal(err)
+				}
+				run, _, err := s.Run(t.Context(), key)
+				if err := cmp.Or(err, obeys("JobRun", run), obeys("ID", key.Team), obeys("ID", key.Project),
+					obeys("ID", key.Job)); err != nil {
+					t.Errorf("%s = %#v: %v", column, value, err)
+				}
+				exec(t, s, "DELETE FROM runs")
+				Put(t, s, base)
+			}
+			if refused == 0 || refused == len(values) && base.Run.Concluded {
+				t.Errorf("%s: %d of %d values are refused", column, refused, len(values))
+			}
 		}
 	}
 }
@@ -207,5 +248,51 @@ func testManyOpenANewStoreAtOnce(t *testing.T, on subject) {
 	all.Wait()
 	if n := count(t, on.reopen(t, url)); n != 10 {
 		t.Errorf("%d runs, want 10", n)
+	}
+}
+
+func testCreateRunReplacesNoOtherRun(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	first := Record()
+	if err := s.CreateRun(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	other := Record(func(r *jobrun.Record) { r.Run.RunName = "other" })
+	if err := s.CreateRun(t.Context(), other); !errors.Is(err, store.ErrExists) {
+		t.Errorf("another run of that key: %v", err)
+	}
+	WantRun(t, s, first)
+	again := Record(func(r *jobrun.Record) { r.Run.Completions = 3 })
+	if err := s.CreateRun(t.Context(), again); err != nil {
+		t.Errorf("the same run again: %v", err)
+	}
+	WantRun(t, s, again)
+	elsewhere := Record(func(r *jobrun.Record) { r.Job, r.Run.RunName = "other-job", "other" })
+	if err := s.CreateRun(t.Context(), elsewhere); err != nil {
+		t.Errorf("a run of another job with that id: %v", err)
+	}
+	invalid := Record(func(r *jobrun.Record) { r.Run.ID = "a/b" })
+	if err := s.CreateRun(t.Context(), invalid); !errors.Is(err, jobrun.ErrInvalid) {
+		t.Errorf("a run that the contract does not allow: %v", err)
+	}
+}
+
+func testCreateRunLetsOneOfManyHaveAnID(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	var all sync.WaitGroup
+	var created atomic.Int32
+	for i := range 10 {
+		all.Go(func() {
+			err := s.CreateRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.RunName = fmt.Sprint("name-", i) }))
+			if err == nil {
+				created.Add(1)
+			} else if !errors.Is(err, store.ErrExists) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if created.Load() != 1 {
+		t.Errorf("%d created the run", created.Load())
 	}
 }

@@ -1,8 +1,6 @@
 package storetest
 
 import (
-	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -43,18 +41,6 @@ func testOpenTakesALaterSchemaThatItMayWrite(t *testing.T, on subject) {
 		WantAwaited(t, done, Record())
 		WantRun(t, s, Record())
 		wantPruned(t, s, time.Now(), 3)
-	}
-}
-
-func testOpenRefusesALaterSchemaThatItMustNotWrite(t *testing.T, on subject) {
-	s, url := on.open(t)
-	exec(t, s, append(later, RaiseOldestWriter)...)
-	refused, err := store.Open(t.Context(), url, on.engine)
-	if err == nil {
-		refused.Close()
-	}
-	if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), "use a newer version") {
-		t.Errorf("%v, want ErrUnusable, and a newer version to be asked for", err)
 	}
 }
 
