@@ -253,7 +253,7 @@ func (c *chaos) checkAll(t *testing.T) {
 // TestChaos kills a recorder, an import or the server again and again, all of one store. Nothing that
 // a program has reported as done may be lost, and nothing may be wrong.
 func TestChaos(t *testing.T) {
-	rounds, seed := 100, uint64(time.Now().UnixNano())
+	rounds, seed := 30, uint64(time.Now().UnixNano())
 	if text := os.Getenv(chaosVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

@@ -77,24 +77,6 @@ func TestKeepOutput(t *testing.T) {
 	}
 }
 
-// Two streams that lead to the same file stay in the order in which the command wrote.
-func TestKeepOutputKeepsTheOrderOfStreams(t *testing.T) {
-	store := newStore(t)
-	script := `i=0; while [ $i -lt 1000 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done`
-	cmd := recorded(t, store, script, "--quiet", "--keep-output", "1MiB")
-	out, err := cmd.CombinedOutput() // which is one file
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	want, err := exec.Command("seq", "0", "999").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out, want) {
-		t.Errorf("%q", out)
-	}
-}
-
 // A flood goes through unchanged, and memory does not grow with it.
 func TestKeepOutputOfAFlood(t *testing.T) {
 	a := newAPI(t, newStore(t))
@@ -186,19 +168,6 @@ func missing(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// What the shell's own tee prints after the shell has ended is not lost.
-func TestKeepOutputWaitsForTee(t *testing.T) {
-	if _, err := exec.LookPath("bash"); err != nil {
-		missing(t, "needs bash")
-	}
-	a := newAPI(t, newStore(t))
-	stdout, stderr, _ := printed(t, a.store, `exec bash -c 'exec > >(tee log); echo hello'`, "--run", "r", "--keep-output", "1KiB")
-	got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r"))
-	if stdout != "hello\n" || err != nil || *got.Output != "hello\n" {
-		t.Errorf("printed %q, %s; kept %+v, %v", stdout, stderr, got, err)
-	}
-}
-
 // The command learns that nobody reads what it prints, as it would without jobrun.
 func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
 	a := newAPI(t, newStore(t))
@@ -243,59 +212,6 @@ func TestKeepOutputOnAFullDisk(t *testing.T) {
 	if got, _, err := a.logsClient(t).JobRunOutput(t.Context(), refTo("r")); err != nil || *got.Output != "a\nb\n" {
 		t.Errorf("%+v, %v", got, err)
 	}
-}
-
-// A reader that is slow gets everything, after the command has ended too.
-func TestKeepOutputWaitsForItsReader(t *testing.T) {
-	cmd := recorded(t, newStore(t), "head -c 60000 /dev/zero; echo the end; echo x > ended", "--quiet", "--keep-output", "1KiB")
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout = w
-	// The pipe to here is full, so that what the command prints stays in the pipe to jobrun.
-	if err := w.SetWriteDeadline(time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	filled, err := fill(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	for { // the command has ended
-		if _, err := os.Stat(cmd.Dir + "/ended"); err == nil {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil || len(text) != filled+60000+len("the end\n") || !strings.HasSuffix(string(text), "the end\n") {
-		t.Errorf("%d bytes after %d, %v", len(text), filled, err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
-// fill fills a pipe, and returns with how many bytes.
-func fill(w *os.File) (n int, err error) {
-	raw, err := w.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	err = raw.Control(func(fd uintptr) {
-		for {
-			written, err := syscall.Write(int(fd), make([]byte, 4096))
-			if err != nil {
-				return
-			}
-			n += written
-		}
-	})
-	return n, err
 }
 
 // Standard input is the command's own, and what is kept is bounded.

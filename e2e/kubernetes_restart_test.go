@@ -18,7 +18,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 
-	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -61,35 +60,6 @@ func TestKubernetesWatcherKilled(t *testing.T) {
 	}
 	r.release(t, lasting, 1)
 	r.wantRun(t, lasting, refOf(lasting), want)
-}
-
-// TestKubernetesTwoWatchers records everything twice, as on two machines, and goes on with one.
-func TestKubernetesTwoWatchers(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	namespace, a := c.namespace(t), newAPI(t, postgres.Start(t).NewDatabase(t))
-	first, second := c.watch(t, a.store, "--namespace", namespace), c.watch(t, a.store, "--namespace", namespace)
-	second.says(t, `"msg":"synced"`)
-	r := &recording{c, a, namespace, first}
-	var jobs []*batchv1.Job
-	for range 10 {
-		jobs = append(
-			jobs,
-			r.start(
-				t,
-				batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(2)), Completions: new(int32(2))},
-			),
-		)
-	}
-	for i, job := range jobs {
-		if i == len(jobs)/2 {
-			r.watcher.stop(syscall.SIGKILL)
-		}
-		r.release(t, job, 2)
-	}
-	for _, job := range jobs {
-		r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 2, Status: model.JobRunStatusSuccess})
-	}
 }
 
 // TestKubernetesAPIServerRestarts is not parallel: the other tests need the API server.

@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"io"
 	"math"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -50,27 +47,6 @@ func TestKubernetes(t *testing.T) {
 			r.wantRun(t, job, refOf(job), test.want)
 		})
 	}
-}
-
-func TestKubernetesParallelPods(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(3)), Completions: new(int32(3))})
-	if run := r.reads(
-		t,
-		refOf(job),
-		isActive,
-	); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil ||
-		run.Completions != 0 {
-		t.Errorf("while it runs: %+v", *run)
-	}
-	r.release(t, job, 1)
-	run := r.reads(t, refOf(job), func(run *model.JobRun) bool { return run.Completions == 1 })
-	if run.Active != model.FlagYes || run.Succeeded != model.FlagNo || run.Status != model.JobRunStatusRunning {
-		t.Errorf("after one of three pods: %+v", *run)
-	}
-	r.release(t, job, 2)
-	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess})
 }
 
 // TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster
@@ -141,65 +117,6 @@ func TestKubernetesFlags(t *testing.T) {
 	}
 }
 
-// TestKubernetesSuspended has a Job begin, be suspended and resumed, and the watcher restart. The
-// run started when the Job began first.
-func TestKubernetesSuspended(t *testing.T) {
-	t.Parallel()
-	isSuspended := func(run *model.JobRun) bool { return run.Active == model.FlagNo && run.Completions == 0 }
-	for name, begin := range map[string]bool{"from the beginning": true, "later": false} {
-		for _, restart := range []bool{false, true} {
-			t.Run(name+map[bool]string{true: ", watcher restarts"}[restart], func(t *testing.T) {
-				t.Parallel()
-				r := newRecording(t)
-				// The cluster has then done it: pods are released below, and none that are about to go.
-				suspend := func(job *batchv1.Job, suspend bool) {
-					r.must(t, "PATCH", pathOf(job), map[string]any{"spec": map[string]any{"suspend": suspend}}, nil)
-					until(t, func() bool {
-						now := new(batchv1.Job)
-						r.must(t, "GET", pathOf(job), nil, now)
-						return suspend == (now.Status.StartTime == nil) && suspend == (now.Status.Active == 0)
-					})
-				}
-				job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Suspend: new(begin)})
-				if begin {
-					r.reads(t, refOf(job), isSuspended)
-					aSecondAfter(t, time.Now())
-					suspend(job, false)
-				}
-				first := r.reads(t, refOf(job), isActive)
-				aSecondAfter(t, aSecondAfter(t, time.Now()))
-				suspend(job, true)
-				if run := r.reads(
-					t,
-					refOf(job),
-					isSuspended,
-				); run.Status != model.JobRunStatusRunning || run.Concluded ||
-					run.ConcludedAt != nil ||
-					!run.StartedAt.Equal(first.StartedAt) {
-					t.Errorf("while suspended: %+v, before: %+v", *run, *first)
-				}
-				if restart {
-					r.watcher.stop(syscall.SIGTERM)
-					r.watcher = r.watch(t, r.store, "--namespace", r.namespace)
-				}
-				suspend(job, false)
-				r.reads(t, refOf(job), isActive)
-				if restart {
-					r.watcher.stop(syscall.SIGTERM)
-					r.watcher = r.watch(t, r.store, "--namespace", r.namespace)
-				}
-				r.release(t, job, 1)
-				r.concluded(t, job)
-				run := r.reads(t, refOf(job), isConcluded)
-				if run.Status != model.JobRunStatusSuccess || !run.StartedAt.Equal(first.StartedAt) ||
-					!run.ConcludedAt.After(first.StartedAt) {
-					t.Errorf("in the end: %+v, at first: %+v", *run, *first)
-				}
-			})
-		}
-	}
-}
-
 func TestKubernetesDeletedWhileRunning(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t)
@@ -252,73 +169,6 @@ func TestKubernetesForgotten(t *testing.T) {
 			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil ||
 				run.ConcludedAt.Before(run.StartedAt) {
 				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-// TestKubernetesWaitAtOnce waits for Jobs before the watcher can have stored their runs.
-func TestKubernetesWaitAtOnce(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
-	for range 8 {
-		job := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
-		out, err := program(
-			t,
-			"northflank",
-			"get",
-			"job",
-			"run",
-			"--host",
-			r.server.url,
-			"--token",
-			token,
-			"--project",
-			job.Namespace,
-			"--job",
-			job.Name,
-			"--run",
-			string(job.UID),
-			"-o",
-			"json",
-			"--wait",
-		).CombinedOutput()
-		if got := exitStatus(t, err); got != 0 || !strings.Contains(string(out), `"status": "SUCCESS"`) {
-			t.Errorf("exit status %d: %s", got, out)
-		}
-	}
-}
-
-func TestKubernetesWait(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
-	for status, exitCode := range map[int]int{0: 0, 3: 1} {
-		t.Run(map[int]string{0: "success", 3: "failure"}[status], func(t *testing.T) {
-			t.Parallel()
-			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, true), BackoffLimit: new(int32(0))})
-			r.reads(t, refOf(job), isActive)
-			waiter := program(t, "northflank", "get", "job", "run", "--host", r.server.url, "--token", token,
-				"--project", job.Namespace, "--job", job.Name, "--run", string(job.UID), "-o", "json", "--wait")
-			_, stdout, stderr := pipes(t, waiter)
-			if err := waiter.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if line := readLine(t, stderr); !strings.Contains(line, "RUNNING") {
-				t.Errorf("the waiter says %q", line)
-			}
-			r.release(t, job, 1)
-			out, err := io.ReadAll(stdout)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := exitStatus(
-				t,
-				waiter.Wait(),
-			); got != status ||
-				!strings.Contains(string(out), `"concluded": true`) {
-				t.Errorf("exit status %d, want %d: %s", got, status, out)
 			}
 		})
 	}

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -177,32 +176,6 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 			t.Errorf("%s: its death was noticed after %s", name, took)
 		}
 	}
-}
-
-// TestRemovedLocksDoNotFailRuns removes the file of the locks, and gives the recorder a chance to make
-// it again.
-func TestRemovedLocksDoNotFailRuns(t *testing.T) {
-	t.Parallel() // it waits
-	a := newAPI(t, newStore(t))
-	cmd := recorded(t, a.store, "cat")
-	end, id := a.started(t, cmd)
-	locks := strings.TrimPrefix(a.store, "sqlite:") + "-leases"
-	if err := os.Remove(locks); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), endsWithin)
-	defer cancel()
-	for {
-		if _, err := os.Stat(locks); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatal("the recorder does not make the file again")
-		}
-		a.runsFor(t, id, 100*time.Millisecond)
-	}
-	a.runsFor(t, id, time.Second)
-	a.succeeds(t, cmd, end, id)
 }
 
 // TestRecorderSaysThatItsLeaseHadRunOut has a recorder that was taken for dead.

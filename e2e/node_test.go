@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -114,64 +111,6 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 			t.Errorf("Prism lets through what breaks the contract: %+v", got)
 		}
 	})
-}
-
-// startPrism starts a proxy in front of the server that checks its responses against the document,
-// and returns its URL.
-func startPrism(t *testing.T, folder, upstream string, document []byte) (url string) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "openapi.yaml")
-	if err := os.WriteFile(file, document, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	host, port, err := net.SplitHostPort(freeAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(
-		"node",
-		filepath.Join(folder, "node_modules", ".bin", "prism"),
-		"proxy",
-		file,
-		upstream,
-		"--host",
-		host,
-		"--port",
-		port,
-		"--errors",
-		"--validate-request=false",
-	)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	logged := make(chan struct{})
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-logged
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("Prism's log:\n%s", &log)
-		}
-	})
-	lines := bufio.NewReader(out)
-	for !strings.Contains(log.String(), "Prism is listening") {
-		line, err := lines.ReadString('\n')
-		log.WriteString(line)
-		if err != nil {
-			close(logged)
-			t.Fatalf("Prism has ended: %v", err)
-		}
-	}
-	go func() {
-		defer close(logged)
-		_, _ = io.Copy(&log, lines)
-	}()
-	return "http://" + net.JoinHostPort(host, port)
 }
 
 func askAllOfficially(t *testing.T, folder, host, token string) {

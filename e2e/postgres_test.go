@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -104,47 +103,6 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 		t.Errorf("the answer says %q", message)
 	}
 	eventuallyAnswers(t, s, token, runPath)
-}
-
-// testNotReadyWhileShuttingDown holds up a request while the server is told to end: it is not ready
-// any more before that request is answered.
-func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
-	store := pg.NewDatabase(t)
-	token := importDocumented(t, store)
-	p := pg.NewProxy(t)
-	admin := freeAddress(t)
-	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1), "--admin-addr", admin)
-	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
-		t.Fatalf("%d %s", status, text)
-	}
-	ask(t, s, token, runPath, http.StatusOK)
-	p.Lock()
-	answered := make(chan string)
-	go func() { answered <- ask(t, s, token, runPath, http.StatusOK) }()
-	for { // until the server has it
-		_, metrics := read(t, "http://"+admin+"/debug/pprof/goroutine?debug=2")
-		if strings.Contains(metrics, "server.(*operation).middleware") {
-			break
-		}
-	}
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		status, text := read(t, "http://"+admin+"/readyz")
-		if status == http.StatusServiceUnavailable && strings.Contains(text, "shutting down") {
-			break
-		}
-		if !strings.Contains(text, "the store cannot be reached") { // for the network hangs
-			t.Fatalf("%d %s", status, text)
-		}
-	}
-	p.Unlock()
-	<-answered
-	<-s.logged
-	if err := s.process.Wait(); err != nil {
-		t.Error(err)
-	}
 }
 
 // eventuallyAnswers asks until the server reaches its store again.

@@ -30,31 +30,6 @@ func ends(t testing.TB, cmd *exec.Cmd) outcome {
 	return outcomeOf(t, cmd)
 }
 
-// TestLockedDirectoryHoldsNobodyUp locks the directory as everybody can who may read it.
-func TestLockedDirectoryHoldsNobodyUp(t *testing.T) {
-	store := newStore(t)
-	directory, err := os.Open(filepath.Dir(strings.TrimPrefix(store, "sqlite:")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer directory.Close()
-	if err := syscall.Flock(int(directory.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the first makes the store
-		got := ends(t, recorded(t, store, "echo ran"))
-		if got.stdout != "ran\n" || got.status != 0 || strings.Contains(got.stderr, "jobrund import") {
-			t.Errorf("%+v", got)
-		}
-	}
-	token := ends(t, program(t, "jobrund", "token", "create", "--name", "n", "--store", store))
-	s := serve(t, store)
-	ask(t, s, strings.TrimSpace(token.stdout), "/v1/login", http.StatusOK)
-	if state := s.stop(t, syscall.SIGTERM); state.ExitCode() != 0 {
-		t.Errorf("%s", state)
-	}
-}
-
 // eventually asks until the answer has the status: within a second a server forgets what it knew.
 func (s *apiServer) eventually(t *testing.T, token, path string, status int) {
 	t.Helper()

@@ -185,49 +185,6 @@ func TestWarnsOfTokensInTheClear(t *testing.T) {
 	}
 }
 
-// TestLargeCookies sends what browsers send to localhost: the cookies of all its ports. Over HTTP/2,
-// other requests of the connection go on.
-func TestLargeCookies(t *testing.T) {
-	store, token := documentedStore(t)
-	folder := t.TempDir()
-	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
-	writeCertificate(t, certFile, keyFile)
-	for name, s := range map[string]*apiServer{
-		"HTTP/1.1": serve(t, store),
-		"HTTP/2.0": serve(t, store, "--tls-cert", certFile, "--tls-key", keyFile),
-	} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
-		defer transport.CloseIdleConnections()
-		for _, test := range []struct{ size, want int }{{20_000, 200}, {60_000, 200}, {70_000, 431}, {100, 200}, {120_000, 431}, {100, 200}} {
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+runPath, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header.Set("Authorization", "Bearer "+token)
-			request.Header.Set("Cookie", "c="+strings.Repeat("x", test.size))
-			response, err := transport.RoundTrip(request)
-			if err != nil {
-				t.Errorf("%s, %d bytes: %v", name, test.size, err)
-				continue
-			}
-			body, err := io.ReadAll(response.Body)
-			response.Body.Close()
-			if err != nil || response.StatusCode != test.want || response.Proto != name ||
-				!strings.Contains(string(body), `"id":`) {
-				t.Errorf(
-					"%s, %d bytes: %s, %d: %s, %v",
-					name,
-					test.size,
-					response.Proto,
-					response.StatusCode,
-					body,
-					err,
-				)
-			}
-		}
-	}
-}
-
 // TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it can.
 func TestHealthChecksOfATLSPort(t *testing.T) {
 	store, _ := documentedStore(t)

@@ -176,19 +176,16 @@ func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
 // TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again
 // at the same address.
 func TestWaitThroughARestart(t *testing.T) {
-	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
-		t.Run(name, func(t *testing.T) {
-			w := newWaiting(t, newStore(t))
-			address := strings.TrimPrefix(w.server.url, "http://")
-			w.server.stop(t, signal)
-			w.tell(t, "0")
-			if err := w.recorder.Wait(); err != nil {
-				t.Fatal(err)
-			}
-			serve(t, w.store, "--addr", address)
-			w.want(t, 0, model.JobRunStatusSuccess)
-		})
+	t.Parallel()
+	w := newWaiting(t, newStore(t))
+	address := strings.TrimPrefix(w.server.url, "http://")
+	w.server.stop(t, syscall.SIGTERM)
+	w.tell(t, "0")
+	if err := w.recorder.Wait(); err != nil {
+		t.Fatal(err)
 	}
+	serve(t, w.store, "--addr", address)
+	w.want(t, 0, model.JobRunStatusSuccess)
 }
 
 // TestWaitForARunWhoseRecorderIsKilled has a run whose conclusion nobody stores.
@@ -203,5 +200,9 @@ func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||
 		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("the run reads %+v", *run)
+	}
+	why, _ := whyOf(t, w.outcome(t, w.id))
+	if why.reason != "RecorderLost" || !strings.HasPrefix(why.message, "its recorder was last heard of at ") {
+		t.Errorf("the outcome is %+v", why)
 	}
 }
