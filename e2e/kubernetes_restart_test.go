@@ -67,7 +67,7 @@ func TestKubernetesAPIServerRestarts(t *testing.T) {
 	pidFile := filepath.Join(filepath.Dir(os.Getenv("KUBECONFIG")), "kube-apiserver.pid")
 	r := newRecording(t)
 	if _, err := os.Stat(pidFile); err != nil {
-		const why = "the API server is nobody's to restart here: TestKubernetesConnectionCut is what there is"
+		const why = "the API server is not the test's own to restart"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(why)
 		}

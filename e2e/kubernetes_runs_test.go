@@ -27,15 +27,9 @@ func TestKubernetes(t *testing.T) {
 		"failure": {
 			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(0))},
 			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed}},
-		"failure with retries": { // after 10 and 20 seconds: the Job controller's, which cannot be shortened
-			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(2))},
-			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.JobRunStatusFailed}},
 		"parallelism 3": {
 			batchv1.JobSpec{Template: pods(0, false), Parallelism: new(int32(3)), Completions: new(int32(5))},
 			model.JobRun{BackoffLimit: 6, Completions: 5, Status: model.JobRunStatusSuccess}},
-		"indexed": {
-			batchv1.JobSpec{Template: pods(0, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(3)), Completions: new(int32(3))},
-			model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess}},
 		"indexed, each with a limit": {
 			batchv1.JobSpec{Template: pods(3, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(2)), Completions: new(int32(2)),
 				BackoffLimitPerIndex: new(int32(0))},

@@ -41,50 +41,18 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, monitoring, "", "test", "rules", "alerts_test.yaml")
 }
 
-// monitored has one job of each kind in a store: one that succeeded, one that failed, one that runs,
-// and one whose recorder has been killed. It returns the address of /metrics of a server, and what
-// that says.
-func monitored(t *testing.T) (address, metrics string) {
+// monitored returns what /metrics says of a job that failed and one that is running.
+func monitored(t *testing.T) string {
 	t.Helper()
-	store := newStore(t)
-	record := func(job, command string) *exec.Cmd {
-		return program(t, "jobrun", "--store", store, "--project", "p", "--job", job, "--", command)
+	a, address := newAPI(t, newStore(t)), freeAddress(t)
+	if got := outcomeOf(t, recorded(t, a.store, "exit 1")); got.status != 1 {
+		t.Fatalf("%+v", got)
 	}
-	for _, command := range []string{"true", "false"} {
-		exitStatus(t, record(command, command).Run())
-	}
-	start := func(job string) *exec.Cmd {
-		cmd := record(job, "cat")
-		_, _, stderr := pipes(t, cmd)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill() // or it has ended
-			_ = cmd.Wait()
-		})
-		runID(t, readLine(t, stderr)) // it is stored
-		return cmd
-	}
-	start("running")
-	if err := start("lost").Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	address = freeAddress(t)
-	s := serve(t, store, "--admin-addr", address)
+	unfinished(t, a.store)
+	s := serve(t, a.store, "--admin-addr", address)
 	ask(t, s, "", "/v1/projects", http.StatusUnauthorized) // so that there are metrics of requests
-	until(t, func() bool {                                 // the kernel may take a moment to end a process
-		_, metrics = read(t, "http://"+address+"/metrics")
-		return strings.Contains(metrics, `jobruns_job_last_run_recorder_lost{job="lost",project="p",team="default"} 1`)
-	})
-	return address, metrics
-}
-
-func TestMonitoring(t *testing.T) {
-	address, metrics := monitored(t)
-	t.Run("MetricsOfJobs", func(t *testing.T) { testMetricsOfJobs(t, metrics) })
-	t.Run("Names", func(t *testing.T) { testNamesInExpressions(t, metrics) })
-	t.Run("AlertsFire", func(t *testing.T) { testAlertsFire(t, address) })
+	_, metrics := read(t, "http://"+address+"/metrics")
+	return metrics
 }
 
 // alertRules are what the tests want to know of a file of rules.
@@ -157,8 +125,10 @@ var (
 	expressionName = regexp.MustCompile(`jobruns_\w+`)
 )
 
-// testNamesInExpressions checks that every expression is one, and has a metric that exists.
-func testNamesInExpressions(t *testing.T, metrics string) {
+// TestExpressionsNameMetricsThatExist takes the expressions of the alerts and of the dashboard.
+func TestExpressionsNameMetricsThatExist(t *testing.T) {
+	metrics := monitored(t)
+	promtool(t, "", metrics, "check", "metrics")
 	there := sampleName.FindAllString(metrics, -1)
 	expressions := alerts(t)
 	maps.Copy(expressions, panels(t))

@@ -48,15 +48,6 @@ func TestAdmin(t *testing.T) {
 		}
 		ask(t, s, token, path, http.StatusNotFound) // to whom it is no business
 	}
-	_, metrics := read(t, "http://"+admin+"/metrics")
-	for _, want := range []string{
-		`jobruns_http_requests_total{operation="none",status="404"}`, "jobruns_http_request_duration_seconds_bucket{operation=\"getJobRun\"",
-		"jobruns_waiters 0", `jobruns_store_query_duration_seconds_count{query="run"} 1`, "go_build_info{", "process_resident_memory_bytes",
-	} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("%q is not among the metrics:\n%s", want, metrics)
-		}
-	}
 }
 
 // TestReadinessFailsFirst ends a server while a request waits for a run: its readiness fails at
@@ -66,7 +57,7 @@ func TestReadinessFailsFirst(t *testing.T) {
 	importRuns(t, store, 1, false)
 	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
 	admin := freeAddress(t)
-	s := serve(t, store, "--admin-addr", admin, "--shutdown-delay", "2s")
+	s := serve(t, store, "--admin-addr", admin, "--shutdown-delay", "500ms")
 	const path = "/v1/projects/p/jobs/j/runs/run0"
 	waiter := make(chan int)
 	request := newRequest(t, s, token, path)
@@ -100,7 +91,7 @@ func TestReadinessFailsFirst(t *testing.T) {
 		}
 	}
 	ask(t, s, token, path, http.StatusOK) // on a new connection or not
-	if status := <-waiter; status != http.StatusOK || time.Since(begin) < 2*time.Second {
+	if status := <-waiter; status != http.StatusOK || time.Since(begin) < 500*time.Millisecond {
 		t.Errorf("the waiting request gets %d after %s", status, time.Since(begin))
 	}
 	<-s.logged

@@ -19,20 +19,10 @@ import (
 
 func TestPostgres(t *testing.T) {
 	pg := postgres.Start(t)
-	t.Run("DocumentedExample", func(t *testing.T) {
-		store := pg.NewDatabase(t)
-		wantDocumented(t, store, importDocumented(t, store))
-	})
 	t.Run("SeveralServers", func(t *testing.T) { testSeveralServers(t, pg.NewDatabase(t)) })
 	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
-	t.Run(
-		"AnnouncesARunThatCanBeAskedFor",
-		func(t *testing.T) { testAnnouncesARunThatCanBeAskedFor(t, pg.NewDatabase(t)) },
-	)
-	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, pg.NewDatabase(t)) })
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
-	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })
 	t.Run("HoldsNoCommandUp", func(t *testing.T) { testPostgresHoldsNoCommandUp(t, pg) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
@@ -176,19 +166,9 @@ func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
 		store    func(t *testing.T) string
 		recorded bool
 	}{
-		"a locked version": {func(t *testing.T) string {
-			store := ready(t)
-			hold(t, store, "LOCK TABLE goose_db_version IN ACCESS EXCLUSIVE MODE")
-			return store
-		}, false},
 		"locked runs": {func(t *testing.T) string {
 			store := ready(t)
 			hold(t, store, "LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-			return store
-		}, false},
-		"the migration lock, before there is a schema": {func(t *testing.T) string {
-			store := pg.NewDatabase(t)
-			hold(t, store, "SELECT pg_advisory_xact_lock(1785684594)")
 			return store
 		}, false},
 		"the migration lock, with a current schema": {func(t *testing.T) string {
@@ -196,12 +176,6 @@ func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
 			hold(t, store, "SELECT pg_advisory_lock(1785684594)")
 			return store
 		}, true},
-		"silence": {func(t *testing.T) string {
-			proxy := pg.NewProxy(t)
-			proxy.Lock()
-			t.Cleanup(proxy.Unlock)
-			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
-		}, false},
 		"silence after the login": {func(t *testing.T) string {
 			proxy := pg.NewProxy(t)
 			proxy.SilentAfterLogin()

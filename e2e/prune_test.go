@@ -61,7 +61,7 @@ func TestPrune(t *testing.T) {
 
 // TestPrunedFileIsUsedAgain removes as many runs as it adds, over and over.
 func TestPrunedFileIsUsedAgain(t *testing.T) {
-	const runs = 5000
+	const runs = 1000
 	store := newStore(t)
 	var sizes []int64
 	for round := range 4 {
@@ -84,7 +84,7 @@ func TestPrunedFileIsUsedAgain(t *testing.T) {
 
 // TestServeRetains starts several servers at once that all remove the same.
 func TestServeRetains(t *testing.T) {
-	const runs = 3000
+	const runs = 300
 	store := newStore(t)
 	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
 	var text strings.Builder

@@ -55,7 +55,7 @@ func TestUnusableStores(t *testing.T) {
 		"newer":           {"sqlite:" + database("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999999999999, 1); UPDATE schema_support SET oldest_writer = 99999999999999"), "use a newer version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "prune --older-than 1h", "token create --name n", "token list", "token revoke n"} {
+			for _, command := range []string{"serve --addr 127.0.0.1:0", "token list"} {
 				got := jobrund(t, append(strings.Fields(command), "--store", test.store)...)
 				if got.status != 1 || got.stdout != "" {
 					t.Errorf(
