@@ -254,6 +254,7 @@ func escaped(text string) string {
 
 // TestConformance asks the built server for all that the contract has, well and badly.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	store, _ := documentedStore(t)
 	document, err := contract.Load()
 	if err != nil {

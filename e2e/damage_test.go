@@ -68,6 +68,7 @@ func (c connection) want(t testing.TB, status int) {
 }
 
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	const host = "Host: x\r\n"
@@ -90,6 +91,7 @@ func TestMalformedRequests(t *testing.T) {
 
 // TestDamagedStore damages the database under a running server.
 func TestDamagedStore(t *testing.T) {
+	t.Parallel()
 	overwrite := func(file string, from int64) error {
 		info, err := os.Stat(file)
 		if err != nil {

@@ -36,6 +36,7 @@ func imported(runs int) outcome {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	file := filepath.Join(t.TempDir(), "runs.jsonl")
 	if err := os.WriteFile(file, []byte(runLine("file")), 0o600); err != nil {
@@ -99,6 +100,7 @@ func soon(t testing.TB, check func() error) {
 }
 
 func TestImportReplaces(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	running := strings.NewReplacer(
 		`"active":0`,
@@ -136,6 +138,7 @@ func TestImportReplaces(t *testing.T) {
 }
 
 func TestImportRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	// Enough lines for several to be read ahead.
 	var many strings.Builder
@@ -163,6 +166,7 @@ func TestImportRefuses(t *testing.T) {
 }
 
 func TestImportNamesTheFile(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	bad := filepath.Join(folder, "bad.jsonl")
 	if err := os.WriteFile(bad, []byte("\nbad\n"), 0o600); err != nil {
@@ -183,6 +187,7 @@ func TestImportNamesTheFile(t *testing.T) {
 
 // TestImportOnATerminal shows how far it is, and leaves only the summary behind.
 func TestImportOnATerminal(t *testing.T) {
+	t.Parallel()
 	terminal, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)

@@ -68,6 +68,7 @@ func locked(t *testing.T, store string) string {
 }
 
 func TestJobrunStartsAtOnceThoughTheStoreIsAway(t *testing.T) {
+	t.Parallel()
 	for name, store := range storesAway(t) {
 		cmd := recorded(t, store, "echo ran; read line")
 		_, stdout, _ := pipes(t, cmd)

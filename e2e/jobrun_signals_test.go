@@ -53,6 +53,7 @@ func TestJobrunPassesSignalsOn(t *testing.T) {
 }
 
 func TestJobrunDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]string{
 		"during an attempt": `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
 		"during a delay":    `echo ready; exit 7`,
@@ -85,6 +86,7 @@ func TestJobrunDoesNotTryAgainWhenAskedToEnd(t *testing.T) {
 // TestJobrunOnATerminal types Ctrl-C: the terminal sends the signal to the command itself, which must
 // not get it twice.
 func TestJobrunOnATerminal(t *testing.T) {
+	t.Parallel()
 	script := `trap 'echo caught' INT; trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done`
 	cmd := recorded(t, newStore(t), script)
 	terminal, err := pty.Start(cmd)
@@ -210,6 +212,7 @@ func children(t *testing.T, parent int) (pids []int) {
 
 // TestJobrunIsNotKilledInsteadOfTheCommand sends signals that end a process unless it catches them.
 func TestJobrunIsNotKilledInsteadOfTheCommand(t *testing.T) {
+	t.Parallel()
 	cmd := recorded(t, newStore(t), counting, "--quiet")
 	_, stdout, _ := pipes(t, cmd)
 	if err := cmd.Start(); err != nil {

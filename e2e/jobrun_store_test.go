@@ -25,6 +25,7 @@ func (a *api) imported(t *testing.T, stderr string) {
 }
 
 func TestJobrunSaysAtOnceThatAStoreNeverWorks(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	missing := "sqlite:" + filepath.Join(t.TempDir(), "not", "there.db")
 	for _, store := range []string{"mysql://x", "", missing} {
@@ -55,6 +56,7 @@ func TestJobrunSaysAtOnceThatAStoreNeverWorks(t *testing.T) {
 }
 
 func TestJobrunStartsThoughStandardErrorIsFull(t *testing.T) {
+	t.Parallel()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +96,7 @@ func full(t *testing.T, writer *os.File) {
 }
 
 func TestJobrunPrintsNothingWhenQuietAndAllIsWell(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for script, status := range map[string]int{"true": 0, "exit 3": 3} {
 		got := outcomeOf(t, recorded(t, store, script, "--quiet"))
@@ -113,6 +116,7 @@ func TestJobrunPrintsNothingWhenQuietAndAllIsWell(t *testing.T) {
 }
 
 func TestJobrunTellsTheCommandOfItsRun(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	cmd := recorded(t, store, `echo $JOBRUN_ID $JOBRUN_TEAM $JOBRUN_PROJECT $JOBRUN_JOB`, "--team", "t")
 	cmd.Env = append(cmd.Env, "JOBRUN_ID=outer", "JOBRUN_JOB=outer")
@@ -124,6 +128,7 @@ func TestJobrunTellsTheCommandOfItsRun(t *testing.T) {
 
 // TestJobrunWithinJobrun takes project and job from the outer one, and has an id of its own.
 func TestJobrunWithinJobrun(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	inner := "'" + filepath.Join(programs, "jobrun") + "' --store '" + store + "' -- true"
 	got := outcomeOf(t, recorded(t, store, inner, "--run", "outer"))
@@ -140,6 +145,7 @@ func TestJobrunWithinJobrun(t *testing.T) {
 }
 
 func TestJobrunTakesTheCallersID(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for _, test := range []struct {
 		id     string
@@ -167,6 +173,7 @@ func TestJobrunTakesTheCallersID(t *testing.T) {
 // TestJobrunDoesNotReplaceARunWhoseStoreWasAway takes an id that is taken in a store that comes back
 // while the command runs.
 func TestJobrunDoesNotReplaceARunWhoseStoreWasAway(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
 	if got := outcomeOf(t, recorded(t, store, "true", "--run", "taken")); got.status != 0 {

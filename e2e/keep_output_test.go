@@ -25,6 +25,7 @@ func printed(t *testing.T, store, script string, flags ...string) (stdout, stder
 }
 
 func TestKeepOutput(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	logs := a.logsClient(t)
 	for name, test := range map[string]struct {
@@ -79,6 +80,7 @@ func TestKeepOutput(t *testing.T) {
 
 // A flood goes through unchanged, and memory does not grow with it.
 func TestKeepOutputOfAFlood(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	const flood = 100_000_000
 	script := "head -c 100000000 /dev/zero; cat /proc/$PPID/status > status; echo the end"
@@ -125,6 +127,7 @@ func peakOf(t *testing.T, status []byte) int {
 
 // What the command leaves running does not hold jobrun up, even if it floods.
 func TestKeepOutputDoesNotWaitForWhatIsLeftRunning(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for name, left := range map[string]string{"silent": "sleep 60", "a flood": "yes"} {
 		t.Run(name, func(t *testing.T) {
@@ -170,6 +173,7 @@ func missing(t *testing.T, why string) {
 
 // The command learns that nobody reads what it prints, as it would without jobrun.
 func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a.store, "exec yes", "--run", "r", "--keep-output", "1KiB")
 	r, w, err := os.Pipe()
@@ -193,6 +197,7 @@ func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
 
 // The command goes on where what it prints cannot be written.
 func TestKeepOutputOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		missing(t, "needs /dev/full")
@@ -216,6 +221,7 @@ func TestKeepOutputOnAFullDisk(t *testing.T) {
 
 // Standard input is the command's own, and what is kept is bounded.
 func TestKeepOutputFlag(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a.store, "cat", "--run", "r", "--quiet")
 	cmd.Env = append(cmd.Env, "JOBRUN_KEEP_OUTPUT=1 KiB")

@@ -89,7 +89,7 @@ func startImport(t testing.TB, store string) (cmd *exec.Cmd, lines io.WriteClose
 // TestKilledImport kills an import that has not read all yet.
 func TestKilledImport(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
-	const runs = 20_000
+	const runs = 5_000
 	store := newStore(t)
 	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	for _, written := range []int{1, runs / 5, runs} {
@@ -115,7 +115,7 @@ func size(file string) int64 {
 // show. It may have stored a part, and can be run again.
 func TestKilledImportAtItsEnd(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
-	const runs = 20_000
+	const runs = 5_000
 	for name, reached := range map[string]func(file string) bool{
 		"some is written":     func(file string) bool { return size(file+"-wal") > 100_000 },
 		"some is copied back": func(file string) bool { return size(file) > 200_000 },

@@ -34,6 +34,7 @@ func limited(t *testing.T, s *apiServer, token string, status, limit, remaining 
 }
 
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
 	s := serve(t, store, "--rate-limit", "3/1h")

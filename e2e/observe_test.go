@@ -31,6 +31,7 @@ func read(t *testing.T, url string) (int, string) {
 }
 
 func TestAdmin(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	admin := freeAddress(t)
 	s := serve(t, store, "--admin-addr", admin)
@@ -53,6 +54,7 @@ func TestAdmin(t *testing.T) {
 // TestReadinessFailsFirst ends a server while a request waits for a run: its readiness fails at
 // once, and the request still gets its response.
 func TestReadinessFailsFirst(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	importRuns(t, store, 1, false)
 	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
@@ -121,6 +123,7 @@ func serveTraced(t *testing.T, store string, variables ...string) (s *apiServer,
 }
 
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	var exported strings.Builder // complete when the server has ended
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -160,6 +163,7 @@ func TestTraces(t *testing.T) {
 // TestCollectorThatHangs takes spans and never answers: neither do requests wait for it, nor the
 // end for long.
 func TestCollectorThatHangs(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	hung := make(chan struct{})
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
@@ -191,6 +195,7 @@ func TestCollectorThatHangs(t *testing.T) {
 }
 
 func TestUnknownTraces(t *testing.T) {
+	t.Parallel()
 	for variable, says := range map[string]string{
 		"OTEL_TRACES_EXPORTER=jaeger":                                `OTEL_TRACES_EXPORTER is "jaeger": otlp, console and none are there`,
 		"OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_PROTOCOL=grpc": `OTEL_EXPORTER_OTLP_PROTOCOL is "grpc": only http/protobuf is there`,

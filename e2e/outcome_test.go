@@ -60,6 +60,7 @@ func whyOf(t testing.TB, o *model.JobRunOutcome) (run, attempt why) {
 
 // TestOutcomeOfAnInterruptedRun has runs that end in ways that only the whole program knows.
 func TestOutcomeOfAnInterruptedRun(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	t.Run("interrupted", func(t *testing.T) {
 		wantInterrupted(t, a, `echo ready; exec sleep 60`, why{"Interrupted", "interrupted by signal 15 (TERM)", -1, "TERM"},
@@ -114,6 +115,7 @@ func wantInterrupted(t *testing.T, a *api, script string, want, wantAttempt why)
 // A run that was recorded or imported without an outcome has none that is known. One that was
 // exported by a recorder which could not store it comes back as it was.
 func TestOutcomesAreImported(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, "sqlite:/nowhere/jobruns.db", "exit 23", "--run", "r")
 	var stderr strings.Builder
@@ -152,6 +154,7 @@ func TestOutcomesAreImported(t *testing.T) {
 
 // A token that nobody gave the permission by its name reads no output.
 func TestOutputNeedsItsOwnPermission(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a.store, "echo secret", "--run", "r", "--keep-output", "1KiB")
 	if err := cmd.Run(); err != nil {

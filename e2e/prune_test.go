@@ -28,6 +28,7 @@ func someRuns(n int) string {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	now := time.Now()
 	lines := concluded("old", now.Add(-49*time.Hour)) + concluded("young", now.Add(-47*time.Hour)) +
@@ -61,6 +62,7 @@ func TestPrune(t *testing.T) {
 
 // TestPrunedFileIsUsedAgain removes as many runs as it adds, over and over.
 func TestPrunedFileIsUsedAgain(t *testing.T) {
+	t.Parallel()
 	const runs = 1000
 	store := newStore(t)
 	var sizes []int64
@@ -84,6 +86,7 @@ func TestPrunedFileIsUsedAgain(t *testing.T) {
 
 // TestServeRetains starts several servers at once that all remove the same.
 func TestServeRetains(t *testing.T) {
+	t.Parallel()
 	const runs = 300
 	store := newStore(t)
 	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestServeStops(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		s := serve(t, newStore(t))
 		if state := s.stop(t, signal); state.ExitCode() != 0 {
@@ -29,6 +30,7 @@ func TestServeStops(t *testing.T) {
 // TestServeStopsAmidARequest ends the server while half of a request has come: nothing has been
 // promised yet, and the rest is not waited for.
 func TestServeStopsAmidARequest(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	half := dial(t, s)
@@ -56,6 +58,7 @@ func TestServeStopsAmidARequest(t *testing.T) {
 }
 
 func TestLogOnATerminal(t *testing.T) {
+	t.Parallel()
 	terminal, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)

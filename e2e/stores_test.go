@@ -22,6 +22,7 @@ func openDatabase(t testing.TB, file string) *sql.DB {
 }
 
 func TestUnusableStores(t *testing.T) {
+	t.Parallel()
 	file := func(name, content string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -70,6 +70,7 @@ func connectProxy(t *testing.T, to string) (url string, used *atomic.Int64) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
@@ -146,6 +147,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnusableCertificates(t *testing.T) {
+	t.Parallel()
 	for args, test := range map[string]struct {
 		status int
 		says   string
@@ -165,6 +167,7 @@ func TestUnusableCertificates(t *testing.T) {
 
 // TestWarnsOfTokensInTheClear reads the log.
 func TestWarnsOfTokensInTheClear(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	writeCertificate(t, certFile, keyFile)
@@ -187,6 +190,7 @@ func TestWarnsOfTokensInTheClear(t *testing.T) {
 
 // TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it can.
 func TestHealthChecksOfATLSPort(t *testing.T) {
+	t.Parallel()
 	store, _ := documentedStore(t)
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")

@@ -80,6 +80,7 @@ func answered(t testing.TB, request *http.Request, status int) string {
 var tokenLine = regexp.MustCompile(`^jobruns_[A-Za-z0-9_-]{43}\n$`)
 
 func TestTokenCreate(t *testing.T) {
+	t.Parallel()
 	store, _ := documentedStore(t)
 	got := jobrund(t, "token", "create", "--name", "ci", "--store", store)
 	if got.status != 0 || got.stderr != "" || !tokenLine.MatchString(got.stdout) {
@@ -98,6 +99,7 @@ func TestTokenCreate(t *testing.T) {
 }
 
 func TestTokenList(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
 	empty := jobrund(t, "token", "list", "--store", store)
@@ -189,6 +191,7 @@ func refusedSoon(t testing.TB, s *apiServer, token, path string) {
 }
 
 func TestTokenRevoke(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
 	s := serve(t, store)
@@ -217,6 +220,7 @@ func TestTokenRevoke(t *testing.T) {
 }
 
 func TestTokenReplace(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	ask(t, s, token, runPath, http.StatusOK)
@@ -256,6 +260,7 @@ func TestTokenReplace(t *testing.T) {
 }
 
 func TestTokenRestrictions(t *testing.T) {
+	t.Parallel()
 	store, _ := documentedStore(t)
 	s := serve(t, store)
 	const missing = `lacks the permission "Project > Jobs > General > Read"`

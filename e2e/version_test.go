@@ -7,6 +7,7 @@ import (
 )
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	for name, all := range map[string][]string{"jobrun": {"--version"}, "jobrund": {"version", "--version"}, "northflank": {"version", "--version"}} {
 		for _, args := range all {
 			cmd := program(t, name, args)

@@ -95,6 +95,7 @@ func (w *waiting) want(t *testing.T, status int, run model.JobRunStatus) {
 }
 
 func TestWait(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		status string // of the command
 		want   int
@@ -116,12 +117,14 @@ func TestWait(t *testing.T) {
 }
 
 func TestWaitUntilTheTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWaiting(t, newStore(t), "--timeout", "1s")
 	w.want(t, 4, model.JobRunStatusRunning)
 	w.tell(t, "0")
 }
 
 func TestWaitForWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	for flag, want := range map[string]string{"0": "not found", "1s": " yet; asking again\n"} {
@@ -134,6 +137,7 @@ func TestWaitForWhatDoesNotExist(t *testing.T) {
 
 // TestWaitBeforeTheRunIsRecorded waits for a run that another program stores later.
 func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	waiter := waitFor(t, a.server.url, token, "later", "--wait-for-start", "1h")
