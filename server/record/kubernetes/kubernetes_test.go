@@ -112,6 +112,7 @@ func succeeded(r jobrun.Record) bool { return r.Run.Status == model.JobRunStatus
 func failed(r jobrun.Record) bool    { return r.Run.Status == model.JobRunStatusFailed }
 
 func TestWatcherFollowsAJob(t *testing.T) {
+	t.Parallel()
 	for name, noStream := range map[string]bool{"streamed list": false, "list": true} {
 		t.Run(name, func(t *testing.T) {
 			api, store := newFakeAPI(t), newFakeStore()
@@ -156,6 +157,7 @@ func TestWatcherFollowsAJob(t *testing.T) {
 }
 
 func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	for _, namespace := range []string{"a", "b", "c"} {
 		api.set(named(t, "success", namespace, "in-"+namespace))
@@ -173,6 +175,7 @@ func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
 // A Job that is deleted while it runs has failed, at the time that it says, or else when that is
 // learned.
 func TestWatcherSeesADeletion(t *testing.T) {
+	t.Parallel()
 	for _, of := range []string{"deleted-while-running", "terminating"} {
 		t.Run(of, func(t *testing.T) {
 			api, store := newFakeAPI(t), newFakeStore()
@@ -203,6 +206,7 @@ func TestWatcherSeesADeletion(t *testing.T) {
 
 // What was deleted while nobody watched is concluded, and nothing else is.
 func TestRestartConcludesWhatIsGone(t *testing.T) {
+	t.Parallel()
 	for name, count := range map[string]int{"one by one": 2, "many at once": findByName + 5} {
 		t.Run(name, func(t *testing.T) {
 			api := newFakeAPI(t)
@@ -248,6 +252,7 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 
 // While the stream is interrupted, Jobs go, and one takes the name of another.
 func TestWatcherMissesDeletions(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{})
 	for _, name := range []string{"gone", "replaced", "stays"} {
@@ -277,6 +282,7 @@ func TestWatcherMissesDeletions(t *testing.T) {
 
 // The API server says of a Job that does not match any more that it was deleted.
 func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{Selector: "team=data"})
 	for _, name := range []string{"relabelled", "gone", "over"} {
@@ -299,6 +305,7 @@ func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
 // A Job whose label changes has a run of each job. That of the old one goes on as long as the Job
 // is there.
 func TestWatcherFollowsAChangedLabel(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{JobLabel: "team"})
 	api.set(named(t, "running", "a", "backup"))
@@ -313,6 +320,7 @@ func TestWatcherFollowsAChangedLabel(t *testing.T) {
 
 // The last word on a run that is gone waits until the API server can be asked.
 func TestDoubtWaitsForTheAPIServer(t *testing.T) {
+	t.Parallel()
 	api := newFakeAPI(t)
 	store := newFakeStore(running(sourceOf(t, api), "a", "gone", 50))
 	api.forbidden["list"] = true // but not the stream
@@ -326,6 +334,7 @@ func TestDoubtWaitsForTheAPIServer(t *testing.T) {
 }
 
 func TestAPIServerAway(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	api.away = true
 	w := start(t, api, store, Options{})
@@ -364,6 +373,7 @@ func (f *fakeAPI) await(ok func() bool) {
 }
 
 func TestPermissionMissing(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		namespaces []string
 		noStream   bool
@@ -389,6 +399,7 @@ func TestPermissionMissing(t *testing.T) {
 }
 
 func TestStoreAway(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	store.fail(fmt.Errorf("%w: no route to host", jobrun.ErrUnavailable))
 	for i := range 5 {
