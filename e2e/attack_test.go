@@ -197,38 +197,9 @@ func TestMalformedPaths(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
 	defer a.wantUnharmed(t)
 	pieces := []string{
-		"/",
-		"//",
-		".",
-		"..",
-		"%",
-		"%2F",
-		"%2f",
-		"%00",
-		"%zz",
-		"%C0%AE",
-		"%u002e",
-		";",
-		"\\",
-		"?",
-		"#",
-		"+",
-		"*",
-		"ü",
-		"v1",
-		"projects",
-		"jobs",
-		"runs",
-		"teams",
-		"default-project",
-		"{runId}",
-		"\x00",
-		"\x7f",
-		"\xff",
-		" HTTP/1.1",
-		"@",
-		":8080",
-		"http://x",
+		"/", "//", ".", "..", "%", "%2F", "%2f", "%00", "%zz", "%C0%AE", "%u002e", ";", "\\", "?", "#", "+", "*", "ü",
+		"v1", "projects", "jobs", "runs", "teams", "default-project", "{runId}", "\x00", "\x7f", "\xff", " HTTP/1.1",
+		"@", ":8080", "http://x",
 	}
 	a.flood(t, 20_000, 1, func(int) string {
 		var path strings.Builder
@@ -255,12 +226,8 @@ func TestPipelining(t *testing.T) {
 	a := newAttacked(t, "--rate-limit", "0")
 	defer a.wantUnharmed(t)
 	a.flood(t, 5_000, 50, func(i int) string {
-		return fmt.Sprintf(
-			"GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %d\r\nAuthorization: Bearer %s\r\n\r\n",
-			runPath,
-			i,
-			a.token,
-		)
+		return fmt.Sprintf("GET %s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %d\r\nAuthorization: Bearer %s\r\n\r\n",
+			runPath, i, a.token)
 	}, func(response *http.Response, body []byte) error {
 		if response.StatusCode != http.StatusOK || !strings.Contains(string(body), documented.Run) {
 			return fmt.Errorf("%s: %s", response.Status, body)
@@ -366,12 +333,8 @@ func TestIdleAndSlowConnections(t *testing.T) {
 		slowOnes = append(slowOnes, c)
 	}
 	during := measure()
-	t.Logf(
-		"half of the requests take up to %s, before it was %s: %.1f times",
-		during,
-		before,
-		float64(during)/float64(before),
-	)
+	t.Logf("half of the requests take up to %s, before it was %s: %.1f times", during, before,
+		float64(during)/float64(before))
 	for i := 0; ; i++ {
 		// Each line is another chance to be waited for. The server has enough of it after 5
 		// seconds.

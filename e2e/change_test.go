@@ -273,9 +273,7 @@ func TestContractChange(t *testing.T) {
 		}
 		// Nothing stores it yet: a run that has it is refused, and not stored without it.
 		importer := c.program("jobrund", "import", "--store", store)
-		importer.Stdin = strings.NewReader(
-			`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n",
-		)
+		importer.Stdin = strings.NewReader(`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n")
 		if out, err := importer.CombinedOutput(); err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("import: %v\n%s", err, out)
 		}
@@ -406,11 +404,7 @@ func (c checkout) wantVersion(change, words string) {
 	if err == nil || !strings.Contains(out, words) {
 		c.Errorf("the check does not list %q: %v\n%s", words, err, out)
 	}
-	lowest := regexp.MustCompile(
-		`that ` + change + `: info.version must be at least (\S+), and is (\S+) `,
-	).FindStringSubmatch(
-		out,
-	)
+	lowest := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `).FindStringSubmatch(out)
 	if lowest == nil {
 		c.Fatalf("the check does not say which version that needs:\n%s", out)
 	}

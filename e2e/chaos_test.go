@@ -212,13 +212,8 @@ func (c *chaos) checkAll(t *testing.T) {
 	defer db.Close()
 	for _, round := range c.imports {
 		var count int
-		if err := db.QueryRowContext(
-			context.Background(),
-			"SELECT count(*) FROM runs WHERE id GLOB $1",
-			fmt.Sprintf("import-%d-*", round),
-		).Scan(
-			&count,
-		); err != nil ||
+		if err := db.QueryRowContext(context.Background(), "SELECT count(*) FROM runs WHERE id GLOB $1",
+			fmt.Sprintf("import-%d-*", round)).Scan(&count); err != nil ||
 			count != importedLines {
 			t.Errorf("the import of round %d has left %d runs, %v", round, count, err)
 		}

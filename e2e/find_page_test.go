@@ -87,11 +87,8 @@ func TestFindPageShowsNamesAsText(t *testing.T) {
 	b.do("open the run", chromedp.Click(chromedp.CSS("tbody a")))
 	b.heading(hostileName)
 	b.screenshot("run")
-	if n := get(
-		b,
-		"the elements",
-		chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length"),
-	); n != 0 {
+	if n := get(b, "the elements",
+		chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length")); n != 0 {
 		t.Errorf("the name has become %d elements", n)
 	}
 	b.quiet(s.url)

@@ -102,20 +102,8 @@ func soon(t testing.TB, check func() error) {
 func TestImportReplaces(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
-	running := strings.NewReplacer(
-		`"active":0`,
-		`"active":1`,
-		`"concluded":true`,
-		`"concluded":false`,
-		"SUCCESS",
-		"RUNNING",
-		`"succeeded":1`,
-		`"succeeded":0`,
-		`"2020-12-08T11:52:08Z"`,
-		"null",
-	).Replace(
-		runLine("r"),
-	)
+	running := strings.NewReplacer(`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS",
+		"RUNNING", `"succeeded":1`, `"succeeded":0`, `"2020-12-08T11:52:08Z"`, "null").Replace(runLine("r"))
 	for _, step := range []struct {
 		text   string
 		runs   int

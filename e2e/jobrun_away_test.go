@@ -57,11 +57,8 @@ func locked(t *testing.T, store string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	if err := unix.FcntlFlock(
-		file.Fd(),
-		unix.F_SETLK,
-		&unix.Flock_t{Type: unix.F_WRLCK, Start: first, Len: 1},
-	); err != nil {
+	if err := unix.FcntlFlock(file.Fd(), unix.F_SETLK,
+		&unix.Flock_t{Type: unix.F_WRLCK, Start: first, Len: 1}); err != nil {
 		t.Fatal(err)
 	}
 	return store

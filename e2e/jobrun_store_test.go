@@ -38,13 +38,8 @@ func TestJobrunSaysAtOnceThatAStoreNeverWorks(t *testing.T) {
 			if got.status != 3 || got.stdout != "ran\n" || strings.Count(got.stderr, "this store cannot be used") != 1 {
 				t.Errorf("store %q: %+v", store, got)
 			}
-			if chosen := slices.Contains(
-				flags,
-				"chosen",
-			); strings.Contains(
-				got.stderr,
-				"could not be asked",
-			) != chosen {
+			if chosen := slices.Contains(flags, "chosen"); strings.Contains(got.stderr,
+				"could not be asked") != chosen {
 				t.Errorf("store %q: whether another run has the id: %s", store, got.stderr)
 			}
 			a.imported(t, got.stderr)

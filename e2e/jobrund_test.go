@@ -155,9 +155,7 @@ func TestEnvironment(t *testing.T) {
 			if got := messages(""); !strings.Contains(got, test.says) {
 				t.Errorf("with %s: %q, without %q", variable, got, test.says)
 			}
-			if got := messages(
-				"--" + test.flag + "=" + test.value,
-			); strings.Contains(got, test.says) ||
+			if got := messages("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) ||
 				!strings.Contains(got, test.saysInstead) {
 				t.Errorf("with %s and the flag: %q, without %q", variable, got, test.saysInstead)
 			}
@@ -269,11 +267,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		_, helped := examples["completion "+shell]
-		if got := jobrund(
-			t,
-			"completion",
-			shell,
-		); !helped || got.status != 0 ||
+		if got := jobrund(t, "completion", shell); !helped || got.status != 0 ||
 			!strings.Contains(got.stdout, "jobrund") {
 			t.Errorf("completion %s: %+v", shell, got)
 		}

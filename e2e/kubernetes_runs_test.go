@@ -88,11 +88,8 @@ func TestKubernetesFlags(t *testing.T) {
 	}
 	a := &api{ofTeam, r.store, r.server}
 	create := func(labels map[string]string) *batchv1.Job {
-		return r.create(
-			t,
-			r.namespace,
-			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}},
-		)
+		return r.create(t, r.namespace,
+			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}})
 	}
 	other := create(map[string]string{"app": "backup"})
 	unlabelled := create(map[string]string{"record": "yes"})

@@ -111,25 +111,14 @@ func TestOfficialJavaScriptClientLists(t *testing.T) {
 	} {
 		name := fmt.Sprintf("%s, all %t, %v", test.method, test.all, test.options)
 		got, result := listOfficially(t, folder, s.url, token, test.method, test.all, test.parameters, test.options)
-		if diff := cmp.Diff(
-			test.want,
-			got,
-		); diff != "" || result.HasNextPage != test.more ||
+		if diff := cmp.Diff(test.want, got); diff != "" || result.HasNextPage != test.more ||
 			(result.Cursor != "") != test.more {
 			t.Errorf("%s: more: %t, cursor %q (-want +got):\n%s", name, result.HasNextPage, result.Cursor, diff)
 		}
 	}
 	_, result := listOfficially(t, folder, s.url, token, "get.job.runs", false, job, nil)
-	got, _ := listOfficially(
-		t,
-		folder,
-		s.url,
-		token,
-		"get.job.runs",
-		false,
-		job,
-		map[string]any{"cursor": result.Cursor},
-	)
+	got, _ := listOfficially(t, folder, s.url, token, "get.job.runs", false, job,
+		map[string]any{"cursor": result.Cursor})
 	if diff := cmp.Diff(ids[50:100], got); diff != "" {
 		t.Errorf("the page of the cursor %q (-want +got):\n%s", result.Cursor, diff)
 	}

@@ -112,11 +112,8 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 				parameters["teamId"] = test.team
 				path += "/teams/" + test.team
 			}
-			path += "/projects/" + test.project + "/jobs/" + documented.Job + "/runs/" + strings.ReplaceAll(
-				test.run,
-				"/",
-				"%2F",
-			)
+			path += "/projects/" + test.project + "/jobs/" + documented.Job + "/runs/" + strings.ReplaceAll(test.run,
+				"/", "%2F")
 			got := askOfficially(t, folder, host, test.token, parameters)
 			wanted := jsResult{Status: test.status, ContentType: "application/json", URL: host + path, Method: "get"}
 			if test.message == "" {
@@ -159,16 +156,7 @@ func TestOfficialCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := []string{
-		"get",
-		"job",
-		"run",
-		"--projectId",
-		documented.Project,
-		"--jobId",
-		documented.Job,
-		"-o",
-		"json",
-		"--runId",
+		"get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "-o", "json", "--runId",
 	}
 	for _, login := range []string{official, ours} {
 		home := t.TempDir()

@@ -84,10 +84,7 @@ func TestReadinessFailsFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status, text := http.StatusOK, ""; status == http.StatusOK; {
-		if status, text = read(
-			t,
-			"http://"+admin+"/readyz",
-		); status != http.StatusOK &&
+		if status, text = read(t, "http://"+admin+"/readyz"); status != http.StatusOK &&
 			(status != 503 || text != "not ready: shutting down\n") {
 			t.Errorf("after: %d %q", status, text)
 		}
@@ -170,16 +167,9 @@ func TestCollectorThatHangs(t *testing.T) {
 	defer collector.Close()
 	defer close(hung)
 	const hour = "3600000" // in milliseconds: who waits for the exporter waits for longer than the test may take
-	s, _ := serveTraced(
-		t,
-		store,
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL,
-		"OTEL_BSP_SCHEDULE_DELAY=10",
-		"OTEL_BSP_MAX_QUEUE_SIZE=16",
-		"OTEL_EXPORTER_OTLP_TIMEOUT="+hour,
-		"OTEL_BSP_EXPORT_TIMEOUT="+hour,
-		"OTEL_EXPORTER_OTLP_HEADERS=unreadable-secret",
-	)
+	s, _ := serveTraced(t, store, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_BSP_SCHEDULE_DELAY=10",
+		"OTEL_BSP_MAX_QUEUE_SIZE=16", "OTEL_EXPORTER_OTLP_TIMEOUT="+hour, "OTEL_BSP_EXPORT_TIMEOUT="+hour,
+		"OTEL_EXPORTER_OTLP_HEADERS=unreadable-secret")
 	for range 100 {
 		askTraced(t, s, token)
 	}

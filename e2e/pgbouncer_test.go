@@ -24,12 +24,8 @@ func TestPgBouncer(t *testing.T) {
 		})
 	}
 	t.Run("UnsupportedParameter", func(t *testing.T) {
-		store := strings.Replace(
-			pg.NewDatabase(t),
-			pg.Address(),
-			pg.StartBouncer(t, "session"),
-			1,
-		) + "&search_path=mine"
+		store := strings.Replace(pg.NewDatabase(t), pg.Address(), pg.StartBouncer(t, "session"),
+			1) + "&search_path=mine"
 		got := jobrund(t, "token", "list", "--store", store)
 		if got.status != 1 || !strings.Contains(got.stderr, "this store cannot be used") ||
 			!strings.Contains(got.stderr, "unsupported startup parameter: search_path") {

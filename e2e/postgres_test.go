@@ -49,13 +49,7 @@ func testManyStartAtOnce(t *testing.T, store string) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if got := jobrund(
-				t,
-				"token",
-				"list",
-				"--store",
-				store,
-			); got.status != 0 ||
+			if got := jobrund(t, "token", "list", "--store", store); got.status != 0 ||
 				!strings.HasPrefix(got.stdout, "NAME") {
 				t.Errorf("exit status %d: %s", got.status, got.stderr)
 			}
@@ -124,16 +118,8 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w := newWaiting(t, pg.NewDatabase(t))
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
 	pg.Stop(t)
-	if message := ask(
-		t,
-		w.server,
-		w.token,
-		path,
-		http.StatusServiceUnavailable,
-	); strings.Contains(
-		message,
-		pg.Address(),
-	) {
+	if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message,
+		pg.Address()) {
 		t.Errorf("the answer tells of the inside: %q", message)
 	}
 	w.tell(t, "0")

@@ -261,15 +261,8 @@ func TestTwoUsersShareAStore(t *testing.T) {
 				owners[i] = info.Sys().(*syscall.Stat_t)
 			}
 			if a, b := owners[0], owners[1]; a.Mode != b.Mode || a.Gid != b.Gid || a.Uid != b.Uid && a.Mode&0o040 == 0 {
-				t.Errorf(
-					"the database has %o %d:%d, the locks have %o %d:%d",
-					a.Mode,
-					a.Uid,
-					a.Gid,
-					b.Mode,
-					b.Uid,
-					b.Gid,
-				)
+				t.Errorf("the database has %o %d:%d, the locks have %o %d:%d", a.Mode, a.Uid, a.Gid, b.Mode, b.Uid,
+					b.Gid)
 			}
 		})
 	}

@@ -59,19 +59,13 @@ func TestUnusableStores(t *testing.T) {
 			for _, command := range []string{"serve --addr 127.0.0.1:0", "token list"} {
 				got := jobrund(t, append(strings.Fields(command), "--store", test.store)...)
 				if got.status != 1 || got.stdout != "" {
-					t.Errorf(
-						"%s: exit status %d and %q on standard output, want 1 and nothing",
-						command,
-						got.status,
-						got.stdout,
-					)
+					t.Errorf("%s: exit status %d and %q on standard output, want 1 and nothing", command, got.status,
+						got.stdout)
 				}
 				message, isLine := strings.CutSuffix(got.stderr, "\n")
 				if !isLine || strings.Contains(message, "\n") ||
-					!strings.HasPrefix(
-						message,
-						`jobrund: store "`+test.store+`": `,
-					) || !strings.Contains(message, test.says) {
+					!strings.HasPrefix(message,
+						`jobrund: store "`+test.store+`": `) || !strings.Contains(message, test.says) {
 					t.Errorf("%s: %q, without %q", command, got.stderr, test.says)
 				}
 			}

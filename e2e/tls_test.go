@@ -95,10 +95,7 @@ func TestTLS(t *testing.T) {
 	}
 	wantError := func(how string, cmd *exec.Cmd, want string) {
 		t.Helper()
-		if got := outcomeOf(
-			t,
-			cmd,
-		); got.status != 1 || !strings.Contains(got.stderr, want) ||
+		if got := outcomeOf(t, cmd); got.status != 1 || !strings.Contains(got.stderr, want) ||
 			strings.Contains(got.stderr, token) {
 			t.Errorf("%s: exit status %d, %s, want %q", how, got.status, got.stderr, want)
 		}
@@ -109,11 +106,8 @@ func TestTLS(t *testing.T) {
 	wantRun("with the authority from the environment", fromEnvironment)
 	wantError("without the authority", ask(s.url), "give --ca-cert")
 	wantError("with no authority", ask(s.url, "--ca-cert", keyFile), "has no certificate in PEM")
-	wantError(
-		"with no file",
-		ask(s.url, "--ca-cert", folder+"/nothing"),
-		"--ca-cert: open "+folder+"/nothing: no such file",
-	)
+	wantError("with no file", ask(s.url, "--ca-cert", folder+"/nothing"),
+		"--ca-cert: open "+folder+"/nothing: no such file")
 	wantError("in the clear", ask("http://"+address), "Client sent an HTTP request to an HTTPS server")
 
 	proxy, used := connectProxy(t, address)
@@ -156,8 +150,7 @@ func TestUnusableCertificates(t *testing.T) {
 		"--tls-key x":                    {2, "--tls-cert and --tls-key go together"},
 		"--tls-cert nothing --tls-key x": {1, "--tls-cert and --tls-key: stat nothing: no such file"},
 	} {
-		got := jobrund(
-			t,
+		got := jobrund(t,
 			append(strings.Fields("serve --addr 127.0.0.1:0 --store "+newStore(t)), strings.Fields(args)...)...)
 		if got.status != test.status || !strings.Contains(got.stderr, test.says) {
 			t.Errorf("%s: exit status %d, %s", args, got.status, got.stderr)

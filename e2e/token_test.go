@@ -109,10 +109,8 @@ func TestTokenList(t *testing.T) {
 	var secrets []string
 	for _, args := range []string{"--name b", "--name a --team t,u --team v --project p,q --expires-in 30d"} {
 		args = "token create --store " + store + " " + args + " --permission"
-		secrets = append(
-			secrets,
-			output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...),
-		)
+		secrets = append(secrets,
+			output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...))
 	}
 	list := output(t, "jobrund", "token", "list", "--store", store)
 	lines := strings.Split(list, "\n")
@@ -277,8 +275,7 @@ func TestTokenRestrictions(t *testing.T) {
 		"another team by itself": {"--team other", runPath, 404, "not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append(
-				[]string{"token", "create", "--store", store, "--name", strings.ReplaceAll(name, " ", "-")},
+			args := append([]string{"token", "create", "--store", store, "--name", strings.ReplaceAll(name, " ", "-")},
 				strings.Fields(test.flags)...)
 			token := output(t, "jobrund", args...)
 			if got := ask(t, s, token, test.path, test.status); !strings.Contains(got, test.says) {

@@ -70,13 +70,9 @@ func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 		before := residentBytes(b, s.process.Process.Pid)
 		connections := make([]net.Conn, waiters)
 		ask := func(i int, prefer string) error {
-			_, err := fmt.Fprintf(
-				connections[i],
-				"GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
-				i,
-				token,
-				prefer,
-			)
+			_, err := fmt.Fprintf(connections[i],
+				"GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n", i,
+				token, prefer)
 			return err
 		}
 		answer := func(i int) (string, error) {

@@ -85,10 +85,7 @@ func (w *waiting) tell(t *testing.T, status string) {
 func (w *waiting) want(t *testing.T, status int, run model.JobRunStatus) {
 	t.Helper()
 	rest, _ := io.ReadAll(w.stderr)
-	if got := exitStatus(
-		t,
-		w.waiter.Wait(),
-	); got != status ||
+	if got := exitStatus(t, w.waiter.Wait()); got != status ||
 		!strings.Contains(w.stdout.String(), `"status": "`+string(run)+`"`) {
 		t.Errorf("exit status %d, want %d and %s\n%s%s", got, status, run, w.stdout.String(), rest)
 	}

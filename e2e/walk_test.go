@@ -14,10 +14,8 @@ import (
 
 // startedRun is a line of a run of job j in project p that ran from one time to another.
 func startedRun(id string, started, concluded time.Time) string {
-	return strings.NewReplacer(
-		"2020-12-08T11:47:08Z", started.UTC().Format(time.RFC3339),
-		"2020-12-08T11:52:08Z", concluded.UTC().Format(time.RFC3339),
-	).Replace(runLine(id))
+	return strings.NewReplacer("2020-12-08T11:47:08Z", started.UTC().Format(time.RFC3339), "2020-12-08T11:52:08Z",
+		concluded.UTC().Format(time.RFC3339)).Replace(runLine(id))
 }
 
 // TestWalkTellsOnceOfRunsThatAreThereThroughout pages through the runs of a job. Before each page,

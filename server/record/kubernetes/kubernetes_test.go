@@ -211,13 +211,10 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := newFakeAPI(t)
 			source := sourceOf(t, api)
-			store := newFakeStore(
-				running(source, "a", "ended", 50),
-				running(source, "a", "there", 50),
+			store := newFakeStore(running(source, "a", "ended", 50), running(source, "a", "there", 50),
 				running(source, "elsewhere", "unwatched", 50),
 				running("kubernetes:another", "a", "of-another-cluster", 50),
-				running(source, "a", "newer", 1_000_000),
-			)
+				running(source, "a", "newer", 1_000_000))
 			other := running(source, "a", "of-another-team", 50)
 			other.Team = "another"
 			store.runs[other.Key()] = other
@@ -433,9 +430,7 @@ func TestSource(t *testing.T) {
 	host, file := "https://10.0.0.1:443", t.TempDir()+"/ca.crt"
 	writeFile(t, file, "authority")
 	inline := of(rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAData: []byte("authority")}})
-	if other := of(
-		rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}},
-	); other != inline {
+	if other := of(rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}}); other != inline {
 		t.Errorf("one cluster is %q and %q", inline, other)
 	}
 	for name, config := range map[string]rest.Config{
@@ -447,9 +442,7 @@ func TestSource(t *testing.T) {
 			t.Errorf("%s: the same source", name)
 		}
 	}
-	if _, err := addressSource(
-		&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}},
-	); err == nil {
+	if _, err := addressSource(&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}}); err == nil {
 		t.Error("an authority that cannot be read is no error")
 	}
 }
@@ -462,11 +455,8 @@ func TestLoadConfig(t *testing.T) {
 		t.Errorf("with nothing to load: %v, want %v", err, ErrNoConfig)
 	}
 	file := t.TempDir() + "/config"
-	writeFile(
-		t,
-		file,
-		`{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`,
-	)
+	writeFile(t, file,
+		`{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`)
 	if config, err := LoadConfig(file); err != nil || config.Host != "https://10.0.0.1" {
 		t.Errorf("a file: %+v, %v", config, err)
 	}
