@@ -41,12 +41,14 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, monitoring, "", "test", "rules", "alerts_test.yaml")
 }
 
-// monitored returns what /metrics says of a job that failed and one that is running.
+// monitored returns what /metrics says of a job that has succeeded, failed and run.
 func monitored(t *testing.T) string {
 	t.Helper()
 	a, address := newAPI(t, newStore(t)), freeAddress(t)
-	if got := outcomeOf(t, recorded(t, a.store, "exit 1")); got.status != 1 {
-		t.Fatalf("%+v", got)
+	for status := range 2 {
+		if got := outcomeOf(t, recorded(t, a.store, fmt.Sprint("exit ", status))); got.status != status {
+			t.Fatalf("%+v", got)
+		}
 	}
 	unfinished(t, a.store)
 	s := serve(t, a.store, "--admin-addr", address)
