@@ -4,6 +4,7 @@ package contracttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,15 @@ func Check(r *http.Request, status int, header http.Header, body []byte) error {
 }
 
 func check(doc *openapi3.T, r *http.Request, status int, header http.Header, body []byte) error {
+	if header.Get("Content-Encoding") == "gzip" && len(body) > 0 {
+		unzipped, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(unzipped); err != nil {
+			return err
+		}
+	}
 	noContent := status == http.StatusNoContent || status == http.StatusNotModified
 	if noContent && len(body) > 0 {
 		return errors.New("the response has a body")
