@@ -61,14 +61,8 @@ func TestStatuses(t *testing.T) {
 	} {
 		status, recorded, warnings := runShell(t, 0, test.args...)
 		if status != test.want || len(warnings) != test.warnings {
-			t.Errorf(
-				"%q: status %d, %v; want %d and %d warnings",
-				test.args,
-				status,
-				warnings,
-				test.want,
-				test.warnings,
-			)
+			t.Errorf("%q: status %d, %v; want %d and %d warnings", test.args, status, warnings, test.want,
+				test.warnings)
 		}
 		wantOutcome(t, recorded[len(recorded)-1], test.reason, test.message, test.want)
 		wantStatus := model.JobRunStatusFailed
