@@ -73,19 +73,8 @@ func BenchmarkNorthflank(b *testing.B) {
 	c := comparison{what: "northflank get job run", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
 		c.add(inTurn(b, func() *exec.Cmd {
-			get := program(
-				b,
-				"northflank",
-				"get",
-				"job",
-				"run",
-				"--projectId",
-				documented.Project,
-				"--jobId",
-				documented.Job,
-				"--runId",
-				documented.Run,
-			)
+			get := program(b, "northflank", "get", "job", "run", "--projectId", documented.Project, "--jobId",
+				documented.Job, "--runId", documented.Run)
 			get.Env = append(get.Env, "NORTHFLANK_HOST="+s.url, "NORTHFLANK_API_TOKEN="+token)
 			return get
 		}, justTrue))
@@ -142,10 +131,8 @@ func BenchmarkRun(b *testing.B) {
 		}
 		return time.Since(begin)
 	}
-	run := strings.Join(
-		[]string{"/v1/projects", documented.Project, "jobs", documented.Job, "runs", documented.Run},
-		"/",
-	)
+	run := strings.Join([]string{"/v1/projects", documented.Project, "jobs", documented.Job, "runs", documented.Run},
+		"/")
 	var found, nothing []time.Duration
 	for b.Loop() {
 		found = append(found, ask(run, http.StatusOK))

@@ -193,11 +193,8 @@ const (
 // open goes to the page, and waits until it shows the document.
 func (b *tab) open(server string) {
 	b.Helper()
-	b.do(
-		"open the page",
-		chromedp.Navigate(server+"/v1/swagger-html"),
-		chromedp.WaitVisible(chromedp.CSS(operationPart)),
-	)
+	b.do("open the page", chromedp.Navigate(server+"/v1/swagger-html"),
+		chromedp.WaitVisible(chromedp.CSS(operationPart)))
 	b.fits("at first")
 	b.screenshot("page")
 }

@@ -109,16 +109,6 @@ func (c checkout) generate() {
 	}
 }
 
-// build builds some of the programs.
-func (c checkout) build(names ...string) {
-	c.Helper()
-	args := []string{"build", "-ldflags=-s -w", "-o", "bin/"}
-	for _, name := range names {
-		args = append(args, "./cmd/"+name)
-	}
-	c.run("go", args...)
-}
-
 // program is that of the checkout.
 func (c checkout) program(name string, args ...string) *exec.Cmd {
 	c.Helper()
@@ -182,12 +172,14 @@ func (c checkout) answering(status int, body string) (string, error) {
 	return string(out), err
 }
 
-// TestContractChange changes the contract in the ways in which contracts change, and checks that
-// what follows from it follows without a line of Go.
+// TestContractChange changes the contract in the ways in which contracts change, adds the operation of
+// .github/CONTRIBUTING.md, and checks that the rest follows without a line of Go but the new method.
 func TestContractChange(t *testing.T) {
 	store, token := documentedStore(t)
 	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 	c := newCheckout(t)
+	method := c.addOperation()
+	c.wantVersion("adds to the contract", "endpoint added")
 	c.changeAll()
 	if out, err := c.try(".ci/check-generated"); err == nil || !strings.Contains(out, "gen/ is stale") {
 		t.Errorf("stale code: %v\n%s", err, out)
@@ -197,11 +189,29 @@ func TestContractChange(t *testing.T) {
 	}
 	c.generate()
 	c.run(".ci/check-generated")
-	c.build("jobrund", "northflank")
+	c.implement(method)
+	c.run(".ci/build")
 	s := c.serve(store)
 	for range 2 { // the second time, the run is cached
 		c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
 	}
+
+	t.Run("another operation", func(t *testing.T) {
+		c := c.in(t)
+		statusPath := runPath + "/status"
+		for range 2 {
+			// The cached run must not be taken for the other response.
+			c.asks(s, token, runPath, http.StatusOK, "X-Reason", "audit")
+			if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
+				t.Errorf("the status is answered with %s", got)
+			}
+		}
+		c.asks(s, "", statusPath, http.StatusUnauthorized)
+		c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
+		c.asks(s, token, statusPath+"/more", http.StatusNotFound)
+		c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
+		c.shows(s, `"Get the status of a run"`)
+	})
 
 	t.Run("a required header", func(t *testing.T) {
 		c := c.in(t)
@@ -216,18 +226,14 @@ func TestContractChange(t *testing.T) {
 	t.Run("a tighter pattern", func(t *testing.T) {
 		c := c.in(t)
 		c.breaks(s, token, strings.Replace(runPath, "example-job", "Example-Job", 1), "jobId", "pattern", "X-Reason", "audit")
+		long := strings.Replace(runPath, "example-job", strings.Repeat("a", 101), 1)
+		c.breaks(s, token, long, "jobId", "maxLength", "X-Reason", "audit")
 		c.shows(s, `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 		// jobrun reads no document: a test says that its rules are other ones.
 		out, err := c.try("go", "test", "./server/jobrun")
 		if err == nil || !strings.Contains(out, "TestIDRulesAreThoseOfTheDocument") {
 			t.Errorf("the rules of an ID in package jobrun: %v\n%s", err, out)
 		}
-	})
-
-	t.Run("a shorter id", func(t *testing.T) {
-		c := c.in(t)
-		long := strings.Replace(runPath, "example-job", strings.Repeat("a", 101), 1)
-		c.breaks(s, token, long, "jobId", "maxLength", "X-Reason", "audit")
 	})
 
 	t.Run("another error response", func(t *testing.T) {
@@ -267,9 +273,7 @@ func TestContractChange(t *testing.T) {
 		}
 		// Nothing stores it yet: a run that has it is refused, and not stored without it.
 		importer := c.program("jobrund", "import", "--store", store)
-		importer.Stdin = strings.NewReader(
-			`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n",
-		)
+		importer.Stdin = strings.NewReader(`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n")
 		if out, err := importer.CombinedOutput(); err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("import: %v\n%s", err, out)
 		}
@@ -282,17 +286,6 @@ func TestContractChange(t *testing.T) {
 
 	t.Run("what breaks callers", func(t *testing.T) {
 		c.in(t).wantVersion("breaks callers", "the maxLength was decreased from `253` to `100`")
-	})
-
-	t.Run("a required field that nothing stores", func(t *testing.T) {
-		c := c.in(t)
-		c.edit("openapi.yaml", "succeeded, startedAt, concludedAt]", "succeeded, startedAt, concludedAt, note]")
-		c.generate()
-		c.build("jobrund")
-		out, err := c.program("jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "note") {
-			t.Errorf("serve: %v\n%s", err, out)
-		}
 	})
 }
 
@@ -353,54 +346,44 @@ func (c checkout) changeAll() {
 `)
 }
 
-// TestContractChangeAsTheGuideSays adds an operation with the text of .github/CONTRIBUTING.md.
-func TestContractChangeAsTheGuideSays(t *testing.T) {
-	store, token := documentedStore(t)
-	c := newCheckout(t)
+// addOperation adds an operation to the document with the text of .github/CONTRIBUTING.md, and returns
+// its method.
+func (c checkout) addOperation() (method string) {
+	c.Helper()
 	guide, err := os.ReadFile(filepath.Join(c.folder, ".github", "CONTRIBUTING.md"))
 	if err != nil {
-		t.Fatal(err)
+		c.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```(?:yaml|go)\n(.*?)```").FindAllSubmatch(guide, -1)
 	if len(blocks) != 4 {
-		t.Fatalf("the guide has %d blocks, want the path, the response, the schema and the method", len(blocks))
+		c.Fatalf("the guide has %d blocks, want the path, the response, the schema and the method", len(blocks))
 	}
 	for i, before := range []string{"  /v1/login:\n", "    Document:\n", "    LoginResult:\n"} {
 		c.edit("openapi.yaml", before, string(blocks[i][1])+before)
 	}
-	c.generate()
+	return "\n" + string(blocks[3][1])
+}
+
+// implement checks that the compiler names the missing method and nothing else, and adds the method.
+func (c checkout) implement(method string) {
+	c.Helper()
 	out, err := c.try("go", "build", "./...")
 	problems := regexp.MustCompile(`(?m)^\S+\.go:\d+:\d+: .*$`).FindAllString(out, -1)
 	other := func(problem string) bool { return !strings.HasSuffix(problem, "(missing method GetJobRunStatus)") }
 	if err == nil || len(problems) == 0 || slices.ContainsFunc(problems, other) {
-		t.Fatalf("want only the missing method: %v\n%s", err, out)
+		c.Fatalf("want only the missing method: %v\n%s", err, out)
 	}
-	c.implement("\n" + string(blocks[3][1]))
+	handler := filepath.Join(c.folder, "server", "handler.go")
+	text, err := os.ReadFile(handler)
+	if err != nil {
+		c.Fatal(err)
+	}
+	if err := os.WriteFile(handler, append(text, method...), 0o600); err != nil {
+		c.Fatal(err)
+	}
 	if unformatted := c.run("gofmt", "-l", "server"); unformatted != "" {
-		t.Errorf("the method is not formatted: %s", unformatted)
+		c.Errorf("the method is not formatted: %s", unformatted)
 	}
-	c.build("jobrund")
-	s := c.serve(store)
-	statusPath := runPath + "/status"
-	for range 2 {
-		c.asks(s, token, runPath, http.StatusOK) // which is kept then, and must not be taken for the other response
-		if got := c.asks(s, token, statusPath, http.StatusOK); got != `{"data":{"status":"SUCCESS"}}`+"\n" {
-			t.Errorf("the status is answered with %s", got)
-		}
-	}
-	c.asks(s, "", statusPath, http.StatusUnauthorized)
-	c.asks(s, token, strings.Replace(statusPath, "default-project", "other", 1), http.StatusNotFound)
-	c.asks(s, token, statusPath+"/more", http.StatusNotFound)
-	post := newRequest(t, s, token, statusPath)
-	post.Method = http.MethodPost
-	response, _ := exchange(t, post, http.StatusMethodNotAllowed)
-	if response.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
-		t.Errorf("Allow is %q", response.Header.Get("Allow"))
-	}
-	c.breaks(s, token, strings.Replace(statusPath, "example-job", "-", 1), "jobId", "pattern")
-	c.shows(s, `"Get the status of a run"`)
-
-	c.wantVersion("adds to the contract", "endpoint added")
 }
 
 // documentedRun returns the documented run on one line.
@@ -421,11 +404,7 @@ func (c checkout) wantVersion(change, words string) {
 	if err == nil || !strings.Contains(out, words) {
 		c.Errorf("the check does not list %q: %v\n%s", words, err, out)
 	}
-	lowest := regexp.MustCompile(
-		`that ` + change + `: info.version must be at least (\S+), and is (\S+) `,
-	).FindStringSubmatch(
-		out,
-	)
+	lowest := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `).FindStringSubmatch(out)
 	if lowest == nil {
 		c.Fatalf("the check does not say which version that needs:\n%s", out)
 	}

@@ -212,13 +212,8 @@ func (c *chaos) checkAll(t *testing.T) {
 	defer db.Close()
 	for _, round := range c.imports {
 		var count int
-		if err := db.QueryRowContext(
-			context.Background(),
-			"SELECT count(*) FROM runs WHERE id GLOB $1",
-			fmt.Sprintf("import-%d-*", round),
-		).Scan(
-			&count,
-		); err != nil ||
+		if err := db.QueryRowContext(context.Background(), "SELECT count(*) FROM runs WHERE id GLOB $1",
+			fmt.Sprintf("import-%d-*", round)).Scan(&count); err != nil ||
 			count != importedLines {
 			t.Errorf("the import of round %d has left %d runs, %v", round, count, err)
 		}
@@ -253,7 +248,7 @@ func (c *chaos) checkAll(t *testing.T) {
 // TestChaos kills a recorder, an import or the server again and again, all of one store. Nothing that
 // a program has reported as done may be lost, and nothing may be wrong.
 func TestChaos(t *testing.T) {
-	rounds, seed := 100, uint64(time.Now().UnixNano())
+	rounds, seed := 30, uint64(time.Now().UnixNano())
 	if text := os.Getenv(chaosVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

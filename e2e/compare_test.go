@@ -49,15 +49,8 @@ func middle(values []float64) float64 {
 }
 
 func spread(values []float64, digits int) string {
-	return fmt.Sprintf(
-		"%.*f (%.*f to %.*f)",
-		digits,
-		middle(values),
-		digits,
-		slices.Min(values),
-		digits,
-		slices.Max(values),
-	)
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, middle(values), digits, slices.Min(values), digits,
+		slices.Max(values))
 }
 
 // writeComparisons writes the table to the file that BENCH_TABLE names.

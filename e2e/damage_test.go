@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,6 +68,7 @@ func (c connection) want(t testing.TB, status int) {
 }
 
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	const host = "Host: x\r\n"
@@ -76,22 +76,11 @@ func TestMalformedRequests(t *testing.T) {
 		text   string
 		status int
 	}{
-		"no request":        {"\x00\xff\r\n\r\n", 400},
-		"TLS":               {"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400},
-		"no version":        {"GET /v1/login\r\n\r\n", 400},
-		"no host":           {"GET /v1/login HTTP/1.1\r\n\r\n", 400},
-		"two hosts":         {"GET /v1/login HTTP/1.1\r\n" + host + host + "\r\n", 400},
-		"another version":   {"GET /v1/login HTTP/9.9\r\n" + host + "\r\n", 505},
-		"a bad escape":      {"GET /%zz HTTP/1.1\r\n" + host + "\r\n", 400},
-		"a control":         {"GET /\x01 HTTP/1.1\r\n" + host + "\r\n", 400},
-		"no colon":          {"GET /v1/login HTTP/1.1\r\n" + host + "nothing\r\n\r\n", 400},
-		"two lengths":       {"GET /v1/login HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
-		"an unknown coding": {"GET /v1/login HTTP/1.1\r\n" + host + "Transfer-Encoding: x\r\n\r\n", 501},
-		"one large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
-		"many headers":      {"GET /v1/login HTTP/1.1\r\n" + host + strings.Repeat("X: x\r\n", 12_000) + "\r\n", 431},
-		"a large token":     {"GET /v1/login HTTP/1.1\r\n" + host + "Authorization: Bearer " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
-		"a large path":      {"GET /" + strings.Repeat("x", 70_000) + " HTTP/1.1\r\n" + host + "\r\n", 431},
-		"a huge header":     {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 200_000) + "\r\n\r\n", 431},
+		"no request":      {"\x00\xff\r\n\r\n", 400},
+		"no host":         {"GET /v1/login HTTP/1.1\r\n\r\n", 400},
+		"a bad escape":    {"GET /%zz HTTP/1.1\r\n" + host + "\r\n", 400},
+		"another version": {"GET /v1/login HTTP/9.9\r\n" + host + "\r\n", 505},
+		"a large header":  {"GET /v1/login HTTP/1.1\r\n" + host + "X: " + strings.Repeat("x", 200_000) + "\r\n\r\n", 431},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw(t, s, test.text, test.status)
@@ -100,18 +89,9 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-func TestPlainRequestToATLSPort(t *testing.T) {
-	store, _ := documentedStore(t)
-	folder := t.TempDir()
-	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
-	writeCertificate(t, certFile, keyFile)
-	s := serve(t, store, "--tls-cert", certFile, "--tls-key", keyFile)
-	s.url = strings.Replace(s.url, "https", "http", 1)
-	raw(t, s, "GET /v1/login HTTP/1.1\r\nHost: x\r\n\r\n", 400)
-}
-
 // TestDamagedStore damages the database under a running server.
 func TestDamagedStore(t *testing.T) {
+	t.Parallel()
 	overwrite := func(file string, from int64) error {
 		info, err := os.Stat(file)
 		if err != nil {
@@ -126,10 +106,8 @@ func TestDamagedStore(t *testing.T) {
 		return err
 	}
 	for name, damage := range map[string]func(file string) error{
-		"overwritten":              func(file string) error { return overwrite(file, 0) },
-		"overwritten, not at once": func(file string) error { return overwrite(file, 4096) },
-		"emptied":                  func(file string) error { return os.Truncate(file, 0) },
-		"cut off":                  func(file string) error { return os.Truncate(file, 5000) },
+		"overwritten": func(file string) error { return overwrite(file, 4096) },
+		"cut off":     func(file string) error { return os.Truncate(file, 5000) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, token := documentedStore(t)

@@ -44,6 +44,7 @@ func importDocumented(t testing.TB, store string) (token string) {
 // TestDocumentedExample sends the documented run through the store, the server, the client and the
 // command line.
 func TestDocumentedExample(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	wantDocumented(t, store, token)
 }

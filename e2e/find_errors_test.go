@@ -45,11 +45,8 @@ func TestFindPageAsksForAnotherToken(t *testing.T) {
 	b.heading("shop")
 	b.do("forget it", chromedp.Click(chromedp.CSS("#forget")))
 	b.heading("Find a run")
-	if stored := get(
-		b,
-		"the storage",
-		chromedp.Evaluate[int]("sessionStorage.length + localStorage.length"),
-	); stored != 0 {
+	if stored := get(b, "the storage",
+		chromedp.Evaluate[int]("sessionStorage.length + localStorage.length")); stored != 0 {
 		t.Errorf("%d values are stored still", stored)
 	}
 	b.quiet(s.url)
@@ -58,20 +55,8 @@ func TestFindPageAsksForAnotherToken(t *testing.T) {
 func TestFindPageAsksForTeam(t *testing.T) {
 	last := time.Now().Add(-time.Hour)
 	store := importLines(t, history("red", "shop", "pay", last, 2, 0), history("blue", "web", "build", last, 7, 2))
-	token := output(
-		t,
-		"jobrund",
-		"token",
-		"create",
-		"--name",
-		"both",
-		"--team",
-		"red",
-		"--team",
-		"blue",
-		"--store",
-		store,
-	)
+	token := output(t, "jobrund", "token", "create", "--name", "both", "--team", "red", "--team", "blue", "--store",
+		store)
 	s := serve(t, store)
 	b := newTab(t, screens[1])
 	b.find(s.url, token)
@@ -86,14 +71,8 @@ func TestFindPageAsksForTeam(t *testing.T) {
 	b.heading("web")
 	b.do("open the latest run", chromedp.Click(chromedp.CSS("tbody td:nth-child(2) a"), chromedp.NodeVisible))
 	b.until("the run", "document.querySelector('dl')")
-	if got := get(
-		b,
-		"the address",
-		chromedp.Location(),
-	); !strings.HasPrefix(
-		got,
-		s.url+"/#/teams/blue/projects/web/jobs/build/runs/",
-	) {
+	if got := get(b, "the address", chromedp.Location()); !strings.HasPrefix(got,
+		s.url+"/#/teams/blue/projects/web/jobs/build/runs/") {
 		t.Errorf("the run is at %s", got)
 	}
 	b.screenshot("run")

@@ -3,10 +3,6 @@
 package e2e
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -103,56 +99,4 @@ func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
 		t.Errorf("there are %d attempts, of one that says nothing more", n)
 	}
 	b.quiet(a.server.url)
-}
-
-// TestFindPageShowsARunWithoutAReason has servers that do not say why a run failed.
-func TestFindPageShowsARunWithoutAReason(t *testing.T) {
-	store := newStore(t)
-	id := failedRun(t, store, "exit 7")
-	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", store)
-	s := serve(t, store)
-	to, err := url.Parse(s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
-	for name, test := range map[string]struct {
-		status    int
-		body, say string
-	}{
-		"an earlier one": {404, `{"error": {"status": 404, "message": "not found"}}`, ""},
-		"a broken one": {
-			500, `{"error": {"status": 500, "message": "internal server error", "id": "x"}}`,
-			"Not all is shown of why the run failed. The server failed (500).",
-		},
-		"garbage": {200, `<html>`, "Not all is shown of why the run failed. The server cannot be reached."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasSuffix(r.URL.Path, "/outcome") || strings.HasSuffix(r.URL.Path, "/output") {
-					w.WriteHeader(test.status)
-					_, _ = w.Write([]byte(test.body))
-					return
-				}
-				proxy.ServeHTTP(w, r)
-			}))
-			defer outside.Close()
-			b := newTab(t, screens[0])
-			b.find(outside.URL+"/#/projects/p/jobs/j/runs/"+id, token)
-			b.until("the run", "document.querySelector('dl')")
-			if test.say != "" {
-				b.until("the trouble", "document.querySelector('main .error')")
-			}
-			b.waits(0, 0)
-			got := b.details()
-			if _, ok := got["Reason"]; ok || got["Status"] != "✕ FAILED" {
-				t.Errorf("the page says of the run: %q", got)
-			}
-			text := b.mainText()
-			if !strings.Contains(text, test.say) || test.say == "" && strings.Contains(text, "why") {
-				t.Errorf("the page says %q, want %q", text, test.say)
-			}
-			b.quiet(outside.URL)
-		})
-	}
 }

@@ -94,11 +94,8 @@ func TestFindPageAsksAgain(t *testing.T) {
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Prefer") != "" && failed.CompareAndSwap(false, true) {
 			w.Header().Set("Retry-After", "3")
-			http.Error(
-				w,
-				`{"error":{"status":503,"message":"the store cannot be reached","id":"x"}}`,
-				http.StatusServiceUnavailable,
-			)
+			http.Error(w, `{"error":{"status":503,"message":"the store cannot be reached","id":"x"}}`,
+				http.StatusServiceUnavailable)
 			return
 		}
 		proxy.ServeHTTP(w, r)

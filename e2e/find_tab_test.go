@@ -160,10 +160,8 @@ func (b *tab) find(address, token string) {
 // follow clicks on the link with the text.
 func (b *tab) follow(text string) {
 	b.Helper()
-	b.do(
-		"follow "+text,
-		chromedp.Click(chromedp.Search(`//main//a[normalize-space(.)="`+text+`"]`), chromedp.NodeVisible),
-	)
+	b.do("follow "+text,
+		chromedp.Click(chromedp.Search(`//main//a[normalize-space(.)="`+text+`"]`), chromedp.NodeVisible))
 }
 
 // followWithKeys moves the focus with the tabulator to the link with the text, and follows it.
@@ -172,11 +170,8 @@ func (b *tab) followWithKeys(text string) {
 	for range 30 {
 		b.do("press the tabulator", chromedp.KeyEvent(kb.Tab))
 		if get(b, "the focus", chromedp.Evaluate[string]("document.activeElement.textContent")) == text {
-			ring := get(
-				b,
-				"the focus",
-				chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineStyle"),
-			)
+			ring := get(b, "the focus",
+				chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineStyle"))
 			if ring != "solid" {
 				b.Errorf("the focus on %s cannot be seen: its outline is %q", text, ring)
 			}

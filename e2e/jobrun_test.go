@@ -77,6 +77,7 @@ func exitStatus(t testing.TB, err error) int {
 }
 
 func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	for name, test := range map[string]struct {
 		script string
@@ -117,6 +118,7 @@ func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
 }
 
 func TestJobrunTellsOfTheRunWhileItRuns(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	// The program's end of standard input keeps the command running.
 	cmd := recorded(t, a.store, "echo started; read line")
@@ -186,6 +188,7 @@ func readLine(t testing.TB, r io.Reader) string {
 }
 
 func TestJobrunLeavesStreamsAlone(t *testing.T) {
+	t.Parallel()
 	cmd := recorded(t, newStore(t), `cat; printf 'to stderr\0' >&2`)
 	input := bytes.Repeat([]byte("\x00\xff\r\n"), 100_000)
 	cmd.Stdin = bytes.NewReader(input)
@@ -204,6 +207,7 @@ func TestJobrunLeavesStreamsAlone(t *testing.T) {
 
 // TestJobrunRecordsWhenTheStoreComesBack lets the command itself make the store possible.
 func TestJobrunRecordsWhenTheStoreComesBack(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
 	if err := os.Remove(folder); err != nil {
@@ -234,6 +238,7 @@ func TestJobrunRecordsWhenTheStoreComesBack(t *testing.T) {
 
 // TestJobrunWithoutAReaderOfStandardError must not be ended by its own warning.
 func TestJobrunWithoutAReaderOfStandardError(t *testing.T) {
+	t.Parallel()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +253,7 @@ func TestJobrunWithoutAReaderOfStandardError(t *testing.T) {
 }
 
 func TestManyJobrunsRecordAtOnce(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	stderrs := make([]strings.Builder, 10)
 	var all sync.WaitGroup

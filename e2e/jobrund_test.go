@@ -41,6 +41,7 @@ func jobrund(t testing.TB, args ...string) outcome {
 }
 
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	run := func(args ...string) []string {
 		return slices.Concat([]string{"jobrun", "--project", "p", "--job", "j"}, args)
 	}
@@ -52,55 +53,31 @@ func TestWrongUsage(t *testing.T) {
 		says    string
 		command string // that has the help
 	}{
-		"unknown command":       {[]string{"nothing"}, `unknown command "nothing"`, ""},
-		"the old name":          {[]string{"exec", "--", "true"}, "use the program jobrun", ""},
-		"unknown subcommand":    {[]string{"token", "nothing"}, `unknown command "nothing"`, "token"},
-		"unknown shell":         {[]string{"completion", "nothing"}, `unknown command "nothing"`, "completion"},
-		"unknown flag":          {[]string{"serve", "--nothing"}, "unknown flag: --nothing", "serve"},
-		"unknown short flag":    {[]string{"import", "-x"}, "unknown shorthand flag: 'x'", "import"},
-		"flag without a value":  {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
-		"no rate limit":         {[]string{"serve", "--rate-limit", "nonsense"}, `rate limit "nonsense": must be requests/time, such as 1000/1h`, "serve"},
-		"no number of bytes":    {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
-		"a small cache":         {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
-		"negative shutdown":     {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
-		"no project":            {[]string{"jobrun", "--job", "j", "--", "true"}, `"project"`, "jobrun"},
-		"no job":                {[]string{"jobrun", "--project", "p", "--", "true"}, `"job"`, "jobrun"},
-		"neither":               {[]string{"jobrun", "--", "true"}, `"job", "project"`, "jobrun"},
-		"no name":               {[]string{"token", "create"}, `"name"`, "token create"},
-		"no command":            {run(), "COMMAND is missing", "jobrun"},
-		"no command after --":   {run("--"), "COMMAND is missing", "jobrun"},
-		"bad project":           {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "jobrun"},
-		"empty job":             {run("--job", "", "--", "true"), `--job "": must have 1 to 253 characters`, "jobrun"},
-		"long job":              {run("--job", strings.Repeat("j", 254), "--", "true"), "must have 1 to 253 characters", "jobrun"},
-		"bad team":              {run("--team", "-", "--", "true"), `--team "-": must have`, "jobrun"},
-		"negative limit":        {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
-		"negative delay":        {run("--backoff", "-1s", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
-		"not a number":          {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "jobrun"},
-		"not a whole number":    {run("--backoff-limit", "1.5", "--", "true"), `"1.5" for "--backoff-limit"`, "jobrun"},
-		"a number out of range": {run("--backoff-limit", "9223372036854775808", "--", "true"), "value out of range", "jobrun"},
-		"not a duration":        {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "jobrun"},
-		"bad name":              {create("--name", "a b"), `--name "a b": must have`, "token create"},
-		"bad project of many":   {create("--project", "a,b c"), `--project "b c": must have`, "token create"},
-		"no team":               {create("--team", ""), "--team: must not be empty", "token create"},
-		"empty project":         {create("--project", ""), "--project: must not be empty", "token create"},
-		"empty permission":      {create("--permission", ""), "--permission: must not be empty", "token create"},
-		"unknown permission":    {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > General > Read`, "token create"},
-		"expired already":       {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
-		"unnamed token":         {[]string{"token", "revoke"}, "NAME is missing", "token revoke"},
-		"two tokens":            {[]string{"token", "revoke", "a", "b"}, `unexpected argument "b"`, "token revoke"},
-		"no age":                {[]string{"prune"}, `"older-than"`, "prune"},
-		"age of nothing":        {[]string{"prune", "--older-than", "0s"}, "--older-than 0s: must be positive", "prune"},
-		"negative age":          {[]string{"prune", "--older-than", "-1h"}, "--older-than -1h: must be positive", "prune"},
-		"age in weeks":          {[]string{"prune", "--older-than", "9w"}, `"9w" for "--older-than"`, "prune"},
-		"retain nothing":        {[]string{"serve", "--retain", "0"}, "--retain 0s: must be positive", "serve"},
-		"retain less":           {[]string{"serve", "--retain", "-1h"}, "--retain -1h: must be positive", "serve"},
-		"stray, prune":          {[]string{"prune", "--older-than", "1h", "stray"}, `unexpected argument "stray"`, "prune"},
-		"stray, version":        {[]string{"version", "stray"}, `"stray"`, "version"},
-		"two files":             {[]string{"import", "a", "b"}, `unexpected argument "b"`, "import"},
-		"stray, serve":          {[]string{"serve", "stray"}, `unexpected argument "stray"`, "serve"},
-		"stray, create":         {create("stray"), `unexpected argument "stray"`, "token create"},
-		"stray, list":           {[]string{"token", "list", "stray"}, `unexpected argument "stray"`, "token list"},
-		"stray, completion":     {[]string{"completion", "bash", "stray"}, `"stray"`, "completion bash"},
+		"unknown command":      {[]string{"nothing"}, `unknown command "nothing"`, ""},
+		"the old name":         {[]string{"exec", "--", "true"}, "use the program jobrun", ""},
+		"unknown flag":         {[]string{"serve", "--nothing"}, "unknown flag: --nothing", "serve"},
+		"flag without a value": {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
+		"no number of bytes":   {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
+		"a small cache":        {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
+		"negative shutdown":    {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
+		"no project":           {[]string{"jobrun", "--job", "j", "--", "true"}, `"project"`, "jobrun"},
+		"no name":              {[]string{"token", "create"}, `"name"`, "token create"},
+		"no command":           {run(), "COMMAND is missing", "jobrun"},
+		"bad project":          {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "jobrun"},
+		"bad team":             {run("--team", "-", "--", "true"), `--team "-": must have`, "jobrun"},
+		"negative limit":       {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
+		"not a number":         {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "jobrun"},
+		"not a duration":       {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "jobrun"},
+		"bad name":             {create("--name", "a b"), `--name "a b": must have`, "token create"},
+		"unknown permission":   {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > General > Read`, "token create"},
+		"expired already":      {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
+		"unnamed token":        {[]string{"token", "revoke"}, "NAME is missing", "token revoke"},
+		"two tokens":           {[]string{"token", "revoke", "a", "b"}, `unexpected argument "b"`, "token revoke"},
+		"no age":               {[]string{"prune"}, `"older-than"`, "prune"},
+		"negative age":         {[]string{"prune", "--older-than", "-1h"}, "--older-than -1h: must be positive", "prune"},
+		"age in weeks":         {[]string{"prune", "--older-than", "9w"}, `"9w" for "--older-than"`, "prune"},
+		"retain nothing":       {[]string{"serve", "--retain", "0"}, "--retain 0s: must be positive", "serve"},
+		"two files":            {[]string{"import", "a", "b"}, `unexpected argument "b"`, "import"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := outcomeOf(t, named(t, test.args...))
@@ -123,6 +100,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestNoCommandShowsHelp(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"", "token", "completion"} {
 		got := jobrund(t, strings.Fields(command)...)
 		if got.status != 2 || got.stdout != "" || !strings.Contains(got.stderr, "Available Commands:") {
@@ -134,6 +112,7 @@ func TestNoCommandShowsHelp(t *testing.T) {
 // TestEnvironment gives every flag once as a variable and once both ways. The values are bad ones:
 // the message tells which was taken.
 func TestEnvironment(t *testing.T) {
+	t.Parallel()
 	const run = "jobrun --project p --job j FLAG -- true"
 	const create = "token create --name n FLAG"
 	for _, test := range []struct {
@@ -176,9 +155,7 @@ func TestEnvironment(t *testing.T) {
 			if got := messages(""); !strings.Contains(got, test.says) {
 				t.Errorf("with %s: %q, without %q", variable, got, test.says)
 			}
-			if got := messages(
-				"--" + test.flag + "=" + test.value,
-			); strings.Contains(got, test.says) ||
+			if got := messages("--" + test.flag + "=" + test.value); strings.Contains(got, test.says) ||
 				!strings.Contains(got, test.saysInstead) {
 				t.Errorf("with %s and the flag: %q, without %q", variable, got, test.saysInstead)
 			}
@@ -188,6 +165,7 @@ func TestEnvironment(t *testing.T) {
 
 // TestEnvironmentAlone gives nothing but variables, and none of them twice.
 func TestEnvironmentAlone(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for _, args := range []string{"token create", "jobrun -- true"} {
 		cmd := named(t, strings.Fields(args)...)
@@ -211,6 +189,7 @@ func TestEnvironmentAlone(t *testing.T) {
 // TestStoreOfJobrun gives the store in both variables: jobrun's own counts first, and then that of
 // jobrund.
 func TestStoreOfJobrun(t *testing.T) {
+	t.Parallel()
 	own, shared := newStore(t), newStore(t)
 	for _, test := range []struct{ environment, store string }{
 		{"JOBRUN_STORE=" + own + "\nJOBRUND_STORE=" + shared, own},
@@ -224,6 +203,7 @@ func TestStoreOfJobrun(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +224,7 @@ var (
 
 // TestHelp finds the commands as a person does: each one's help names those below it.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	examples := map[string]bool{}
 	var read func(command string)
 	read = func(command string) {
@@ -286,11 +267,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		_, helped := examples["completion "+shell]
-		if got := jobrund(
-			t,
-			"completion",
-			shell,
-		); !helped || got.status != 0 ||
+		if got := jobrund(t, "completion", shell); !helped || got.status != 0 ||
 			!strings.Contains(got.stdout, "jobrund") {
 			t.Errorf("completion %s: %+v", shell, got)
 		}

@@ -25,6 +25,7 @@ func printed(t *testing.T, store, script string, flags ...string) (stdout, stder
 }
 
 func TestKeepOutput(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	logs := a.logsClient(t)
 	for name, test := range map[string]struct {
@@ -77,26 +78,9 @@ func TestKeepOutput(t *testing.T) {
 	}
 }
 
-// Two streams that lead to the same file stay in the order in which the command wrote.
-func TestKeepOutputKeepsTheOrderOfStreams(t *testing.T) {
-	store := newStore(t)
-	script := `i=0; while [ $i -lt 1000 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done`
-	cmd := recorded(t, store, script, "--quiet", "--keep-output", "1MiB")
-	out, err := cmd.CombinedOutput() // which is one file
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	want, err := exec.Command("seq", "0", "999").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out, want) {
-		t.Errorf("%q", out)
-	}
-}
-
 // A flood goes through unchanged, and memory does not grow with it.
 func TestKeepOutputOfAFlood(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	const flood = 100_000_000
 	script := "head -c 100000000 /dev/zero; cat /proc/$PPID/status > status; echo the end"
@@ -143,6 +127,7 @@ func peakOf(t *testing.T, status []byte) int {
 
 // What the command leaves running does not hold jobrun up, even if it floods.
 func TestKeepOutputDoesNotWaitForWhatIsLeftRunning(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	for name, left := range map[string]string{"silent": "sleep 60", "a flood": "yes"} {
 		t.Run(name, func(t *testing.T) {
@@ -186,21 +171,9 @@ func missing(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// What the shell's own tee prints after the shell has ended is not lost.
-func TestKeepOutputWaitsForTee(t *testing.T) {
-	if _, err := exec.LookPath("bash"); err != nil {
-		missing(t, "needs bash")
-	}
-	a := newAPI(t, newStore(t))
-	stdout, stderr, _ := printed(t, a.store, `exec bash -c 'exec > >(tee log); echo hello'`, "--run", "r", "--keep-output", "1KiB")
-	got, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo("r"))
-	if stdout != "hello\n" || err != nil || *got.Output != "hello\n" {
-		t.Errorf("printed %q, %s; kept %+v, %v", stdout, stderr, got, err)
-	}
-}
-
 // The command learns that nobody reads what it prints, as it would without jobrun.
 func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a.store, "exec yes", "--run", "r", "--keep-output", "1KiB")
 	r, w, err := os.Pipe()
@@ -224,6 +197,7 @@ func TestKeepOutputOfAStreamThatNobodyReads(t *testing.T) {
 
 // The command goes on where what it prints cannot be written.
 func TestKeepOutputOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		missing(t, "needs /dev/full")
@@ -245,61 +219,9 @@ func TestKeepOutputOnAFullDisk(t *testing.T) {
 	}
 }
 
-// A reader that is slow gets everything, after the command has ended too.
-func TestKeepOutputWaitsForItsReader(t *testing.T) {
-	cmd := recorded(t, newStore(t), "head -c 60000 /dev/zero; echo the end; echo x > ended", "--quiet", "--keep-output", "1KiB")
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout = w
-	// The pipe to here is full, so that what the command prints stays in the pipe to jobrun.
-	if err := w.SetWriteDeadline(time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	filled, err := fill(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	for { // the command has ended
-		if _, err := os.Stat(cmd.Dir + "/ended"); err == nil {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	text, err := io.ReadAll(r)
-	if err != nil || len(text) != filled+60000+len("the end\n") || !strings.HasSuffix(string(text), "the end\n") {
-		t.Errorf("%d bytes after %d, %v", len(text), filled, err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
-// fill fills a pipe, and returns with how many bytes.
-func fill(w *os.File) (n int, err error) {
-	raw, err := w.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	err = raw.Control(func(fd uintptr) {
-		for {
-			written, err := syscall.Write(int(fd), make([]byte, 4096))
-			if err != nil {
-				return
-			}
-			n += written
-		}
-	})
-	return n, err
-}
-
 // Standard input is the command's own, and what is kept is bounded.
 func TestKeepOutputFlag(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a.store, "cat", "--run", "r", "--quiet")
 	cmd.Env = append(cmd.Env, "JOBRUN_KEEP_OUTPUT=1 KiB")

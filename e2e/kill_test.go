@@ -1,74 +1,39 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
-	"maps"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/jobruns/jobruns/client"
-	"github.com/jobruns/jobruns/gen/model"
 )
 
-// loops are shells that do something again and again, each in a process group of its own.
-type loops struct {
-	lines chan string // closed when the last process has ended
-	kill  func()      // ends the shells and all that they have started, wherever they are
-}
-
-// loop starts as many shells, which write to one and the same place. In the script, $0 is the
-// folder of the programs and $1 is the number of the shell.
-func loop(t testing.TB, shells int, script string) *loops {
+// writeRuns writes the lines of some of them.
+func writeRuns(t testing.TB, to io.Writer, from, until int) {
 	t.Helper()
-	reader, writer, err := os.Pipe()
-	if err != nil {
+	var text strings.Builder
+	for i := from; i < until; i++ {
+		text.WriteString(runLine(strconv.Itoa(i)))
+	}
+	if _, err := io.WriteString(to, text.String()); err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Close()
-	var started []*exec.Cmd
-	l := &loops{lines: make(chan string), kill: sync.OnceFunc(func() {
-		for _, shell := range started {
-			_ = syscall.Kill(-shell.Process.Pid, syscall.SIGKILL)
-			_ = shell.Wait()
-		}
-	})}
-	go func() {
-		defer close(l.lines)
-		defer reader.Close()
-		for lines := bufio.NewScanner(reader); lines.Scan(); {
-			l.lines <- lines.Text()
-		}
-	}()
-	t.Cleanup(func() {
-		l.kill()
-		l.rest()
-	})
-	for i := range shells {
-		cmd := exec.Command("sh", "-c", script, programs, fmt.Sprint(i))
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-		cmd.Stdout, cmd.Stderr = writer, writer
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		started = append(started, cmd)
-	}
-	return l
 }
 
-// rest waits until all processes have ended, and returns what they wrote until then.
-func (l *loops) rest() []string {
-	var lines []string
-	for line := range l.lines {
-		lines = append(lines, line)
+// countRuns returns how many runs there are.
+func countRuns(t testing.TB, store string) int {
+	t.Helper()
+	db := openDatabase(t, strings.TrimPrefix(store, "sqlite:"))
+	defer db.Close()
+	var count int
+	if err := db.QueryRow("SELECT count(*) FROM runs").Scan(&count); err != nil {
+		t.Fatal(err)
 	}
-	return lines
+	return count
 }
 
 // intact checks that the database is one, by its own account.
@@ -82,102 +47,121 @@ func intact(t testing.TB, store string) {
 	}
 }
 
-// TestKilledRecordersAndServers kills them again and again, on one and the same store, each time at
-// another number of runs of which the API has told.
-func TestKilledRecordersAndServers(t *testing.T) {
+// hasRuns checks how many runs there are.
+func hasRuns(t testing.TB, store string, want int) {
+	t.Helper()
+	if count := countRuns(t, store); count != want {
+		t.Errorf("%d runs, want %d", count, want)
+	}
+}
+
+// importAgain imports all, and checks that the API has the first and the last.
+func importAgain(t testing.TB, store string, runs int) {
+	t.Helper()
+	var all strings.Builder
+	writeRuns(t, &all, 0, runs)
+	if got := importText(t, store, all.String()); got != imported(runs) {
+		t.Errorf("the import again: %+v", got)
+	}
+	hasRuns(t, store, runs)
+	a := newAPI(t, store)
+	a.run(t, "0")
+	a.run(t, strconv.Itoa(runs-1))
+}
+
+// startImport returns an import that waits for lines, and what kills it.
+func startImport(t testing.TB, store string) (cmd *exec.Cmd, lines io.WriteCloser, kill func()) {
+	t.Helper()
+	cmd = program(t, "jobrund", "import", "--store", store)
+	lines, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, lines, func() {
+		_ = cmd.Process.Kill() // or it has ended by itself
+		_ = cmd.Wait()
+	}
+}
+
+// TestKilledImport kills an import that has not read all yet.
+func TestKilledImport(t *testing.T) {
 	t.Parallel() // it mostly waits for the disk
+	const runs = 5_000
 	store := newStore(t)
-	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
-	start := func() *api {
-		s := serve(t, store)
-		c, err := client.New(s.url, client.WithToken(token))
-		if err != nil {
+	output(t, "jobrund", "import", os.DevNull, "--store", store) // makes the store
+	for _, written := range []int{1, runs / 5, runs} {
+		_, lines, kill := startImport(t, store)
+		writeRuns(t, lines, 0, written)
+		kill()
+		intact(t, store)
+		hasRuns(t, store, 0)
+	}
+	importAgain(t, store, runs)
+}
+
+// size is that of a file, or -1.
+func size(file string) int64 {
+	info, err := os.Stat(file)
+	if err != nil {
+		return -1
+	}
+	return info.Size()
+}
+
+// TestKilledImportAtItsEnd kills an import that has read all, at points that the database's files
+// show. It may have stored a part, and can be run again.
+func TestKilledImportAtItsEnd(t *testing.T) {
+	t.Parallel() // it mostly waits for the disk
+	const runs = 5_000
+	for name, reached := range map[string]func(file string) bool{
+		"some is written":     func(file string) bool { return size(file+"-wal") > 100_000 },
+		"some is copied back": func(file string) bool { return size(file) > 200_000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			token := output(t, "jobrund", "token", "create", "--name", "before", "--store", store)
+			cmd, lines, kill := startImport(t, store)
+			writeRuns(t, lines, 0, runs)
+			lines.Close()
+			// A process that has ended and has not been waited for has closed its database, and
+			// never gets further.
+			for !reached(strings.TrimPrefix(store, "sqlite:")) && !ended(cmd) {
+			}
+			kill()
+			intact(t, store)
+			t.Logf("killed with %d runs", countRuns(t, store))
+			ask(t, serve(t, store), token, "/v1/login", http.StatusOK)
+			importAgain(t, store, runs)
+		})
+	}
+}
+
+// ended reports whether the process has ended, without waiting for it.
+func ended(cmd *exec.Cmd) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err != nil || strings.HasPrefix(state, "Z")
+}
+
+// TestKilledWhileTheStoreIsMade kills the first program that opens a store, at sizes of its files.
+func TestKilledWhileTheStoreIsMade(t *testing.T) {
+	t.Parallel() // it mostly waits for the disk
+	for written := int64(0); written < 100_000; written += 20_000 {
+		store := newStore(t)
+		file := strings.TrimPrefix(store, "sqlite:")
+		cmd := program(t, "jobrund", "import", os.DevNull, "--store", store)
+		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		return &api{c, store, s}
-	}
-	told := map[string]model.JobRun{}
-	for round := range 20 {
-		a := start()
-		recorders := loop(t, 3, `while "$0/jobrun" --store '`+store+`' --project p --job j -- true; do :; done`)
-		before := map[string]model.JobRun{}
-		for len(before) < 1+round%10 {
-			id := runID(t, <-recorders.lines)
-			// Every other round takes runs as they come, the others those that are over.
-			before[id] = *a.eventually(t, id, func(r *model.JobRun) bool { return round%2 == 0 || r.Concluded })
+		for size(file)+max(0, size(file+"-wal")) < written && !ended(cmd) {
 		}
-		if round%4 < 2 {
-			go recorders.kill()
-			a.server.stop(t, syscall.SIGKILL)
-		} else {
-			a.server.stop(t, syscall.SIGKILL)
-			recorders.kill()
-		}
-		recorders.rest()
-
-		a = start()
+		_ = cmd.Process.Signal(syscall.SIGKILL)
+		_ = cmd.Wait()
+		token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
 		intact(t, store)
-		maps.Copy(told, before)
-		for id, was := range before {
-			a.stillHas(t, id, was)
-		}
-		last := outcomeOf(t, recorded(t, store, "true"))
-		if run := a.run(t, runID(t, last.stderr)); run.Status != model.JobRunStatusSuccess {
-			t.Errorf("a run after it: %+v", *run)
-		}
-		a.server.stop(t, syscall.SIGKILL)
-	}
-	a := start()
-	for id, was := range told {
-		a.stillHas(t, id, was)
-	}
-}
-
-// stillHas checks that the run is as it was, or has concluded since then: well, or by the death of
-// its recorder, on a machine on which the test takes longer than a lease.
-func (a *api) stillHas(t testing.TB, id string, was model.JobRun) {
-	t.Helper()
-	is := *a.run(t, id)
-	if !was.Concluded && is.Concluded {
-		was.Active, was.Concluded, was.ConcludedAt = model.FlagNo, true, is.ConcludedAt
-		if is.Status == model.JobRunStatusFailed {
-			was.Status, was.Failed = model.JobRunStatusFailed, model.FlagYes
-		} else {
-			was.Completions, was.Status, was.Succeeded = 1, model.JobRunStatusSuccess, model.FlagYes
-		}
-	}
-	if was.Concluded && is.ConcludedAt != nil && was.ConcludedAt.Equal(*is.ConcludedAt) {
-		was.ConcludedAt = is.ConcludedAt // not the same pointer
-	}
-	if is != was {
-		t.Errorf("after the kill: %+v\nwas, or should be: %+v", is, was)
-	}
-}
-
-func TestKilledTokenCreate(t *testing.T) {
-	t.Parallel() // it mostly waits for the disk
-	store := newStore(t)
-	for round := range 8 {
-		creators := loop(
-			t,
-			2,
-			fmt.Sprintf(
-				`i=0; while i=$((i+1)); do "$0/jobrund" token create --store '%s' --name "%d.$1.$i"; done`,
-				store,
-				round,
-			),
-		)
-		var tokens []string
-		for len(tokens) <= round {
-			tokens = append(tokens, <-creators.lines)
-		}
-		go creators.kill()
-		tokens = append(tokens, creators.rest()...)
-		s := serve(t, store)
-		intact(t, store)
-		for _, token := range append(tokens, output(t, "jobrund", "token", "create", "--store", store, "--name", fmt.Sprint(round))) {
-			ask(t, s, token, "/v1/login", http.StatusOK)
-		}
-		s.stop(t, syscall.SIGKILL)
+		ask(t, serve(t, store), token, "/v1/login", http.StatusOK)
 	}
 }

@@ -187,10 +187,8 @@ func (c *cluster) wantPermissions(t testing.TB, anybody *cluster, namespaces map
 			want = append(want, `{"verbs":["list","watch"],"apiGroups":["batch"],"resources":["jobs"]}`)
 		}
 		if namespaces[""] {
-			want = append(
-				want,
-				`{"verbs":["get"],"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system"]}`,
-			)
+			want = append(want,
+				`{"verbs":["get"],"apiGroups":[""],"resources":["namespaces"],"resourceNames":["kube-system"]}`)
 		}
 		slices.Sort(want)
 		if got := c.rules(t, namespace); !slices.Equal(got, want) {
@@ -257,13 +255,8 @@ func TestKubernetesDeployed(t *testing.T) {
 		t.Run(variant, func(t *testing.T) {
 			c.deploy(t, filepath.Join(manifests, variant))
 			serving, watching := c.deployment(t, "serve"), c.deployment(t, "watch")
-			c.must(
-				t,
-				"POST",
-				deployed+"/serviceaccounts",
-				map[string]any{"metadata": map[string]any{"name": "anybody"}},
-				nil,
-			)
+			c.must(t, "POST", deployed+"/serviceaccounts",
+				map[string]any{"metadata": map[string]any{"name": "anybody"}}, nil)
 			restricted := c.as(t, "watch")
 			restricted.wantPermissions(t, c.as(t, "anybody"), test.may)
 
@@ -286,16 +279,8 @@ func TestKubernetesDeployed(t *testing.T) {
 			}
 			// One that is started for more says what it lacks.
 			restricted.watch(t, newStore(t)).says(t, "permission missing", " on jobs.batch in all namespaces")
-			restricted.watch(
-				t,
-				newStore(t),
-				"--namespace",
-				outside,
-			).says(
-				t,
-				"permission missing",
-				" on jobs.batch in namespace "+outside,
-			)
+			restricted.watch(t, newStore(t), "--namespace",
+				outside).says(t, "permission missing", " on jobs.batch in namespace "+outside)
 		})
 	}
 }

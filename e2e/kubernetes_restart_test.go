@@ -18,7 +18,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 
-	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -63,41 +62,12 @@ func TestKubernetesWatcherKilled(t *testing.T) {
 	r.wantRun(t, lasting, refOf(lasting), want)
 }
 
-// TestKubernetesTwoWatchers records everything twice, as on two machines, and goes on with one.
-func TestKubernetesTwoWatchers(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	namespace, a := c.namespace(t), newAPI(t, postgres.Start(t).NewDatabase(t))
-	first, second := c.watch(t, a.store, "--namespace", namespace), c.watch(t, a.store, "--namespace", namespace)
-	second.says(t, `"msg":"synced"`)
-	r := &recording{c, a, namespace, first}
-	var jobs []*batchv1.Job
-	for range 10 {
-		jobs = append(
-			jobs,
-			r.start(
-				t,
-				batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(2)), Completions: new(int32(2))},
-			),
-		)
-	}
-	for i, job := range jobs {
-		if i == len(jobs)/2 {
-			r.watcher.stop(syscall.SIGKILL)
-		}
-		r.release(t, job, 2)
-	}
-	for _, job := range jobs {
-		r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 2, Status: model.JobRunStatusSuccess})
-	}
-}
-
 // TestKubernetesAPIServerRestarts is not parallel: the other tests need the API server.
 func TestKubernetesAPIServerRestarts(t *testing.T) {
 	pidFile := filepath.Join(filepath.Dir(os.Getenv("KUBECONFIG")), "kube-apiserver.pid")
 	r := newRecording(t)
 	if _, err := os.Stat(pidFile); err != nil {
-		const why = "the API server is nobody's to restart here: TestKubernetesConnectionCut is what there is"
+		const why = "the API server is not the test's own to restart"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(why)
 		}

@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"io"
 	"math"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,15 +27,9 @@ func TestKubernetes(t *testing.T) {
 		"failure": {
 			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(0))},
 			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed}},
-		"failure with retries": { // after 10 and 20 seconds: the Job controller's, which cannot be shortened
-			batchv1.JobSpec{Template: pods(3, false), BackoffLimit: new(int32(2))},
-			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.JobRunStatusFailed}},
 		"parallelism 3": {
 			batchv1.JobSpec{Template: pods(0, false), Parallelism: new(int32(3)), Completions: new(int32(5))},
 			model.JobRun{BackoffLimit: 6, Completions: 5, Status: model.JobRunStatusSuccess}},
-		"indexed": {
-			batchv1.JobSpec{Template: pods(0, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(3)), Completions: new(int32(3))},
-			model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess}},
 		"indexed, each with a limit": {
 			batchv1.JobSpec{Template: pods(3, false), CompletionMode: new(batchv1.IndexedCompletion), Parallelism: new(int32(2)), Completions: new(int32(2)),
 				BackoffLimitPerIndex: new(int32(0))},
@@ -50,27 +41,6 @@ func TestKubernetes(t *testing.T) {
 			r.wantRun(t, job, refOf(job), test.want)
 		})
 	}
-}
-
-func TestKubernetesParallelPods(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Parallelism: new(int32(3)), Completions: new(int32(3))})
-	if run := r.reads(
-		t,
-		refOf(job),
-		isActive,
-	); run.Status != model.JobRunStatusRunning || run.Concluded || run.ConcludedAt != nil ||
-		run.Completions != 0 {
-		t.Errorf("while it runs: %+v", *run)
-	}
-	r.release(t, job, 1)
-	run := r.reads(t, refOf(job), func(run *model.JobRun) bool { return run.Completions == 1 })
-	if run.Active != model.FlagYes || run.Succeeded != model.FlagNo || run.Status != model.JobRunStatusRunning {
-		t.Errorf("after one of three pods: %+v", *run)
-	}
-	r.release(t, job, 2)
-	r.wantRun(t, job, refOf(job), model.JobRun{BackoffLimit: 6, Completions: 3, Status: model.JobRunStatusSuccess})
 }
 
 // TestKubernetesCronJob makes the Job as kubectl create job --from does, and lets the cluster
@@ -118,11 +88,8 @@ func TestKubernetesFlags(t *testing.T) {
 	}
 	a := &api{ofTeam, r.store, r.server}
 	create := func(labels map[string]string) *batchv1.Job {
-		return r.create(
-			t,
-			r.namespace,
-			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}},
-		)
+		return r.create(t, r.namespace,
+			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}})
 	}
 	other := create(map[string]string{"app": "backup"})
 	unlabelled := create(map[string]string{"record": "yes"})
@@ -138,65 +105,6 @@ func TestKubernetesFlags(t *testing.T) {
 	ref.Run = string(other.UID)
 	if run := a.get(t, ref); run != nil {
 		t.Errorf("recorded, although not selected: %+v", *run)
-	}
-}
-
-// TestKubernetesSuspended has a Job begin, be suspended and resumed, and the watcher restart. The
-// run started when the Job began first.
-func TestKubernetesSuspended(t *testing.T) {
-	t.Parallel()
-	isSuspended := func(run *model.JobRun) bool { return run.Active == model.FlagNo && run.Completions == 0 }
-	for name, begin := range map[string]bool{"from the beginning": true, "later": false} {
-		for _, restart := range []bool{false, true} {
-			t.Run(name+map[bool]string{true: ", watcher restarts"}[restart], func(t *testing.T) {
-				t.Parallel()
-				r := newRecording(t)
-				// The cluster has then done it: pods are released below, and none that are about to go.
-				suspend := func(job *batchv1.Job, suspend bool) {
-					r.must(t, "PATCH", pathOf(job), map[string]any{"spec": map[string]any{"suspend": suspend}}, nil)
-					until(t, func() bool {
-						now := new(batchv1.Job)
-						r.must(t, "GET", pathOf(job), nil, now)
-						return suspend == (now.Status.StartTime == nil) && suspend == (now.Status.Active == 0)
-					})
-				}
-				job := r.start(t, batchv1.JobSpec{Template: pods(0, true), Suspend: new(begin)})
-				if begin {
-					r.reads(t, refOf(job), isSuspended)
-					aSecondAfter(t, time.Now())
-					suspend(job, false)
-				}
-				first := r.reads(t, refOf(job), isActive)
-				aSecondAfter(t, aSecondAfter(t, time.Now()))
-				suspend(job, true)
-				if run := r.reads(
-					t,
-					refOf(job),
-					isSuspended,
-				); run.Status != model.JobRunStatusRunning || run.Concluded ||
-					run.ConcludedAt != nil ||
-					!run.StartedAt.Equal(first.StartedAt) {
-					t.Errorf("while suspended: %+v, before: %+v", *run, *first)
-				}
-				if restart {
-					r.watcher.stop(syscall.SIGTERM)
-					r.watcher = r.watch(t, r.store, "--namespace", r.namespace)
-				}
-				suspend(job, false)
-				r.reads(t, refOf(job), isActive)
-				if restart {
-					r.watcher.stop(syscall.SIGTERM)
-					r.watcher = r.watch(t, r.store, "--namespace", r.namespace)
-				}
-				r.release(t, job, 1)
-				r.concluded(t, job)
-				run := r.reads(t, refOf(job), isConcluded)
-				if run.Status != model.JobRunStatusSuccess || !run.StartedAt.Equal(first.StartedAt) ||
-					!run.ConcludedAt.After(first.StartedAt) {
-					t.Errorf("in the end: %+v, at first: %+v", *run, *first)
-				}
-			})
-		}
 	}
 }
 
@@ -252,73 +160,6 @@ func TestKubernetesForgotten(t *testing.T) {
 			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil ||
 				run.ConcludedAt.Before(run.StartedAt) {
 				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}
-
-// TestKubernetesWaitAtOnce waits for Jobs before the watcher can have stored their runs.
-func TestKubernetesWaitAtOnce(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
-	for range 8 {
-		job := r.start(t, batchv1.JobSpec{Template: pods(0, false)})
-		out, err := program(
-			t,
-			"northflank",
-			"get",
-			"job",
-			"run",
-			"--host",
-			r.server.url,
-			"--token",
-			token,
-			"--project",
-			job.Namespace,
-			"--job",
-			job.Name,
-			"--run",
-			string(job.UID),
-			"-o",
-			"json",
-			"--wait",
-		).CombinedOutput()
-		if got := exitStatus(t, err); got != 0 || !strings.Contains(string(out), `"status": "SUCCESS"`) {
-			t.Errorf("exit status %d: %s", got, out)
-		}
-	}
-}
-
-func TestKubernetesWait(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", r.store)
-	for status, exitCode := range map[int]int{0: 0, 3: 1} {
-		t.Run(map[int]string{0: "success", 3: "failure"}[status], func(t *testing.T) {
-			t.Parallel()
-			job := r.start(t, batchv1.JobSpec{Template: pods(exitCode, true), BackoffLimit: new(int32(0))})
-			r.reads(t, refOf(job), isActive)
-			waiter := program(t, "northflank", "get", "job", "run", "--host", r.server.url, "--token", token,
-				"--project", job.Namespace, "--job", job.Name, "--run", string(job.UID), "-o", "json", "--wait")
-			_, stdout, stderr := pipes(t, waiter)
-			if err := waiter.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if line := readLine(t, stderr); !strings.Contains(line, "RUNNING") {
-				t.Errorf("the waiter says %q", line)
-			}
-			r.release(t, job, 1)
-			out, err := io.ReadAll(stdout)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := exitStatus(
-				t,
-				waiter.Wait(),
-			); got != status ||
-				!strings.Contains(string(out), `"concluded": true`) {
-				t.Errorf("exit status %d, want %d: %s", got, status, out)
 			}
 		})
 	}

@@ -151,13 +151,7 @@ func (c *cluster) gone(t testing.TB, path string) bool {
 // delete removes what the test made, at its end.
 func (c *cluster) delete(t testing.TB, path string) {
 	t.Helper()
-	if err := c.call(
-		context.WithoutCancel(t.Context()),
-		"DELETE",
-		path,
-		nil,
-		nil,
-	); err != nil &&
+	if err := c.call(context.WithoutCancel(t.Context()), "DELETE", path, nil, nil); err != nil &&
 		!apierrors.IsNotFound(err) {
 		t.Error(err)
 	}
@@ -209,11 +203,8 @@ func pods(exitCode int, held bool) corev1.PodTemplateSpec {
 					Command: []string{
 						"sh",
 						"-c",
-						fmt.Sprintf(
-							`until grep -q '%s="0s"' /pod/annotations; do sleep 0.1; done; exit %d`,
-							runFor,
-							exitCode,
-						),
+						fmt.Sprintf(`until grep -q '%s="0s"' /pod/annotations; do sleep 0.1; done; exit %d`, runFor,
+							exitCode),
 					},
 					VolumeMounts: []corev1.VolumeMount{{Name: "pod", MountPath: "/pod"}},
 				},
@@ -258,13 +249,8 @@ func (c *cluster) release(t testing.TB, job *batchv1.Job, n int) {
 		c.must(t, "GET", path+"?labelSelector=batch.kubernetes.io/job-name="+job.Name, nil, &list)
 		for _, pod := range list.Items {
 			if n > 0 && pod.DeletionTimestamp == nil && pod.Annotations[runFor] != "0s" {
-				c.must(
-					t,
-					"PATCH",
-					path+"/"+pod.Name,
-					map[string]any{"metadata": map[string]any{"annotations": map[string]string{runFor: "0s"}}},
-					nil,
-				)
+				c.must(t, "PATCH", path+"/"+pod.Name,
+					map[string]any{"metadata": map[string]any{"annotations": map[string]string{runFor: "0s"}}}, nil)
 				n--
 			}
 		}

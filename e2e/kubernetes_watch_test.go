@@ -79,9 +79,7 @@ func (d *daemon) start(t testing.TB) {
 // watch starts a watcher of the cluster.
 func (c *cluster) watch(t testing.TB, store string, args ...string) *daemon {
 	t.Helper()
-	d := startDaemon(
-		t,
-		store,
+	d := startDaemon(t, store,
 		append([]string{"watch", "--kubeconfig", c.file(t), "--admin-addr", "127.0.0.1:0"}, args...)...)
 	d.says(t, `"msg":"watching"`)
 	return d

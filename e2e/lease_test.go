@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -114,19 +113,9 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 		return contained
 	}
 	container := []string{
-		"--mount",
-		"--pid",
-		"--fork",
-		"--kill-child",
-		"--time",
-		"--monotonic",
-		"1000000",
-		"--boottime",
-		"1000000",
+		"--mount", "--pid", "--fork", "--kill-child", "--time", "--monotonic", "1000000", "--boottime", "1000000",
 	}
-	if out, err := inside(
-		exec.Command("true"),
-		"mount -t tmpfs none /proc/sys",
+	if out, err := inside(exec.Command("true"), "mount -t tmpfs none /proc/sys",
 		container...).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%v: %s", err, out)
@@ -147,8 +136,7 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 		return program(t, "jobrund", "serve", "--addr", "127.0.0.1:0", "--store", store, "--rate-limit", "0")
 	}
 	servers := []*api{
-		reader(serving()),
-		reader(inside(serving(), "mount -t proc -o subset=pid proc /proc", "--mount")),
+		reader(serving()), reader(inside(serving(), "mount -t proc -o subset=pid proc /proc", "--mount")),
 	}
 	host := servers[0]
 	for name, recorder := range map[string]func() *exec.Cmd{
@@ -179,32 +167,6 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 	}
 }
 
-// TestRemovedLocksDoNotFailRuns removes the file of the locks, and gives the recorder a chance to make
-// it again.
-func TestRemovedLocksDoNotFailRuns(t *testing.T) {
-	t.Parallel() // it waits
-	a := newAPI(t, newStore(t))
-	cmd := recorded(t, a.store, "cat")
-	end, id := a.started(t, cmd)
-	locks := strings.TrimPrefix(a.store, "sqlite:") + "-leases"
-	if err := os.Remove(locks); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), endsWithin)
-	defer cancel()
-	for {
-		if _, err := os.Stat(locks); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatal("the recorder does not make the file again")
-		}
-		a.runsFor(t, id, 100*time.Millisecond)
-	}
-	a.runsFor(t, id, time.Second)
-	a.succeeds(t, cmd, end, id)
-}
-
 // TestRecorderSaysThatItsLeaseHadRunOut has a recorder that was taken for dead.
 func TestRecorderSaysThatItsLeaseHadRunOut(t *testing.T) {
 	t.Parallel() // it waits
@@ -218,17 +180,12 @@ func TestRecorderSaysThatItsLeaseHadRunOut(t *testing.T) {
 	a.eventually(t, id, func(r *model.JobRun) bool { return r.Status == model.JobRunStatusRunning })
 	db := openDatabase(t, strings.TrimPrefix(a.store, "sqlite:"))
 	defer db.Close()
-	if _, err := db.Exec(
-		"UPDATE runs SET lease_lock = NULL, lease_renewed = lease_renewed - $1",
-		longer.Milliseconds(),
-	); err != nil {
+	if _, err := db.Exec("UPDATE runs SET lease_lock = NULL, lease_renewed = lease_renewed - $1",
+		longer.Milliseconds()); err != nil {
 		t.Fatal(err)
 	}
 	a.eventually(t, id, func(r *model.JobRun) bool { return r.Status == model.JobRunStatusFailed })
-	if line := readLine(
-		t,
-		stderr,
-	); !strings.HasPrefix(line, "jobrun: ") ||
+	if line := readLine(t, stderr); !strings.HasPrefix(line, "jobrun: ") ||
 		!strings.Contains(line, "may have been told") ||
 		!strings.Contains(line, id) {
 		t.Errorf("the recorder says %q", line)

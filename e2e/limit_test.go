@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +34,7 @@ func limited(t *testing.T, s *apiServer, token string, status, limit, remaining 
 }
 
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	other := output(t, "jobrund", "token", "create", "--name", "other", "--store", store)
 	s := serve(t, store, "--rate-limit", "3/1h")
@@ -64,48 +64,4 @@ func TestRateLimit(t *testing.T) {
 
 	// Each process counts for itself.
 	limited(t, serve(t, store, "--rate-limit", "4/1h"), token, http.StatusOK, 4, 3)
-}
-
-// TestRateLimitIsRiddenOut makes more requests than a window allows, one after the other.
-func TestRateLimitIsRiddenOut(t *testing.T) {
-	store, token := documentedStore(t)
-	s := serve(t, store, "--rate-limit", "2/1s")
-	c, err := client.New(s.url, client.WithToken(token))
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin := time.Now()
-	for range 5 {
-		if _, _, err := c.GetJobRun(t.Context(), documented); err != nil {
-			t.Error(err)
-		}
-	}
-	if took := time.Since(begin); took < 2*time.Second {
-		t.Errorf("5 requests, 2 a second, took %s", took)
-	}
-}
-
-func TestDefaultRateLimit(t *testing.T) {
-	if got := jobrund(t, "serve", "--help"); !strings.Contains(got.stdout, "[$JOBRUND_RATE_LIMIT] (default 1000/1h)") {
-		t.Errorf("%+v", got)
-	}
-}
-
-// TestGuesses sends tokens that nobody has until they have to wait, with no rate limit to stop them.
-// Valid tokens are accepted all the same, even one that nobody has used before.
-func TestGuesses(t *testing.T) {
-	store, token := documentedStore(t)
-	fresh := output(t, "jobrund", "token", "create", "--name", "fresh", "--store", store)
-	s := serve(t, store)
-	ask(t, s, token, runPath, http.StatusOK)
-	for range 60 {
-		ask(t, s, "jobruns_guess", runPath, http.StatusUnauthorized)
-	}
-	message := ask(t, s, "jobruns_guess", runPath, http.StatusTooManyRequests)
-	if message != "the token is not valid, and too many such have come from this address" {
-		t.Errorf("the message is %q", message)
-	}
-	for _, valid := range []string{token, fresh} {
-		ask(t, s, valid, runPath, http.StatusOK)
-	}
 }

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -112,74 +111,15 @@ func TestOfficialJavaScriptClientLists(t *testing.T) {
 	} {
 		name := fmt.Sprintf("%s, all %t, %v", test.method, test.all, test.options)
 		got, result := listOfficially(t, folder, s.url, token, test.method, test.all, test.parameters, test.options)
-		if diff := cmp.Diff(
-			test.want,
-			got,
-		); diff != "" || result.HasNextPage != test.more ||
+		if diff := cmp.Diff(test.want, got); diff != "" || result.HasNextPage != test.more ||
 			(result.Cursor != "") != test.more {
 			t.Errorf("%s: more: %t, cursor %q (-want +got):\n%s", name, result.HasNextPage, result.Cursor, diff)
 		}
 	}
 	_, result := listOfficially(t, folder, s.url, token, "get.job.runs", false, job, nil)
-	got, _ := listOfficially(
-		t,
-		folder,
-		s.url,
-		token,
-		"get.job.runs",
-		false,
-		job,
-		map[string]any{"cursor": result.Cursor},
-	)
+	got, _ := listOfficially(t, folder, s.url, token, "get.job.runs", false, job,
+		map[string]any{"cursor": result.Cursor})
 	if diff := cmp.Diff(ids[50:100], got); diff != "" {
 		t.Errorf("the page of the cursor %q (-want +got):\n%s", result.Cursor, diff)
-	}
-}
-
-// TestOfficialJavaScriptClientListsWhileRunsAreRecorded has runs of the job recorded, one after the
-// other, until the client has paged through them.
-func TestOfficialJavaScriptClientListsWhileRunsAreRecorded(t *testing.T) {
-	store, token, ids := listedStore(t)
-	s := serve(t, store)
-	folder := npmInstall(t, jsClient)
-	var running sync.WaitGroup
-	started, recordedRuns := make(chan struct{}), 0
-	over := make(chan struct{})
-	running.Go(func() {
-		for ; ; recordedRuns++ {
-			if out, err := recorded(t, store, "true").CombinedOutput(); err != nil {
-				t.Errorf("jobrun: %v: %s", err, out)
-			}
-			if recordedRuns == 0 {
-				close(started)
-			}
-			select {
-			case <-over:
-				return
-			default:
-			}
-		}
-	})
-	<-started
-	got, _ := listOfficially(t, folder, s.url, token, "get.job.runs", true,
-		map[string]any{"projectId": "p", "jobId": "j"}, map[string]any{"per_page": 5})
-	close(over)
-	running.Wait()
-	var before []string
-	seen := map[string]bool{}
-	for _, id := range got {
-		if seen[id] {
-			t.Errorf("%s came twice", id)
-		}
-		seen[id] = true
-		if strings.HasPrefix(id, "run-") {
-			before = append(before, id)
-		}
-	}
-	if diff := cmp.Diff(ids, before); diff != "" {
-		t.Errorf("the runs of before (-want +got):\n%s", diff)
-	}
-	if len(got) == len(before) {
-		t.Errorf("none of the %d runs recorded meanwhile came, not even the first", recordedRuns)
 	}
 }

@@ -75,14 +75,7 @@ func serveOnOne(b *testing.B, store string, args ...string) *apiServer {
 	b.Helper()
 	args = append(
 		[]string{
-			"serve",
-			"--addr",
-			"127.0.0.1:0",
-			"--store",
-			store,
-			"--admin-addr",
-			"127.0.0.1:0",
-			"--rate-limit",
+			"serve", "--addr", "127.0.0.1:0", "--store", store, "--admin-addr", "127.0.0.1:0", "--rate-limit",
 			"1000000000/1h",
 		},
 		args...)
@@ -288,16 +281,8 @@ func BenchmarkManyRuns(b *testing.B) {
 			besideWhat: "among 1000",
 		}
 		ask := func(runs, asked int) float64 {
-			token := output(
-				b,
-				"jobrund",
-				"token",
-				"create",
-				"--name",
-				"request"+strconv.Itoa(len(c.figure)),
-				"--store",
-				stores[runs],
-			)
+			token := output(b, "jobrund", "token", "create", "--name", "request"+strconv.Itoa(len(c.figure)),
+				"--store", stores[runs])
 			s := serveOnOne(b, stores[runs], "--cache-size", "0")
 			defer s.end(b)
 			return 1e6 / load(b, s.url, token, asked, runs/asked, 4*time.Second)
@@ -343,16 +328,8 @@ func BenchmarkManyRuns(b *testing.B) {
 			besideWhat: "of 1000 runs",
 		}
 		resident := func(runs, asked int) float64 {
-			token := output(
-				b,
-				"jobrund",
-				"token",
-				"create",
-				"--name",
-				"bench"+strconv.Itoa(len(c.figure)),
-				"--store",
-				stores[runs],
-			)
+			token := output(b, "jobrund", "token", "create", "--name", "bench"+strconv.Itoa(len(c.figure)), "--store",
+				stores[runs])
 			s := serveOnOne(b, stores[runs])
 			defer s.end(b)
 			load(b, s.url, token, asked, 1, 20*time.Second)

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -42,78 +41,20 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, monitoring, "", "test", "rules", "alerts_test.yaml")
 }
 
-// monitored has one job of each kind in a store: one that succeeded, one that failed, one that runs,
-// and one whose recorder has been killed. It returns the address of /metrics of a server, and what
-// that says.
-func monitored(t *testing.T) (address, metrics string) {
+// monitored returns what /metrics says of a job that has succeeded, failed and run.
+func monitored(t *testing.T) string {
 	t.Helper()
-	store := newStore(t)
-	record := func(job, command string) *exec.Cmd {
-		return program(t, "jobrun", "--store", store, "--project", "p", "--job", job, "--", command)
-	}
-	for _, command := range []string{"true", "false"} {
-		exitStatus(t, record(command, command).Run())
-	}
-	start := func(job string) *exec.Cmd {
-		cmd := record(job, "cat")
-		_, _, stderr := pipes(t, cmd)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+	a, address := newAPI(t, newStore(t)), freeAddress(t)
+	for status := range 2 {
+		if got := outcomeOf(t, recorded(t, a.store, fmt.Sprint("exit ", status))); got.status != status {
+			t.Fatalf("%+v", got)
 		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill() // or it has ended
-			_ = cmd.Wait()
-		})
-		runID(t, readLine(t, stderr)) // it is stored
-		return cmd
 	}
-	start("running")
-	if err := start("lost").Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	address = freeAddress(t)
-	s := serve(t, store, "--admin-addr", address)
+	unfinished(t, a.store)
+	s := serve(t, a.store, "--admin-addr", address)
 	ask(t, s, "", "/v1/projects", http.StatusUnauthorized) // so that there are metrics of requests
-	until(t, func() bool {                                 // the kernel may take a moment to end a process
-		_, metrics = read(t, "http://"+address+"/metrics")
-		return strings.Contains(metrics, `jobruns_job_last_run_recorder_lost{job="lost",project="p",team="default"} 1`)
-	})
-	return address, metrics
-}
-
-func TestMonitoring(t *testing.T) {
-	address, metrics := monitored(t)
-	t.Run("MetricsOfJobs", func(t *testing.T) { testMetricsOfJobs(t, metrics) })
-	t.Run("Names", func(t *testing.T) { testNamesInExpressions(t, metrics) })
-	t.Run("AlertsFire", func(t *testing.T) { testAlertsFire(t, address) })
-}
-
-func testMetricsOfJobs(t *testing.T, metrics string) {
-	promtool(t, "", metrics, "check", "metrics")
-	for job, status := range map[string]string{
-		"true": "SUCCESS", "false": "FAILED", "running": "RUNNING", "lost": "FAILED",
-	} {
-		for _, s := range []string{"SUCCESS", "FAILED", "RUNNING"} {
-			want := fmt.Sprintf("\njobruns_job_last_run_status{job=%q,project=\"p\",status=%q,team=\"default\"} ", job, s)
-			if s == status {
-				want += "1\n"
-			} else {
-				want += "0\n"
-			}
-			if !strings.Contains(metrics, want) {
-				t.Errorf("%q is not among the metrics", want)
-			}
-		}
-	}
-	for _, want := range []string{
-		`jobruns_job_runs_running{job="running",project="p",team="default"} 1`,
-		`jobruns_job_runs_running{job="lost",project="p",team="default"} 0`,
-		"jobruns_jobs_truncated 0", "jobruns_jobs_scrape_success 1",
-	} {
-		if !strings.Contains(metrics, "\n"+want+"\n") {
-			t.Errorf("%q is not among the metrics:\n%s", want, metrics)
-		}
-	}
+	_, metrics := read(t, "http://"+address+"/metrics")
+	return metrics
 }
 
 // alertRules are what the tests want to know of a file of rules.
@@ -186,8 +127,10 @@ var (
 	expressionName = regexp.MustCompile(`jobruns_\w+`)
 )
 
-// testNamesInExpressions checks that every expression is one, and has a metric that exists.
-func testNamesInExpressions(t *testing.T, metrics string) {
+// TestExpressionsNameMetricsThatExist takes the expressions of the alerts and of the dashboard.
+func TestExpressionsNameMetricsThatExist(t *testing.T) {
+	metrics := monitored(t)
+	promtool(t, "", metrics, "check", "metrics")
 	there := sampleName.FindAllString(metrics, -1)
 	expressions := alerts(t)
 	maps.Copy(expressions, panels(t))
@@ -217,72 +160,4 @@ func testNamesInExpressions(t *testing.T, metrics string) {
 		t.Fatal(err)
 	}
 	promtool(t, folder, "", "check", "rules", "rules.yaml")
-}
-
-// testAlertsFire has a real Prometheus scrape a server and evaluate the rules, as the configuration
-// that is shipped says, but each second.
-func testAlertsFire(t *testing.T, server string) {
-	config, err := os.ReadFile(monitoring + "prometheus.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	changed := strings.NewReplacer("127.0.0.1:8090", server, "30s", "1s").Replace(string(config))
-	for name, text := range map[string]string{"prometheus.yaml": changed, "alerts.yaml": ""} {
-		if text == "" {
-			rules, err := os.ReadFile(monitoring + name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = string(rules)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	address := freeAddress(t)
-	cmd := exec.Command("prometheus",
-		"--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address="+address)
-	cmd.Dir = folder
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("this test needs Debian's package prometheus: %v", err)
-	}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	}()
-	var firing []string
-	until(t, func() bool {
-		_, text := read(t, "http://"+address+"/api/v1/alerts")
-		var response struct {
-			Data struct {
-				Alerts []struct {
-					State       string
-					Labels      map[string]string
-					Annotations map[string]string
-				}
-			}
-		}
-		_ = json.Unmarshal([]byte(text), &response) // it is starting
-		firing = nil
-		for _, alert := range response.Data.Alerts {
-			if alert.State == "firing" {
-				firing = append(firing, alert.Labels["alertname"]+" "+alert.Labels["job"]+": "+alert.Annotations["summary"])
-			}
-		}
-		slices.Sort(firing)
-		return len(firing) >= 3
-	})
-	if want := []string{
-		"JobrunsJobFailed false: Job false of project p has failed.",
-		"JobrunsJobFailed lost: Job lost of project p has failed.",
-		"JobrunsRecorderLost lost: The recorder of job lost of project p has died.",
-	}; !slices.Equal(firing, want) {
-		t.Errorf("firing are %q, want %q", firing, want)
-	}
 }

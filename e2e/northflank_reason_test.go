@@ -10,6 +10,7 @@ import (
 
 // TestNorthflankSaysWhyRunsFailed asks with the command line for runs that jobrun has recorded.
 func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
+	t.Parallel()
 	store := newStore(t)
 	host, err := os.Hostname()
 	if err != nil {

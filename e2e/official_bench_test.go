@@ -26,17 +26,8 @@ func BenchmarkOfficial(b *testing.B) {
 	}
 	timed(b, command(official, "login", "-n", "local", "-t", token, "--host", s.url))
 	get := []string{
-		"get",
-		"job",
-		"run",
-		"--projectId",
-		documented.Project,
-		"--jobId",
-		documented.Job,
-		"--runId",
-		documented.Run,
-		"-o",
-		"json",
+		"get", "job", "run", "--projectId", documented.Project, "--jobId", documented.Job, "--runId", documented.Run,
+		"-o", "json",
 	}
 	took := func(name string) float64 {
 		var all []time.Duration
@@ -62,17 +53,9 @@ func BenchmarkOfficial(b *testing.B) {
 	beside := func(what, unit string) *comparison {
 		return &comparison{what: what, unit: unit, digits: 1, besideWhat: "the official northflank"}
 	}
-	asking, memory, recording := beside(
-		"northflank get job run",
-		"ms",
-	), beside(
-		"memory of northflank get job run",
-		"MiB",
-	),
-		beside(
-			"what jobrun adds to true",
-			"ms",
-		)
+	asking, memory, recording := beside("northflank get job run", "ms"), beside("memory of northflank get job run",
+		"MiB"),
+		beside("what jobrun adds to true", "ms")
 	for b.Loop() {
 		theirs := took(official)
 		asking.add(took(ours), theirs)

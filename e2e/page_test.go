@@ -40,15 +40,6 @@ func TestPage(t *testing.T) {
 			wantRun(t, want, status, body)
 			b.quiet(s.url)
 		})
-		t.Run(on.name+", a wrong token", func(t *testing.T) {
-			b := newTab(t, on)
-			b.open(s.url)
-			b.authorize("jobruns_invalid")
-			b.execute(documented.Run)
-			status, body := b.answer()
-			wantError(t, model.Error{Status: 401, Message: "the token is not valid"}, status, body)
-			b.quiet(s.url)
-		})
 	}
 }
 
@@ -79,17 +70,16 @@ func wantError(t *testing.T, want model.Error, status, body string) {
 	}
 }
 
-// TestPageShowsErrors has a token, but asks for what is not there.
 func TestPageShowsErrors(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
-	t.Run("no such run", func(t *testing.T) {
+	t.Run("a wrong token", func(t *testing.T) {
 		b := newTab(t, wide)
 		b.open(s.url)
-		b.authorize(token)
-		b.execute("nothing")
+		b.authorize("jobruns_invalid")
+		b.execute(documented.Run)
 		status, body := b.answer()
-		wantError(t, model.Error{Status: 404, Message: "not found"}, status, body)
+		wantError(t, model.Error{Status: 401, Message: "the token is not valid"}, status, body)
 		b.quiet(s.url)
 	})
 	// The page knows the rule from the document, and does not ask.
@@ -107,9 +97,9 @@ func TestPageShowsErrors(t *testing.T) {
 	})
 }
 
-// TestPageBehindProxy reaches the server under another name and below a path, neither of which the
+// TestPagesBehindProxy reaches the server under another name and below a path, neither of which the
 // server knows.
-func TestPageBehindProxy(t *testing.T) {
+func TestPagesBehindProxy(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	want, err := os.ReadFile("testdata/documented.json")
@@ -129,5 +119,9 @@ func TestPageBehindProxy(t *testing.T) {
 	b.execute(documented.Run)
 	status, body := b.answer()
 	wantRun(t, want, status, body)
+	b.find(outside.URL+"/jobs/", token)
+	b.heading("Projects")
+	b.follow(documented.Project)
+	b.heading(documented.Project)
 	b.quiet(outside.URL)
 }

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,20 +18,10 @@ import (
 
 func TestPostgres(t *testing.T) {
 	pg := postgres.Start(t)
-	t.Run("DocumentedExample", func(t *testing.T) {
-		store := pg.NewDatabase(t)
-		wantDocumented(t, store, importDocumented(t, store))
-	})
 	t.Run("SeveralServers", func(t *testing.T) { testSeveralServers(t, pg.NewDatabase(t)) })
 	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
-	t.Run(
-		"AnnouncesARunThatCanBeAskedFor",
-		func(t *testing.T) { testAnnouncesARunThatCanBeAskedFor(t, pg.NewDatabase(t)) },
-	)
-	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, pg.NewDatabase(t)) })
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
-	t.Run("NotReadyWhileShuttingDown", func(t *testing.T) { testNotReadyWhileShuttingDown(t, pg) })
 	t.Run("HoldsNoCommandUp", func(t *testing.T) { testPostgresHoldsNoCommandUp(t, pg) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
 }
@@ -54,26 +42,6 @@ func testSeveralServers(t *testing.T, store string) {
 	for _, s := range []*apiServer{w.server, other} {
 		refusedSoon(t, s, w.token, path)
 	}
-}
-
-func testManyStartAtOnce(t *testing.T, store string) {
-	var all sync.WaitGroup
-	for range 10 {
-		all.Go(func() {
-			if got := jobrund(
-				t,
-				"token",
-				"list",
-				"--store",
-				store,
-			); got.status != 0 ||
-				!strings.HasPrefix(got.stdout, "NAME") {
-				t.Errorf("exit status %d: %s", got.status, got.stderr)
-			}
-		})
-	}
-	all.Wait()
-	wantDocumented(t, store, importDocumented(t, store))
 }
 
 // testPostgresUnreachable reads what a person is told whose database is not there.
@@ -106,47 +74,6 @@ func testPostgresHangs(t *testing.T, pg *postgres.Server) {
 	eventuallyAnswers(t, s, token, runPath)
 }
 
-// testNotReadyWhileShuttingDown holds up a request while the server is told to end: it is not ready
-// any more before that request is answered.
-func testNotReadyWhileShuttingDown(t *testing.T, pg *postgres.Server) {
-	store := pg.NewDatabase(t)
-	token := importDocumented(t, store)
-	p := pg.NewProxy(t)
-	admin := freeAddress(t)
-	s := serve(t, strings.Replace(store, pg.Address(), p.Address, 1), "--admin-addr", admin)
-	if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusOK {
-		t.Fatalf("%d %s", status, text)
-	}
-	ask(t, s, token, runPath, http.StatusOK)
-	p.Lock()
-	answered := make(chan string)
-	go func() { answered <- ask(t, s, token, runPath, http.StatusOK) }()
-	for { // until the server has it
-		_, metrics := read(t, "http://"+admin+"/debug/pprof/goroutine?debug=2")
-		if strings.Contains(metrics, "server.(*operation).middleware") {
-			break
-		}
-	}
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		status, text := read(t, "http://"+admin+"/readyz")
-		if status == http.StatusServiceUnavailable && strings.Contains(text, "shutting down") {
-			break
-		}
-		if !strings.Contains(text, "the store cannot be reached") { // for the network hangs
-			t.Fatalf("%d %s", status, text)
-		}
-	}
-	p.Unlock()
-	<-answered
-	<-s.logged
-	if err := s.process.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
 // eventuallyAnswers asks until the server reaches its store again.
 func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
 	t.Helper()
@@ -176,16 +103,8 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w := newWaiting(t, pg.NewDatabase(t))
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
 	pg.Stop(t)
-	if message := ask(
-		t,
-		w.server,
-		w.token,
-		path,
-		http.StatusServiceUnavailable,
-	); strings.Contains(
-		message,
-		pg.Address(),
-	) {
+	if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message,
+		pg.Address()) {
 		t.Errorf("the answer tells of the inside: %q", message)
 	}
 	w.tell(t, "0")
@@ -218,19 +137,9 @@ func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
 		store    func(t *testing.T) string
 		recorded bool
 	}{
-		"a locked version": {func(t *testing.T) string {
-			store := ready(t)
-			hold(t, store, "LOCK TABLE goose_db_version IN ACCESS EXCLUSIVE MODE")
-			return store
-		}, false},
 		"locked runs": {func(t *testing.T) string {
 			store := ready(t)
 			hold(t, store, "LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-			return store
-		}, false},
-		"the migration lock, before there is a schema": {func(t *testing.T) string {
-			store := pg.NewDatabase(t)
-			hold(t, store, "SELECT pg_advisory_xact_lock(1785684594)")
 			return store
 		}, false},
 		"the migration lock, with a current schema": {func(t *testing.T) string {
@@ -238,12 +147,6 @@ func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
 			hold(t, store, "SELECT pg_advisory_lock(1785684594)")
 			return store
 		}, true},
-		"silence": {func(t *testing.T) string {
-			proxy := pg.NewProxy(t)
-			proxy.Lock()
-			t.Cleanup(proxy.Unlock)
-			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
-		}, false},
 		"silence after the login": {func(t *testing.T) string {
 			proxy := pg.NewProxy(t)
 			proxy.SilentAfterLogin()

@@ -28,6 +28,7 @@ func someRuns(n int) string {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	now := time.Now()
 	lines := concluded("old", now.Add(-49*time.Hour)) + concluded("young", now.Add(-47*time.Hour)) +
@@ -61,7 +62,8 @@ func TestPrune(t *testing.T) {
 
 // TestPrunedFileIsUsedAgain removes as many runs as it adds, over and over.
 func TestPrunedFileIsUsedAgain(t *testing.T) {
-	const runs = 5000
+	t.Parallel()
+	const runs = 1000
 	store := newStore(t)
 	var sizes []int64
 	for round := range 4 {
@@ -84,7 +86,8 @@ func TestPrunedFileIsUsedAgain(t *testing.T) {
 
 // TestServeRetains starts several servers at once that all remove the same.
 func TestServeRetains(t *testing.T) {
-	const runs = 3000
+	t.Parallel()
+	const runs = 300
 	store := newStore(t)
 	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
 	var text strings.Builder

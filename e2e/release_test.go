@@ -88,13 +88,8 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	want := []string{
-		"SHA256SUMS",
-		"jobrun" + platform + ".cdx.json",
-		"jobrund" + platform + ".cdx.json",
-		"jobruns.rb",
-		"jobruns" + platform + ".deb",
-		"jobruns" + platform + ".rpm",
-		"jobruns" + platform + ".tar.gz",
+		"SHA256SUMS", "jobrun" + platform + ".cdx.json", "jobrund" + platform + ".cdx.json", "jobruns.rb",
+		"jobruns" + platform + ".deb", "jobruns" + platform + ".rpm", "jobruns" + platform + ".tar.gz",
 		"northflank" + platform + ".cdx.json",
 	}
 	if !slices.Equal(names, want) {
@@ -116,9 +111,7 @@ func TestRelease(t *testing.T) {
 		if got := command(t, unpacked, nil, "./"+program, "--version"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s says %q, want %q", program, got, want)
 		}
-		if text, err := os.ReadFile(
-			filepath.Join(unpacked, "man", "man1", page),
-		); err != nil ||
+		if text, err := os.ReadFile(filepath.Join(unpacked, "man", "man1", page)); err != nil ||
 			!strings.Contains(string(text), ".SH OPTIONS") {
 			t.Errorf("%s: %v: %s", page, err, text)
 		}

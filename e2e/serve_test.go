@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -14,98 +13,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// TestLog sends a token in every place that a caller might put it in by mistake.
-func TestLog(t *testing.T) {
-	store, valid := documentedStore(t)
-	s := serve(t, store)
-	invalid := "jobruns_" + strings.Repeat("Secret-4_", 5)[:43]
-	ids := map[string]bool{}
-	send := func(method, path string, header http.Header) {
-		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header = header
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		ids[response.Header.Get("X-Request-Id")] = true
-	}
-	sent := 0
-	for _, token := range []string{valid, invalid} {
-		for _, authorization := range []string{"", "Bearer " + token, "Basic " + token, token, "Bearer " + token + " " + token} {
-			header := http.Header{"Authorization": {authorization}}
-			with := func(name string) http.Header {
-				return http.Header{"Authorization": {authorization}, name: {token}}
-			}
-			for _, request := range []struct {
-				method, path string
-				header       http.Header
-			}{
-				{"GET", runPath, header},
-				{"HEAD", runPath, header},
-				{"POST", runPath, header},
-				{token, runPath, header},
-				{token, "/" + token, header},
-				{"GET", "/" + token, header},
-				{"GET", "/" + token + "/..%2f%00" + token, header},
-				{"GET", "/v1/login?token=" + token, header},
-				{"GET", "/v1/login?" + token + ";" + token, header},
-				{"GET", "/v1/login/" + token, header},
-				{"GET", "/v1/projects/" + token + "/jobs/j/runs/r", header},
-				{"GET", "/v1/projects/p/jobs/-" + token + "/runs/r", header},
-				{"GET", "/v1/projects/p/jobs/j/runs/" + token, header},
-				{"GET", "/v1/projects/p/jobs/j/runs/" + token + "/logs", header},
-				{"GET", "/v1/teams/" + token + "/projects/p/jobs/j/runs/r", header},
-				{"GET", runPath, with("User-Agent")},
-				{"GET", runPath, with("X-Request-Id")},
-				{"GET", runPath, with("X-Forwarded-For")},
-				{"GET", runPath, with("X-Real-Ip")},
-				{"GET", runPath, with("X-Http-Method-Override")},
-				{"GET", runPath, with("Cookie")},
-				{"GET", runPath, with("Referer")},
-				{"GET", runPath, with("Accept")},
-				{"GET", runPath, with("Prefer")},
-				{"GET", runPath, with("Content-Type")},
-			} {
-				send(request.method, request.path, request.header)
-				sent++
-			}
-		}
-		for _, text := range []string{token + "\r\n\r\n", "GET " + token + " HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + token + "/\r\n\r\n"} {
-			raw(t, s, text, http.StatusBadRequest) // net/http rejects it without a log line
-		}
-	}
-	if len(ids) != sent {
-		t.Errorf("%d ids for %d requests", len(ids), sent)
-	}
-	s.stop(t, syscall.SIGTERM)
-	for _, token := range []string{valid, invalid} {
-		if strings.Contains(s.log.String(), strings.TrimPrefix(token, "jobruns_")) {
-			t.Errorf("the log tells the token %s", token)
-		}
-	}
-	for line := range strings.Lines(s.log.String()) {
-		var entry struct{ Time, Level, Msg, ID string }
-		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" {
-			t.Errorf("%v: %s", err, line)
-		}
-		if entry.Msg == "request" {
-			if !ids[entry.ID] {
-				t.Errorf("no response has the id in %s", line)
-			}
-			delete(ids, entry.ID)
-		}
-	}
-	if len(ids) != 0 {
-		t.Errorf("not in the log: %v", ids)
-	}
-}
-
 func TestServeStops(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		s := serve(t, newStore(t))
 		if state := s.stop(t, signal); state.ExitCode() != 0 {
@@ -121,6 +30,7 @@ func TestServeStops(t *testing.T) {
 // TestServeStopsAmidARequest ends the server while half of a request has come: nothing has been
 // promised yet, and the rest is not waited for.
 func TestServeStopsAmidARequest(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	half := dial(t, s)
@@ -148,6 +58,7 @@ func TestServeStopsAmidARequest(t *testing.T) {
 }
 
 func TestLogOnATerminal(t *testing.T) {
+	t.Parallel()
 	terminal, line, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +88,5 @@ func TestLogOnATerminal(t *testing.T) {
 	if !strings.Contains(string(rest), "level=INFO msg=request method=GET") ||
 		!strings.Contains(string(rest), `msg="shutting down"`) {
 		t.Errorf("the log: %s", rest)
-	}
-}
-
-func TestShutdownDelayInDays(t *testing.T) {
-	s := serve(t, newStore(t), "--shutdown-delay", "0d")
-	if state := s.stop(t, syscall.SIGTERM); !state.Success() {
-		t.Errorf("%v", state)
 	}
 }

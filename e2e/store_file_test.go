@@ -68,21 +68,25 @@ func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
 	}
 }
 
-// TestManyProgramsMakeAStoreAtOnce starts programs that find no store.
-func TestManyProgramsMakeAStoreAtOnce(t *testing.T) {
-	t.Parallel()
+func TestManyStartAtOnce(t *testing.T) {
 	for range 5 {
 		store := newStore(t)
-		var all sync.WaitGroup
-		for i := range 10 {
-			all.Go(func() { output(t, "jobrund", "token", "create", "--name", fmt.Sprint("n", i), "--store", store) })
-		}
-		all.Wait()
-		if tokens := output(t, "jobrund", "token", "list", "--store", store); strings.Count(tokens, "\n") != 10 {
-			t.Errorf("the tokens are %s", tokens)
-		}
+		testManyStartAtOnce(t, store)
 		intact(t, store)
 	}
+}
+
+// testManyStartAtOnce has many programs find no tables, and make them.
+func testManyStartAtOnce(t *testing.T, store string) {
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() { output(t, "jobrund", "token", "create", "--name", fmt.Sprint("n", i), "--store", store) })
+	}
+	all.Wait()
+	if tokens := output(t, "jobrund", "token", "list", "--store", store); strings.Count(tokens, "\nn") != 10 {
+		t.Errorf("the tokens are %s", tokens)
+	}
+	wantDocumented(t, store, importDocumented(t, store))
 }
 
 func TestJobrunDoesNotRecordInARemovedFile(t *testing.T) {

@@ -70,6 +70,7 @@ func connectProxy(t *testing.T, to string) (url string, used *atomic.Int64) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
@@ -94,10 +95,7 @@ func TestTLS(t *testing.T) {
 	}
 	wantError := func(how string, cmd *exec.Cmd, want string) {
 		t.Helper()
-		if got := outcomeOf(
-			t,
-			cmd,
-		); got.status != 1 || !strings.Contains(got.stderr, want) ||
+		if got := outcomeOf(t, cmd); got.status != 1 || !strings.Contains(got.stderr, want) ||
 			strings.Contains(got.stderr, token) {
 			t.Errorf("%s: exit status %d, %s, want %q", how, got.status, got.stderr, want)
 		}
@@ -108,11 +106,8 @@ func TestTLS(t *testing.T) {
 	wantRun("with the authority from the environment", fromEnvironment)
 	wantError("without the authority", ask(s.url), "give --ca-cert")
 	wantError("with no authority", ask(s.url, "--ca-cert", keyFile), "has no certificate in PEM")
-	wantError(
-		"with no file",
-		ask(s.url, "--ca-cert", folder+"/nothing"),
-		"--ca-cert: open "+folder+"/nothing: no such file",
-	)
+	wantError("with no file", ask(s.url, "--ca-cert", folder+"/nothing"),
+		"--ca-cert: open "+folder+"/nothing: no such file")
 	wantError("in the clear", ask("http://"+address), "Client sent an HTTP request to an HTTPS server")
 
 	proxy, used := connectProxy(t, address)
@@ -146,6 +141,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnusableCertificates(t *testing.T) {
+	t.Parallel()
 	for args, test := range map[string]struct {
 		status int
 		says   string
@@ -154,8 +150,7 @@ func TestUnusableCertificates(t *testing.T) {
 		"--tls-key x":                    {2, "--tls-cert and --tls-key go together"},
 		"--tls-cert nothing --tls-key x": {1, "--tls-cert and --tls-key: stat nothing: no such file"},
 	} {
-		got := jobrund(
-			t,
+		got := jobrund(t,
 			append(strings.Fields("serve --addr 127.0.0.1:0 --store "+newStore(t)), strings.Fields(args)...)...)
 		if got.status != test.status || !strings.Contains(got.stderr, test.says) {
 			t.Errorf("%s: exit status %d, %s", args, got.status, got.stderr)
@@ -165,6 +160,7 @@ func TestUnusableCertificates(t *testing.T) {
 
 // TestWarnsOfTokensInTheClear reads the log.
 func TestWarnsOfTokensInTheClear(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	writeCertificate(t, certFile, keyFile)
@@ -185,51 +181,9 @@ func TestWarnsOfTokensInTheClear(t *testing.T) {
 	}
 }
 
-// TestLargeCookies sends what browsers send to localhost: the cookies of all its ports. Over HTTP/2,
-// other requests of the connection go on.
-func TestLargeCookies(t *testing.T) {
-	store, token := documentedStore(t)
-	folder := t.TempDir()
-	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
-	writeCertificate(t, certFile, keyFile)
-	for name, s := range map[string]*apiServer{
-		"HTTP/1.1": serve(t, store),
-		"HTTP/2.0": serve(t, store, "--tls-cert", certFile, "--tls-key", keyFile),
-	} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
-		defer transport.CloseIdleConnections()
-		for _, test := range []struct{ size, want int }{{20_000, 200}, {60_000, 200}, {70_000, 431}, {100, 200}, {120_000, 431}, {100, 200}} {
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+runPath, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header.Set("Authorization", "Bearer "+token)
-			request.Header.Set("Cookie", "c="+strings.Repeat("x", test.size))
-			response, err := transport.RoundTrip(request)
-			if err != nil {
-				t.Errorf("%s, %d bytes: %v", name, test.size, err)
-				continue
-			}
-			body, err := io.ReadAll(response.Body)
-			response.Body.Close()
-			if err != nil || response.StatusCode != test.want || response.Proto != name ||
-				!strings.Contains(string(body), `"id":`) {
-				t.Errorf(
-					"%s, %d bytes: %s, %d: %s, %v",
-					name,
-					test.size,
-					response.Proto,
-					response.StatusCode,
-					body,
-					err,
-				)
-			}
-		}
-	}
-}
-
 // TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it can.
 func TestHealthChecksOfATLSPort(t *testing.T) {
+	t.Parallel()
 	store, _ := documentedStore(t)
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")

@@ -7,6 +7,7 @@ import (
 )
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	for name, all := range map[string][]string{"jobrun": {"--version"}, "jobrund": {"version", "--version"}, "northflank": {"version", "--version"}} {
 		for _, args := range all {
 			cmd := program(t, name, args)
@@ -19,10 +20,7 @@ func TestVersion(t *testing.T) {
 		}
 	}
 	// What cannot be set in the environment must not say that it can.
-	if got := jobrund(
-		t,
-		"--help",
-	); !strings.Contains(got.stdout, "-v, --version ") ||
+	if got := jobrund(t, "--help"); !strings.Contains(got.stdout, "-v, --version ") ||
 		strings.Contains(got.stdout, "JOBRUND_VERSION") ||
 		strings.Contains(got.stdout, "JOBRUND_HELP") {
 		t.Errorf("jobrund --help: %+v", got)

@@ -6,18 +6,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jobruns/jobruns/client"
-	"github.com/jobruns/jobruns/gen/model"
-	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
-	"github.com/jobruns/jobruns/server/store/sqlite"
 )
 
 // importRuns imports runs run0, run1, ... of job j in project p, running or concluded.
@@ -77,13 +70,9 @@ func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 		before := residentBytes(b, s.process.Process.Pid)
 		connections := make([]net.Conn, waiters)
 		ask := func(i int, prefer string) error {
-			_, err := fmt.Fprintf(
-				connections[i],
-				"GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
-				i,
-				token,
-				prefer,
-			)
+			_, err := fmt.Fprintf(connections[i],
+				"GET /v1/projects/p/jobs/j/runs/run%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n", i,
+				token, prefer)
 			return err
 		}
 		answer := func(i int) (string, error) {
@@ -140,95 +129,4 @@ func benchmarkWaiters(b *testing.B, newStore func(testing.TB) string) {
 		b.ReportMetric(last.Seconds(), "s-until-the-last-knows")
 		b.ReportMetric(last.Seconds()/plain.Seconds(), "x-plain-requests")
 	}
-}
-
-// BenchmarkWakeUp has waiters learn of conclusions that this process commits to the store of a
-// server: one after the other with WaitForJobRun, and, beside them, as many that poll every 3
-// seconds. It reports the time from the commit until the waiter knows, and the requests that a
-// minute of waiting takes.
-func BenchmarkWakeUp(b *testing.B) { benchmarkWakeUp(b, newStore(b)) }
-
-func benchmarkWakeUp(b *testing.B, url string) {
-	const runs, pollInterval = 200, 3 * time.Second
-	s, err := store.Open(b.Context(), url, sqlite.Engine)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	a := newAPI(b, url)
-	put := func(i int, concluded bool) {
-		now := time.Now()
-		r := jobrun.Record{Team: jobrun.DefaultTeam, Project: "p", Job: "j", Run: model.JobRun{ID: fmt.Sprint("run", i),
-			RunName: "j", Active: model.FlagYes, Status: model.JobRunStatusRunning, StartedAt: now}}
-		if concluded {
-			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.FlagNo, true, &now
-			r.Run.Status, r.Run.Succeeded = model.JobRunStatusSuccess, model.FlagYes
-		}
-		if err := s.PutRun(b.Context(), r); err != nil {
-			b.Error(err)
-		}
-	}
-	ref := func(i int) client.RunRef { return client.RunRef{Project: "p", Job: "j", Run: fmt.Sprint("run", i)} }
-	wait := func(i int) int {
-		requests := 1 // the one that ends the wait
-		count := client.OnPause(func(*client.Response, error, time.Duration) { requests++ })
-		if _, _, err := a.WaitForJobRun(b.Context(), ref(i), count); err != nil {
-			b.Error(err)
-		}
-		return requests
-	}
-	poll := func(i int) int {
-		for requests := 1; ; requests++ {
-			run, _, err := a.GetJobRun(b.Context(), ref(i))
-			if err != nil || run.Concluded {
-				if err != nil {
-					b.Error(err)
-				}
-				return requests
-			}
-			time.Sleep(pollInterval)
-		}
-	}
-	// measure lets each run conclude after a time of its own, one waiter for each, and returns the
-	// delays of the waiters.
-	measure := func(wait func(int) int) (delays []time.Duration, requests int, waited time.Duration) {
-		var mu sync.Mutex
-		var all sync.WaitGroup
-		for i := range runs {
-			put(i, false)
-		}
-		for i := range runs {
-			all.Go(func() {
-				begin := time.Now()
-				var committed time.Time
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					time.Sleep(time.Second + time.Duration(i)*4*pollInterval/runs)
-					put(i, true)
-					committed = time.Now()
-				}()
-				n := wait(i)
-				known := time.Now()
-				<-done
-				mu.Lock()
-				defer mu.Unlock()
-				delays = append(delays, max(0, known.Sub(committed)))
-				requests += n
-				waited += known.Sub(begin)
-			})
-		}
-		all.Wait()
-		slices.Sort(delays)
-		return delays, requests, waited
-	}
-	for b.Loop() {
-		for name, how := range map[string]func(int) int{"wait": wait, "poll": poll} {
-			delays, requests, waited := measure(how)
-			b.ReportMetric(delays[runs/2].Seconds()*1000, name+"-p50-ms")
-			b.ReportMetric(delays[runs*99/100].Seconds()*1000, name+"-p99-ms")
-			b.ReportMetric(float64(requests)/waited.Minutes(), name+"-requests/min")
-		}
-	}
-	b.ReportMetric(0, "ns/op")
 }

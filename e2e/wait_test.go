@@ -85,16 +85,14 @@ func (w *waiting) tell(t *testing.T, status string) {
 func (w *waiting) want(t *testing.T, status int, run model.JobRunStatus) {
 	t.Helper()
 	rest, _ := io.ReadAll(w.stderr)
-	if got := exitStatus(
-		t,
-		w.waiter.Wait(),
-	); got != status ||
+	if got := exitStatus(t, w.waiter.Wait()); got != status ||
 		!strings.Contains(w.stdout.String(), `"status": "`+string(run)+`"`) {
 		t.Errorf("exit status %d, want %d and %s\n%s%s", got, status, run, w.stdout.String(), rest)
 	}
 }
 
 func TestWait(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		status string // of the command
 		want   int
@@ -116,12 +114,14 @@ func TestWait(t *testing.T) {
 }
 
 func TestWaitUntilTheTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWaiting(t, newStore(t), "--timeout", "1s")
 	w.want(t, 4, model.JobRunStatusRunning)
 	w.tell(t, "0")
 }
 
 func TestWaitForWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	for flag, want := range map[string]string{"0": "not found", "1s": " yet; asking again\n"} {
@@ -134,6 +134,7 @@ func TestWaitForWhatDoesNotExist(t *testing.T) {
 
 // TestWaitBeforeTheRunIsRecorded waits for a run that another program stores later.
 func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	waiter := waitFor(t, a.server.url, token, "later", "--wait-for-start", "1h")
@@ -176,19 +177,16 @@ func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
 // TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again
 // at the same address.
 func TestWaitThroughARestart(t *testing.T) {
-	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
-		t.Run(name, func(t *testing.T) {
-			w := newWaiting(t, newStore(t))
-			address := strings.TrimPrefix(w.server.url, "http://")
-			w.server.stop(t, signal)
-			w.tell(t, "0")
-			if err := w.recorder.Wait(); err != nil {
-				t.Fatal(err)
-			}
-			serve(t, w.store, "--addr", address)
-			w.want(t, 0, model.JobRunStatusSuccess)
-		})
+	t.Parallel()
+	w := newWaiting(t, newStore(t))
+	address := strings.TrimPrefix(w.server.url, "http://")
+	w.server.stop(t, syscall.SIGTERM)
+	w.tell(t, "0")
+	if err := w.recorder.Wait(); err != nil {
+		t.Fatal(err)
 	}
+	serve(t, w.store, "--addr", address)
+	w.want(t, 0, model.JobRunStatusSuccess)
 }
 
 // TestWaitForARunWhoseRecorderIsKilled has a run whose conclusion nobody stores.
@@ -203,5 +201,9 @@ func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||
 		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("the run reads %+v", *run)
+	}
+	why, _ := whyOf(t, w.outcome(t, w.id))
+	if why.reason != "RecorderLost" || !strings.HasPrefix(why.message, "its recorder was last heard of at ") {
+		t.Errorf("the outcome is %+v", why)
 	}
 }

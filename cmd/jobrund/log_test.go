@@ -68,10 +68,8 @@ func TestLogLinesOfManyAreWhole(t *testing.T) {
 			Msg, Level string
 			Group      struct{ Key string }
 		}
-		if err := json.Unmarshal(
-			[]byte(line),
-			&entry,
-		); err != nil || entry.Group.Key != "value" || entry.Level != "INFO" ||
+		if err := json.Unmarshal([]byte(line),
+			&entry); err != nil || entry.Group.Key != "value" || entry.Level != "INFO" ||
 			entry.Msg != "a\x00\x1f\x7f\ufffd\"" {
 			t.Fatalf("%v: %q", err, line)
 		}

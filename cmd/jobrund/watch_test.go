@@ -48,13 +48,8 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 			err := root.Execute()
 			var usage cli.UsageError
 			if err == nil || errors.As(err, &usage) != test.usage || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf(
-					"the error is %q, wrong usage: %t; want %q, %t",
-					err,
-					errors.As(err, &usage),
-					test.want,
-					test.usage,
-				)
+				t.Errorf("the error is %q, wrong usage: %t; want %q, %t", err, errors.As(err, &usage), test.want,
+					test.usage)
 			}
 		})
 	}

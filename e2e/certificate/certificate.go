@@ -22,11 +22,9 @@ func New(t testing.TB, serial int64) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{
-			net.IPv4(127, 0, 0, 1),
-		},
+		SerialNumber:          big.NewInt(serial),
+		NotAfter:              time.Now().Add(time.Hour),
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		DNSNames:              []string{"jobruns.test"},
 		IsCA:                  true,
 		BasicConstraintsValid: true,

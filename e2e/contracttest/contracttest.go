@@ -4,6 +4,7 @@ package contracttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,15 @@ func Check(r *http.Request, status int, header http.Header, body []byte) error {
 }
 
 func check(doc *openapi3.T, r *http.Request, status int, header http.Header, body []byte) error {
+	if header.Get("Content-Encoding") == "gzip" && len(body) > 0 {
+		unzipped, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(unzipped); err != nil {
+			return err
+		}
+	}
 	noContent := status == http.StatusNoContent || status == http.StatusNotModified
 	if noContent && len(body) > 0 {
 		return errors.New("the response has a body")
@@ -97,8 +107,7 @@ func validate(route *routers.Route, status int, header http.Header, body []byte,
 
 // errorOnly returns an operation that allows the document's error object and nothing else.
 func errorOnly(doc *openapi3.T) *openapi3.Operation {
-	return &openapi3.Operation{Responses: openapi3.NewResponses(
-		openapi3.WithName("default", doc.Components.Responses["Default"].Value))}
+	return &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithName("default", doc.Components.Responses["Default"].Value))}
 }
 
 // routeOf returns the document's operation for the request. If the path has no operation with the

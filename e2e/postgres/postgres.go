@@ -85,10 +85,8 @@ func findPrograms() (string, error) {
 	}
 	folders, err := filepath.Glob(debianPrograms)
 	if err != nil || len(folders) == 0 {
-		return "", fmt.Errorf(
-			"this test needs PostgreSQL, install Debian's package postgresql: there is no initdb in PATH or %s",
-			debianPrograms,
-		)
+		return "", fmt.Errorf("this test needs PostgreSQL, install Debian's package postgresql: there is no initdb in PATH or %s",
+			debianPrograms)
 	}
 	return folders[len(folders)-1], nil
 }
@@ -133,10 +131,8 @@ func (s *Server) Restart(t testing.TB) {
 		port, tries = freePort(t), 5 // somebody else may be faster to take it
 	}
 	for {
-		options := fmt.Sprintf(
-			"-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200",
-			port,
-		)
+		options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200",
+			port)
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port

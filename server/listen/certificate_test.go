@@ -85,11 +85,8 @@ func TestTLSConfigSaysWhatIsWrong(t *testing.T) {
 		{"cert", "nonsense", "failed to find any PEM data in key"},
 		{"cert", "other", "private key does not match public key"},
 	} {
-		_, err := listen.TLSConfig(
-			filepath.Join(folder, test.cert),
-			filepath.Join(folder, test.key),
-			slog.New(slog.NewTextHandler(io.Discard, nil)),
-		)
+		_, err := listen.TLSConfig(filepath.Join(folder, test.cert), filepath.Join(folder, test.key),
+			slog.New(slog.NewTextHandler(io.Discard, nil)))
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), folder) {
 			t.Errorf("%s, %s: %v, want %q", test.cert, test.key, err, test.want)
 		}

@@ -43,8 +43,9 @@ func (s *Store) ReplaceToken(ctx context.Context, hash jobrun.TokenHash, t jobru
 }
 
 func (s *Store) insertToken(ctx context.Context, hash jobrun.TokenHash, t jobrun.Token, conflict string) error {
-	statement := "INSERT INTO " + s.engine.table("tokens") + " (hash, " + tokenColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
-	_, err := s.exec(ctx, statement+conflict, append([]any{hash[:]}, tokenFields(&t)...)...)
+	statement := "INSERT INTO " + s.engine.table("tokens") + " (hash, " + tokenColumns + ") VALUES (" +
+		s.engine.placeholders(1, 7) + ")" + conflict
+	_, err := s.exec(ctx, statement, append([]any{hash[:]}, tokenFields(&t)...)...)
 	return err
 }
 

@@ -49,10 +49,8 @@ func readAll(r *Reader, from io.Reader) ([]jobrun.Record, error) {
 }
 
 func TestReadReturnsWhatIsWritten(t *testing.T) {
-	records, err := readAll(
-		newReader(t),
-		strings.NewReader("\n"+valid+"\r\n \t\n"+strings.Replace(valid, `"teamId":"t",`, "", 1)),
-	)
+	records, err := readAll(newReader(t),
+		strings.NewReader("\n"+valid+"\r\n \t\n"+strings.Replace(valid, `"teamId":"t",`, "", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 // TestWatcherConcludesRunsOfItsCluster has the store know a cluster by other names, such as from
 // before its API server got another address.
 func TestWatcherConcludesRunsOfItsCluster(t *testing.T) {
+	t.Parallel()
 	const earlier = "kubernetes:earlier-address"
 	for name, test := range map[string]struct {
 		uid    string // of the cluster, if it may be read
@@ -66,6 +67,7 @@ func TestWatcherConcludesRunsOfItsCluster(t *testing.T) {
 // TestWatcherFollowsAJobThatIsNotSelectedAnyMore takes as long as the watcher waits until it looks
 // again.
 func TestWatcherFollowsAJobThatIsNotSelectedAnyMore(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{Selector: "team=data"})
 	names := []string{"succeeds", "goes", "returns"}
@@ -91,6 +93,7 @@ func TestWatcherFollowsAJobThatIsNotSelectedAnyMore(t *testing.T) {
 }
 
 func TestForbiddenNamespaceDoesNotKeepOthersFromSyncing(t *testing.T) {
+	t.Parallel()
 	api := newFakeAPI(t)
 	source := sourceOf(t, api)
 	store := newFakeStore(running(source, "a", "gone", 50), running(source, "b", "gone-too", 50))
@@ -120,6 +123,7 @@ func TestForbiddenNamespaceDoesNotKeepOthersFromSyncing(t *testing.T) {
 }
 
 func TestWatcherIsNotReadyWhereAllIsForbidden(t *testing.T) {
+	t.Parallel()
 	api := newFakeAPI(t)
 	api.forbidden["watch"] = true
 	w := start(t, api, newFakeStore(), Options{Namespaces: []string{"a", "b"}})

@@ -1,12 +1,16 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -53,6 +57,7 @@ func idToken(valid time.Duration) string {
 // TestWatcherSaysThatCredentialsAreMissing also has the watcher go on by itself once they are
 // there.
 func TestWatcherSaysThatCredentialsAreMissing(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	credential := folder + "/credential" // what the plugin prints
 	writeFile(t, folder+"/plugin", "#!/bin/sh\nexec cat "+credential+"\n")
@@ -111,21 +116,27 @@ func TestWatcherSaysThatCredentialsAreMissing(t *testing.T) {
 	}
 }
 
-// TestWatcherEndsWhileTheCredentialsPluginHangs takes as long as the log waits until it says so.
-func TestWatcherEndsWhileTheCredentialsPluginHangs(t *testing.T) {
-	t.Parallel()
-	plugin := t.TempDir() + "/plugin" // ends when the test takes it away
-	writeFile(t, plugin, "#!/bin/sh\nwhile test -e "+plugin+"; do sleep 0.1; done\n")
-	if err := os.Chmod(plugin, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	api := newFakeAPI(t)
-	w := startWith(t, kubeconfig(t, api, execUser(plugin)), api, newFakeStore(), Options{})
-	w.journal.await("or no credentials for it, yet\" advice=\"the kubeconfig has the program")
-	w.stop()
+// A plugin that prints credentials may hang. The watcher ends all the same.
+func TestRequestWithoutResponseIsReportedAndEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := make(chan struct{})
+		defer close(hangs)
+		reported := 0
+		transport := giveUp(roundTripper(func(*http.Request) (*http.Response, error) {
+			<-hangs
+			return nil, errors.New("too late")
+		}), func() { reported++ })
+		ctx, cancel := context.WithTimeout(t.Context(), slowAfter+time.Second)
+		defer cancel()
+		_, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		if !errors.Is(err, context.DeadlineExceeded) || reported != 1 {
+			t.Errorf("%v, reported %d times", err, reported)
+		}
+	})
 }
 
 func TestWatcherUsesAnIDToken(t *testing.T) {
+	t.Parallel()
 	api := newFakeAPI(t)
 	api.token = idToken(time.Hour)
 	w := startWith(t, kubeconfig(t, api, fmt.Sprintf(`{"auth-provider": {"name": "oidc", "config": {"client-id": "c",

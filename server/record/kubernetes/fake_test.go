@@ -139,12 +139,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/api/v1/namespaces/kube-system":
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, "namespaces \"kube-system\" is forbidden")
 	case f.forbidden[verb], f.forbidden[verb+" "+namespace]:
-		refuse(
-			w,
-			http.StatusForbidden,
-			metav1.StatusReasonForbidden,
-			"jobs.batch is forbidden: User \"watcher\" cannot "+verb,
-		)
+		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
+			"jobs.batch is forbidden: User \"watcher\" cannot "+verb)
 	case verb == "list":
 		f.list(w, query.Get("continue"), match)
 	case query.Get("sendInitialEvents") == "true" && f.noStream:

@@ -112,6 +112,7 @@ func succeeded(r jobrun.Record) bool { return r.Run.Status == model.JobRunStatus
 func failed(r jobrun.Record) bool    { return r.Run.Status == model.JobRunStatusFailed }
 
 func TestWatcherFollowsAJob(t *testing.T) {
+	t.Parallel()
 	for name, noStream := range map[string]bool{"streamed list": false, "list": true} {
 		t.Run(name, func(t *testing.T) {
 			api, store := newFakeAPI(t), newFakeStore()
@@ -156,6 +157,7 @@ func TestWatcherFollowsAJob(t *testing.T) {
 }
 
 func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	for _, namespace := range []string{"a", "b", "c"} {
 		api.set(named(t, "success", namespace, "in-"+namespace))
@@ -173,6 +175,7 @@ func TestWatcherWatchesItsNamespacesOnly(t *testing.T) {
 // A Job that is deleted while it runs has failed, at the time that it says, or else when that is
 // learned.
 func TestWatcherSeesADeletion(t *testing.T) {
+	t.Parallel()
 	for _, of := range []string{"deleted-while-running", "terminating"} {
 		t.Run(of, func(t *testing.T) {
 			api, store := newFakeAPI(t), newFakeStore()
@@ -203,17 +206,15 @@ func TestWatcherSeesADeletion(t *testing.T) {
 
 // What was deleted while nobody watched is concluded, and nothing else is.
 func TestRestartConcludesWhatIsGone(t *testing.T) {
+	t.Parallel()
 	for name, count := range map[string]int{"one by one": 2, "many at once": findByName + 5} {
 		t.Run(name, func(t *testing.T) {
 			api := newFakeAPI(t)
 			source := sourceOf(t, api)
-			store := newFakeStore(
-				running(source, "a", "ended", 50),
-				running(source, "a", "there", 50),
+			store := newFakeStore(running(source, "a", "ended", 50), running(source, "a", "there", 50),
 				running(source, "elsewhere", "unwatched", 50),
 				running("kubernetes:another", "a", "of-another-cluster", 50),
-				running(source, "a", "newer", 1_000_000),
-			)
+				running(source, "a", "newer", 1_000_000))
 			other := running(source, "a", "of-another-team", 50)
 			other.Team = "another"
 			store.runs[other.Key()] = other
@@ -248,6 +249,7 @@ func TestRestartConcludesWhatIsGone(t *testing.T) {
 
 // While the stream is interrupted, Jobs go, and one takes the name of another.
 func TestWatcherMissesDeletions(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{})
 	for _, name := range []string{"gone", "replaced", "stays"} {
@@ -277,6 +279,7 @@ func TestWatcherMissesDeletions(t *testing.T) {
 
 // The API server says of a Job that does not match any more that it was deleted.
 func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{Selector: "team=data"})
 	for _, name := range []string{"relabelled", "gone", "over"} {
@@ -299,6 +302,7 @@ func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
 // A Job whose label changes has a run of each job. That of the old one goes on as long as the Job
 // is there.
 func TestWatcherFollowsAChangedLabel(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{JobLabel: "team"})
 	api.set(named(t, "running", "a", "backup"))
@@ -313,6 +317,7 @@ func TestWatcherFollowsAChangedLabel(t *testing.T) {
 
 // The last word on a run that is gone waits until the API server can be asked.
 func TestDoubtWaitsForTheAPIServer(t *testing.T) {
+	t.Parallel()
 	api := newFakeAPI(t)
 	store := newFakeStore(running(sourceOf(t, api), "a", "gone", 50))
 	api.forbidden["list"] = true // but not the stream
@@ -326,6 +331,7 @@ func TestDoubtWaitsForTheAPIServer(t *testing.T) {
 }
 
 func TestAPIServerAway(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	api.away = true
 	w := start(t, api, store, Options{})
@@ -364,6 +370,7 @@ func (f *fakeAPI) await(ok func() bool) {
 }
 
 func TestPermissionMissing(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		namespaces []string
 		noStream   bool
@@ -389,6 +396,7 @@ func TestPermissionMissing(t *testing.T) {
 }
 
 func TestStoreAway(t *testing.T) {
+	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	store.fail(fmt.Errorf("%w: no route to host", jobrun.ErrUnavailable))
 	for i := range 5 {
@@ -422,9 +430,7 @@ func TestSource(t *testing.T) {
 	host, file := "https://10.0.0.1:443", t.TempDir()+"/ca.crt"
 	writeFile(t, file, "authority")
 	inline := of(rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAData: []byte("authority")}})
-	if other := of(
-		rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}},
-	); other != inline {
+	if other := of(rest.Config{Host: host + "/", TLSClientConfig: rest.TLSClientConfig{CAFile: file}}); other != inline {
 		t.Errorf("one cluster is %q and %q", inline, other)
 	}
 	for name, config := range map[string]rest.Config{
@@ -436,9 +442,7 @@ func TestSource(t *testing.T) {
 			t.Errorf("%s: the same source", name)
 		}
 	}
-	if _, err := addressSource(
-		&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}},
-	); err == nil {
+	if _, err := addressSource(&rest.Config{Host: host, TLSClientConfig: rest.TLSClientConfig{CAFile: file + ".none"}}); err == nil {
 		t.Error("an authority that cannot be read is no error")
 	}
 }
@@ -451,11 +455,8 @@ func TestLoadConfig(t *testing.T) {
 		t.Errorf("with nothing to load: %v, want %v", err, ErrNoConfig)
 	}
 	file := t.TempDir() + "/config"
-	writeFile(
-		t,
-		file,
-		`{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`,
-	)
+	writeFile(t, file,
+		`{"clusters": [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}], "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}`)
 	if config, err := LoadConfig(file); err != nil || config.Host != "https://10.0.0.1" {
 		t.Errorf("a file: %+v, %v", config, err)
 	}

@@ -95,9 +95,7 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			job := load(t, name)
 			run := model.JobRun{
-				ID: string(
-					job.UID,
-				),
+				ID:           string(job.UID),
 				Active:       want.active,
 				BackoffLimit: want.backoffLimit,
 				Completions:  want.completions,

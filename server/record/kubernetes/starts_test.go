@@ -13,6 +13,7 @@ import (
 
 // TestWatcherKeepsTheFirstStart also restarts the watcher between the states of a Job.
 func TestWatcherKeepsTheFirstStart(t *testing.T) {
+	t.Parallel()
 	created := time.Unix(1_700_000_000, 0).UTC()
 	at := func(seconds int) metav1.Time {
 		return metav1.Time{Time: created.Add(time.Duration(seconds) * time.Second)}

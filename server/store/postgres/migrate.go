@@ -149,10 +149,11 @@ func steps(files fs.FS, tables string) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		up := func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, settings+string(text))
 			return err
-		}}, nil))
+		}
+		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{RunTx: up}, nil))
 	}
 	return steps, nil
 }

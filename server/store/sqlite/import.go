@@ -78,7 +78,8 @@ func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
 		" FROM runs WHERE false; BEGIN"); err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES (?"+strings.Repeat(", ?", len(rows.Columns)-1)+")")
+	parameters := "?" + strings.Repeat(", ?", len(rows.Columns)-1)
+	insert, err := conn.PrepareContext(ctx, "INSERT INTO imported VALUES ("+parameters+")")
 	if err != nil {
 		return err
 	}

@@ -53,14 +53,13 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 	return lines, address
 }
 
-// TestReadmeRunsTwice pastes every block of the README twice, first each into a new folder, and then
-// all in one shell, into a folder that has been used before, where no cluster is needed. In another
-// terminal make run is open.
+// TestReadmeRunsTwice pastes every block of the README twice into one shell; the block that needs a
+// cluster into a shell of its own. In another terminal make run is open.
 //
-// Imitated are make build and make install, since the programs are built already; su, since the test's PostgreSQL
-// server has another superuser, with a password; and systemctl, which starts what the unit says, with
-// another folder and without its sandbox, as TestPackage does for real. Addresses are others, and a run that takes ten seconds
-// takes one.
+// Imitated are make build and make install, because the programs are built already; su, because the
+// test's PostgreSQL server has another superuser, with a password; and systemctl, which starts what
+// the unit says, with another folder and without its sandbox, as TestPackage does for real. Addresses
+// are others, and a run that takes ten seconds takes one.
 func TestReadmeRunsTwice(t *testing.T) {
 	database := postgres.Start(t)
 	other := newDesk(t)
@@ -99,43 +98,30 @@ func TestReadmeRunsTwice(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, block := range readmeBlocks(t, "sh") {
-		if block.text == "make run\n" || strings.Contains(block.text, "npm ") {
-			continue // TestReadmeTriesOut and TestReadmeExamples have these
-		}
 		text := strings.ReplaceAll(block.text, "/var/lib/jobruns", `"$STATE"`)
-		onCluster := strings.Contains(text, "kubectl ")
-		if !onCluster {
-			all.WriteString(text)
-		}
-		t.Run(block.section, func(t *testing.T) {
-			d := newDesk(t)
-			if onCluster {
-				c := newCluster(t)
+		switch {
+		case text == "make run\n", strings.Contains(text, "npm "): // TestReadmeTriesOut and TestReadmeExamples have these
+		case strings.Contains(text, "kubectl "):
+			t.Run(block.section, func(t *testing.T) {
+				c, d := newCluster(t), newDesk(t)
 				d.env = append(d.env, "KUBECONFIG="+c.file(t))
 				t.Cleanup(func() { c.delete(t, "/apis/batch/v1/namespaces/default/jobs/hello") })
-			}
-			out := d.paste(t, text+text)
-			if strings.Contains(out, "address already in use") {
-				t.Errorf("another server has the port: %s", out)
-			}
-			if strings.Contains(text, "--out bin/token") {
+				d.paste(t, text+text)
 				d.wantPrivate(t, "token")
-			}
-			d.wantPrivate(t)
-		})
+			})
+		default:
+			all.WriteString(text)
+		}
 	}
-	t.Run("all", func(t *testing.T) {
-		d := newDesk(t)
-		d.makeRun(t)
-		if err := os.WriteFile(filepath.Join(d.folder, "bin/token"), []byte("an old one\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"ci", "morning", "waiter", "trial", "everywhere", "me"} {
-			d.paste(t, "bin/jobrund token create --name "+name)
-		}
-		d.paste(t, all.String()+all.String())
-		d.wantPrivate(t, "token", "local.env")
-	})
+	d := newDesk(t)
+	d.makeRun(t)
+	if err := os.WriteFile(filepath.Join(d.folder, "bin/token"), []byte("an old one\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := d.paste(t, all.String()+all.String()); strings.Contains(out, "address already in use") {
+		t.Errorf("another server has the port: %s", out)
+	}
+	d.wantPrivate(t, "token", "local.env")
 }
 
 // TestReadmeTriesOut runs make run twice at once, pastes the lines that it prints, and runs it again
@@ -145,6 +131,16 @@ func TestReadmeTriesOut(t *testing.T) {
 	lines, address := d.makeRun(t)
 	if want := d.addresses["127.0.0.1:8080"]; address != want {
 		t.Errorf("make run serves at %s, want %s", address, want)
+	}
+	for wrong, want := range map[string]string{
+		address: "run: another program listens on " + address + ": stop it, or choose another port\n",
+		"8081":  "run: ADDR=8081 is not an address and a port, such as 127.0.0.1:8081\n",
+	} {
+		cmd := d.shell(t, "exec make run\n")
+		cmd.Env = append(cmd.Env, "ADDR="+wrong)
+		if got := outcomeOf(t, cmd); got.status == 0 || got.stderr != want {
+			t.Errorf("make run ADDR=%s: %+v, want %s", wrong, got, want)
+		}
 	}
 	again, other := d.makeRun(t)
 	if other == address || other == "" {
