@@ -89,10 +89,7 @@ func (c *chaos) importOf(t *testing.T, round int) *exec.Cmd {
 func (c *chaos) serve(t *testing.T) {
 	t.Helper()
 	s := serve(t, c.store)
-	asking, err := client.New(s.url, client.WithToken(c.token))
-	if err != nil {
-		t.Fatal(err)
-	}
+	asking := newClient(t, s, c.token)
 	c.api = &api{asking, c.store, s}
 }
 

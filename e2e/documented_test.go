@@ -65,10 +65,7 @@ func wantDocumented(t *testing.T, store, token string) {
 	for _, team := range []string{"", "default"} {
 		ref := documented
 		ref.Team = team
-		c, err := client.New(s.url, client.WithToken(token))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := newClient(t, s, token)
 		run, response, err := c.GetJobRun(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,11 +28,18 @@ func newAPI(t testing.TB, store string) *api {
 	t.Helper()
 	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
 	s := serve(t, store)
-	c, err := client.New(s.url, client.WithToken(token))
+	return &api{newClient(t, s, token), store, s}
+}
+
+// newClient returns a client whose responses are validated, because it uses http.DefaultTransport.
+func newClient(t testing.TB, s *apiServer, token string, options ...client.Option) *client.Client {
+	t.Helper()
+	options = append(options, client.WithToken(token), client.WithHTTPClient(http.DefaultClient))
+	c, err := client.New(s.url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &api{c, store, s}
+	return c
 }
 
 // run returns the run as the API tells it.

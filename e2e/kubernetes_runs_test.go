@@ -10,7 +10,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -82,10 +81,7 @@ func TestKubernetesFlags(t *testing.T) {
 	t.Parallel()
 	r := newRecording(t, "--selector", "record=yes", "--job-label", "app", "--team", "t")
 	token := output(t, "jobrund", "token", "create", "--name", "t", "--team", "t", "--store", r.store)
-	ofTeam, err := client.New(r.server.url, client.WithToken(token))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ofTeam := newClient(t, r.server, token)
 	a := &api{ofTeam, r.store, r.server}
 	create := func(labels map[string]string) *batchv1.Job {
 		return r.create(t, r.namespace,

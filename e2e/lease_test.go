@@ -126,10 +126,7 @@ func TestLeasesHoldBetweenContainers(t *testing.T) {
 	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
 	reader := func(cmd *exec.Cmd) *api {
 		s := startServer(t, cmd)
-		c, err := client.New(s.url, client.WithToken(token))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := newClient(t, s, token)
 		return &api{c, store, s}
 	}
 	serving := func() *exec.Cmd {

@@ -14,10 +14,7 @@ import (
 // rate limit: its window is an hour, which began during the test.
 func limited(t *testing.T, s *apiServer, token string, status, limit, remaining int) *client.Response {
 	t.Helper()
-	c, err := client.New(s.url, client.WithToken(token), client.WithMaxRetries(0))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newClient(t, s, token, client.WithMaxRetries(0))
 	_, resp, err := c.GetJobRun(t.Context(), documented)
 	if resp == nil {
 		t.Fatal(err)

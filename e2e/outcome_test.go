@@ -178,9 +178,6 @@ func (a *api) logsClient(t testing.TB) *client.Client {
 	t.Helper()
 	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
-	c, err := client.New(a.server.url, client.WithToken(token))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newClient(t, a.server, token)
 	return c
 }
