@@ -183,7 +183,10 @@ func TestIteratorPages(t *testing.T) {
 		t.Errorf("%d requests, want 3 for each time", asked)
 	}
 	asked = 0
-	for range runs {
+	for _, err := range runs {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if asked != 1 {

@@ -178,26 +178,26 @@ func TestOperationsRequest(t *testing.T) {
 	since := ListJobRunsOptions{Statuses: both[:1], Since: at, Until: at.Add(time.Hour)}
 	run := RunRef{Project: "p", Job: "j", Run: "r"}
 	for want, ask := range map[string]func(*Client){
-		"/v1/projects?": func(c *Client) { c.ListProjects(t.Context(), "", ListOptions{}) },
+		"/v1/projects?": func(c *Client) { _, _, _ = c.ListProjects(t.Context(), "", ListOptions{}) },
 		"/v1/teams/t/projects?cursor=a.b-c_d&page=3&per_page=20": func(c *Client) {
-			c.ListProjects(t.Context(), "t", page)
+			_, _, _ = c.ListProjects(t.Context(), "t", page)
 		},
 		"/v1/projects/p/jobs?status=FAILED&status=RUNNING": func(c *Client) {
-			c.ListJobs(t.Context(), project, ListJobsOptions{Statuses: both})
+			_, _, _ = c.ListJobs(t.Context(), project, ListJobsOptions{Statuses: both})
 		},
 		"/v1/teams/t/projects/p/jobs?cursor=a.b-c_d&page=3&per_page=20": func(c *Client) {
-			c.ListJobs(t.Context(), ProjectRef{Team: "t", Project: "p"}, ListJobsOptions{ListOptions: page})
+			_, _, _ = c.ListJobs(t.Context(), ProjectRef{Team: "t", Project: "p"}, ListJobsOptions{ListOptions: page})
 		},
 		"/v1/projects/p/jobs/j/runs?since=2020-12-08T11:47:08+01:00&status=FAILED&until=2020-12-08T12:47:08+01:00": func(c *Client) {
-			c.ListJobRuns(t.Context(), job, since)
+			_, _, _ = c.ListJobRuns(t.Context(), job, since)
 		},
 		"/v1/teams/t/projects/p/jobs/j/runs?cursor=a.b-c_d&page=3&per_page=20": func(c *Client) {
-			c.ListJobRuns(t.Context(), JobRef{"t", "p", "j"}, ListJobRunsOptions{ListOptions: page})
+			_, _, _ = c.ListJobRuns(t.Context(), JobRef{"t", "p", "j"}, ListJobRunsOptions{ListOptions: page})
 		},
-		"/v1/projects/p/jobs/j/runs/r/outcome?":         func(c *Client) { c.GetJobRunOutcome(t.Context(), run) },
-		"/v1/teams/t/projects/p/jobs/j/runs/r/outcome?": func(c *Client) { c.GetJobRunOutcome(t.Context(), RunRef{"t", "p", "j", "r"}) },
-		"/v1/projects/p/jobs/j/runs/r/output?":          func(c *Client) { c.GetJobRunOutput(t.Context(), run) },
-		"/v1/teams/t/projects/p/jobs/j/runs/r/output?":  func(c *Client) { c.GetJobRunOutput(t.Context(), RunRef{"t", "p", "j", "r"}) },
+		"/v1/projects/p/jobs/j/runs/r/outcome?":         func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), run) },
+		"/v1/teams/t/projects/p/jobs/j/runs/r/outcome?": func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), RunRef{"t", "p", "j", "r"}) },
+		"/v1/projects/p/jobs/j/runs/r/output?":          func(c *Client) { _, _, _ = c.GetJobRunOutput(t.Context(), run) },
+		"/v1/teams/t/projects/p/jobs/j/runs/r/output?":  func(c *Client) { _, _, _ = c.GetJobRunOutput(t.Context(), RunRef{"t", "p", "j", "r"}) },
 	} {
 		var got string
 		var asked int
