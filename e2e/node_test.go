@@ -21,8 +21,7 @@ const (
 	redocly     = "@redocly/cli@2.77.0"
 )
 
-// installed has a folder for each package that a test has installed. The folders are removed with the
-// programs.
+// installed has a folder for each package that a test has installed. TestMain removes the folders.
 var installed = map[string]string{}
 
 // npmInstall returns a folder with the package from the npm registry in it, which tests share.
@@ -138,7 +137,7 @@ func TestLinter(t *testing.T) {
 	}
 	cmd := exec.Command("node", filepath.Join(npmInstall(t, redocly), "node_modules", ".bin", "redocly"), "lint", contract)
 	cmd.Env = append(os.Environ(), "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true")
-	cmd.Dir = t.TempDir()                                                                           // where no configuration is
+	cmd.Dir = t.TempDir() // where no configuration is
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "You have ") { // so many warnings
 		t.Errorf("redocly lint: %v\n%s", err, out)
 	}
