@@ -137,7 +137,7 @@ func TestLinter(t *testing.T) {
 	}
 	cmd := exec.Command("node", filepath.Join(npmInstall(t, redocly), "node_modules", ".bin", "redocly"), "lint", contract)
 	cmd.Env = append(os.Environ(), "REDOCLY_TELEMETRY=off", "REDOCLY_SUPPRESS_UPDATE_NOTICE=true")
-	cmd.Dir = t.TempDir() // where no configuration is
+	cmd.Dir = t.TempDir()                                                                           // where no configuration is
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "You have ") { // so many warnings
 		t.Errorf("redocly lint: %v\n%s", err, out)
 	}
