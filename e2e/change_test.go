@@ -172,8 +172,8 @@ func (c checkout) answering(status int, body string) (string, error) {
 	return string(out), err
 }
 
-// TestContractChange changes the contract in the ways in which contracts change, adds the operation of
-// .github/CONTRIBUTING.md, and checks that the rest follows without a line of Go but the new method.
+// TestContractChange changes the contract in the ways in which contracts change, adds the operation
+// of .github/CONTRIBUTING.md, and checks that the rest follows without a line of Go but the new method.
 func TestContractChange(t *testing.T) {
 	store, token := documentedStore(t)
 	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
@@ -273,7 +273,8 @@ func TestContractChange(t *testing.T) {
 		}
 		// Nothing stores it yet: a run that has it is refused, and not stored without it.
 		importer := c.program("jobrund", "import", "--store", store)
-		importer.Stdin = strings.NewReader(`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n")
+		importer.Stdin = strings.NewReader(
+			`{"projectId":"p","jobId":"j","run":{"note":"a test",` + strings.TrimPrefix(documentedRun(t), "{") + "}\n")
 		if out, err := importer.CombinedOutput(); err == nil || !strings.Contains(string(out), "note") {
 			t.Errorf("import: %v\n%s", err, out)
 		}
@@ -346,8 +347,8 @@ func (c checkout) changeAll() {
 `)
 }
 
-// addOperation adds an operation to the document with the text of .github/CONTRIBUTING.md, and returns
-// its method.
+// addOperation adds an operation to the document with the text of .github/CONTRIBUTING.md, and
+// returns its method.
 func (c checkout) addOperation() (method string) {
 	c.Helper()
 	guide, err := os.ReadFile(filepath.Join(c.folder, ".github", "CONTRIBUTING.md"))
@@ -404,7 +405,8 @@ func (c checkout) wantVersion(change, words string) {
 	if err == nil || !strings.Contains(out, words) {
 		c.Errorf("the check does not list %q: %v\n%s", words, err, out)
 	}
-	lowest := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `).FindStringSubmatch(out)
+	wanted := regexp.MustCompile(`that ` + change + `: info.version must be at least (\S+), and is (\S+) `)
+	lowest := wanted.FindStringSubmatch(out)
 	if lowest == nil {
 		c.Fatalf("the check does not say which version that needs:\n%s", out)
 	}

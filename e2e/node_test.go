@@ -21,8 +21,7 @@ const (
 	redocly     = "@redocly/cli@2.77.0"
 )
 
-// installed has a folder for each package that a test has installed. The folders are removed with the
-// programs.
+// installed has a folder for each package that a test has installed. TestMain removes the folders.
 var installed = map[string]string{}
 
 // npmInstall returns a folder with the package from the npm registry in it, which tests share.

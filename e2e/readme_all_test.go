@@ -58,8 +58,8 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 //
 // Imitated are make build and make install, because the programs are built already; su, because the
 // test's PostgreSQL server has another superuser, with a password; and systemctl, which starts what
-// the unit says, with another folder and without its sandbox, as TestPackage does for real. Addresses
-// are others, and a run that takes ten seconds takes one.
+// the unit says, with another folder and without its sandbox, as TestPackage does for real.
+// Addresses are others, and a run that takes ten seconds takes one.
 func TestReadmeRunsTwice(t *testing.T) {
 	database := postgres.Start(t)
 	other := newDesk(t)
@@ -100,7 +100,8 @@ func TestReadmeRunsTwice(t *testing.T) {
 	for _, block := range readmeBlocks(t, "sh") {
 		text := strings.ReplaceAll(block.text, "/var/lib/jobruns", `"$STATE"`)
 		switch {
-		case text == "make run\n", strings.Contains(text, "npm "): // TestReadmeTriesOut and TestReadmeExamples have these
+		case text == "make run\n", strings.Contains(text, "npm "):
+			// TestReadmeTriesOut and TestReadmeExamples have these.
 		case strings.Contains(text, "kubectl "):
 			t.Run(block.section, func(t *testing.T) {
 				c, d := newCluster(t), newDesk(t)

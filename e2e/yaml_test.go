@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPyYAMLReadsYAMLAsSent has texts that YAML 1.1 and YAML 1.2 read differently. PyYAML reads YAML 1.1.
+// TestPyYAMLReadsYAMLAsSent has texts that YAML 1.1, which PyYAML reads, and YAML 1.2 read differently.
 func TestPyYAMLReadsYAMLAsSent(t *testing.T) {
 	strange := []any{
 		"0018", "08", "1e3", "61e9540", "12:30:45", "0o17", "0x1f", "1_000", ".inf", "-.INF", ".nan", "2020-12-08", "no", "y",

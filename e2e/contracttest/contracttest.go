@@ -107,7 +107,8 @@ func validate(route *routers.Route, status int, header http.Header, body []byte,
 
 // errorOnly returns an operation that allows the document's error object and nothing else.
 func errorOnly(doc *openapi3.T) *openapi3.Operation {
-	return &openapi3.Operation{Responses: openapi3.NewResponses(openapi3.WithName("default", doc.Components.Responses["Default"].Value))}
+	return &openapi3.Operation{Responses: openapi3.NewResponses(
+		openapi3.WithName("default", doc.Components.Responses["Default"].Value))}
 }
 
 // routeOf returns the document's operation for the request. If the path has no operation with the
