@@ -57,7 +57,7 @@ func makeRun(t *testing.T, folder, address string) string {
 			t.Fatalf("make run has ended: %s", text())
 		default:
 		}
-		return strings.Contains(text(), `"msg":"serving"`)
+		return strings.Contains(text(), "Ctrl-C ends it")
 	})
 	command := runnable.FindStringSubmatch(text())
 	if command == nil {
