@@ -12,7 +12,8 @@ func TestRecordJobRunSendsReport(t *testing.T) {
 	c, err := New("https://api.example.com", script(&asked,
 		func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
-			if r.Method != http.MethodPut || r.URL.Path != "/v1/projects/p/jobs/j/runs/r" || string(body) != `{"completions":1}` {
+			if r.Method != http.MethodPut || r.URL.Path != "/v1/projects/p/jobs/j/runs/r" ||
+				string(body) != `{"completions":1}` {
 				t.Errorf("%s %s %s", r.Method, r.URL, body)
 			}
 			w.WriteHeader(http.StatusServiceUnavailable) // it may be sent again

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxLines and maxLine are the bounds of the contract: lines of a report, and characters of a line.
+	// maxLines and maxLine are the contract's bounds: lines of a report, characters of a line.
 	maxLines = 1000
 	maxLine  = 65_536
 )
@@ -54,9 +54,9 @@ func (l *lines) all() []client.LogLine {
 	return slices.Clone(l.kept)
 }
 
-// stream turns what is printed to one stream into lines as a terminal shows them: a carriage return or
-// a backspace moves back, so that the line is overwritten. Escape sequences have no effect, except the
-// one that erases the line. Control characters are dropped, and invalid UTF-8 becomes U+FFFD. The
+// stream turns what is printed to one stream into lines as a terminal shows them: a carriage return
+// or a backspace moves back, so that the line is overwritten. Escape sequences have no effect, except
+// the one that erases the line. Control characters are dropped, and invalid UTF-8 becomes U+FFFD. The
 // characters of a line beyond maxLine are dropped.
 type stream struct {
 	lines *lines

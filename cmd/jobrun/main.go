@@ -1,8 +1,8 @@
 // Command jobrun runs a command as a run of a job, and records it.
 //
-// The command comes first. It starts before jobrun talks to a server, and neither the server's state nor
-// a missing token changes its streams, its signals or its exit status. A run that no server accepts
-// goes to a spool, from which a later jobrun delivers it.
+// The command comes first. It starts before jobrun talks to a server, and neither the server's state
+// nor a missing token changes its streams, its signals or its exit status. A run that no server
+// accepts goes to a spool, from which a later jobrun delivers it.
 package main
 
 import (

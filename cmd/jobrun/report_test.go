@@ -14,10 +14,11 @@ import (
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/gen/spec"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// fakeRecorder notes reports, and when they come. respond returns the error for each; nil accepts all.
+// fakeRecorder notes reports and their times. respond returns the error for each; nil accepts all.
 type fakeRecorder struct {
 	mu      sync.Mutex
 	began   time.Time
@@ -40,15 +41,19 @@ func (f *fakeRecorder) RecordJobRun(
 
 // reported runs a reporter while the command runs, in a bubble with its own time. It returns how long
 // the reporter takes after the end of the command, and what it prints.
-func reported(t *testing.T, f *fakeRecorder, folder string, during func(*reporter, *jobrun.Record, *signals)) (time.Duration, string) {
+func reported(
+	t *testing.T, f *fakeRecorder, folder string, during func(*reporter, *jobrun.Record, *signals),
+) (took time.Duration, printed string) {
 	t.Helper()
-	var printed []string
-	var took time.Duration
 	synctest.Test(t, func(*testing.T) {
 		f.began = time.Now()
 		say := make(messages, 100)
-		r := &reporter{times: defaultTimes, spool: spool{folder}, say: say, recorder: f, ref: client.RunRef{Project: "p", Job: "j", Run: "r"}}
-		record := &jobrun.Record{Run: model.JobRun{ID: "r", RunName: "n", StartedAt: f.began}, Outcome: jobrun.NewOutcome("")}
+		r := &reporter{
+			times: defaultTimes, spool: spool{folder}, say: say, recorder: f,
+			ref: client.RunRef{Project: "p", Job: "j", Run: "r"},
+		}
+		record := &jobrun.Record{Run: model.JobRun{ID: "r", RunName: "n", StartedAt: f.began}}
+		record.Outcome = jobrun.NewOutcome("")
 		signals := &signals{caught: make(chan os.Signal, 1)}
 		r.begin(*record)
 		during(r, record, signals)
@@ -56,10 +61,10 @@ func reported(t *testing.T, f *fakeRecorder, folder string, during func(*reporte
 		began := time.Now()
 		r.finish(*record, nil, signals)
 		took = time.Since(began)
-		printed = append(printed, printedBy(say))
+		printed = printedBy(say)
 		synctest.Wait()
 	})
-	return took, strings.Join(printed, "")
+	return took, printed
 }
 
 // printedBy returns the messages that wait.
@@ -82,7 +87,9 @@ func printedBy(say messages) string {
 
 func TestShortRunNeedsOneReport(t *testing.T) {
 	f := &fakeRecorder{}
-	took, printed := reported(t, f, t.TempDir(), func(*reporter, *jobrun.Record, *signals) { time.Sleep(10 * time.Millisecond) })
+	took, printed := reported(t, f, t.TempDir(), func(*reporter, *jobrun.Record, *signals) {
+		time.Sleep(10 * time.Millisecond)
+	})
 	if len(f.reports) != 1 || f.reports[0].Conclusion == nil || took != 0 || printed != "jobrun: run r\n" {
 		t.Errorf("%v %+v, after %v: %s", f.at, f.reports, took, printed)
 	}
@@ -99,7 +106,8 @@ func TestRunReportsStartAttemptsHeartbeatsAndEnd(t *testing.T) {
 	last := time.Duration(0)
 	for i, at := range f.at {
 		report := f.reports[i]
-		if at-last > 30*time.Second || *report.HeartbeatTimeout != 120 || report.SentAt == nil || *report.RunName != "n" {
+		if at-last > 30*time.Second || *report.HeartbeatTimeout != 120 || report.SentAt == nil ||
+			*report.RunName != "n" {
 			t.Errorf("report %d at %v: %+v", i, at, report)
 		}
 		if hasAttempts := report.Attempts != nil; hasAttempts != (i == 1 || i == len(f.at)-1) {
@@ -107,7 +115,8 @@ func TestRunReportsStartAttemptsHeartbeatsAndEnd(t *testing.T) {
 		}
 		last = at
 	}
-	if n := len(f.at); n < 7 || n > 9 || f.at[0] != 20*time.Millisecond || f.at[1] != time.Second || f.reports[n-1].Conclusion == nil {
+	if n := len(f.at); n < 7 || n > 9 || f.at[0] != 20*time.Millisecond || f.at[1] != time.Second ||
+		f.reports[n-1].Conclusion == nil {
 		t.Errorf("%v", f.at)
 	}
 }
@@ -131,7 +140,9 @@ func TestReporterWarnsOnce(t *testing.T) {
 			}
 			return nil
 		}
-		_, printed := reported(t, f, t.TempDir(), func(*reporter, *jobrun.Record, *signals) { time.Sleep(2 * time.Minute) })
+		_, printed := reported(t, f, t.TempDir(), func(*reporter, *jobrun.Record, *signals) {
+			time.Sleep(2 * time.Minute)
+		})
 		lines := strings.SplitAfter(printed, "\n")
 		if len(lines) != len(test.want)+1 {
 			t.Errorf("%s: %q", name, printed)
@@ -181,7 +192,8 @@ func TestFinishStopsInTime(t *testing.T) {
 			}
 		})
 		files, _ := os.ReadDir(folder)
-		if took != test.took || len(files) != test.files || strings.Contains(printed, "not recorded yet") != (test.files > 0) {
+		if took != test.took || len(files) != test.files ||
+			strings.Contains(printed, "not recorded yet") != (test.files > 0) {
 			t.Errorf("%s: %v, want %v; %d files: %s", name, took, test.took, len(files), printed)
 		}
 	}
@@ -190,7 +202,8 @@ func TestFinishStopsInTime(t *testing.T) {
 func TestReportStaysWithinContract(t *testing.T) {
 	record := jobrun.Record{Run: model.JobRun{RunName: "n"}, Outcome: jobrun.NewOutcome("a\nb")}
 	for range 60 {
-		record.AddAttempt(time.Now(), time.Now(), jobrun.End{Reason: "ExitStatus", Message: "a\x00b" + strings.Repeat("<", 600)})
+		end := jobrun.End{Reason: "ExitStatus", Message: "a\x00b" + strings.Repeat("<", 600)}
+		record.AddAttempt(time.Now(), time.Now(), end)
 	}
 	record.Conclude(time.Now(), false, jobrun.End{Reason: "ExitStatus"})
 	report := reportOf(record)
@@ -205,6 +218,14 @@ func TestReportStaysWithinContract(t *testing.T) {
 	text, err := json.Marshal(report)
 	if err != nil || len(text) > maxBody || len(text) < maxBody-1000 || len(*report.Attempts) != jobrun.MaxAttempts {
 		t.Errorf("%d bytes, %d attempts, %v", len(text), len(*report.Attempts), err)
+	}
+	var value any
+	doc, docErr := spec.GetSpec()
+	if err := errors.Join(docErr, json.Unmarshal(text, &value)); err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Components.Schemas["JobRunReport"].Value.VisitJSON(value); err != nil {
+		t.Error(err)
 	}
 	if kept := *report.Log; kept[len(kept)-1].Log != "last" {
 		t.Errorf("the last line is %q", kept[len(kept)-1].Log)

@@ -148,7 +148,8 @@ func statusOf(err error) int {
 // rejected reports whether the server will never accept the report.
 func rejected(err error) bool {
 	status := statusOf(err)
-	return status == http.StatusBadRequest || status == http.StatusConflict || status == http.StatusRequestEntityTooLarge
+	return status == http.StatusBadRequest || status == http.StatusConflict ||
+		status == http.StatusRequestEntityTooLarge
 }
 
 // temporary reports whether the server cannot accept other reports now either.

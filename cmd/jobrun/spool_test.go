@@ -49,7 +49,8 @@ func TestFlushKeepsRejectsAndRemovesFiles(t *testing.T) {
 		h.waiting("r")
 		_, stderr, status := h.run("--flush")
 		waits, rejects := h.files(".json"), h.files(".rejected")
-		if status != test.status || len(waits) != test.waits || len(rejects) != test.rejects || !strings.Contains(stderr, test.print) {
+		if status != test.status || len(waits) != test.waits || len(rejects) != test.rejects ||
+			!strings.Contains(stderr, test.print) {
 			t.Errorf("%d: status %d, %v, %v, %s", test.refusal, status, waits, rejects, stderr)
 		}
 		if len(rejects) == 1 {
@@ -93,12 +94,14 @@ func TestFlushUsesServerAndTokenOfEachFile(t *testing.T) {
 	h.write("spool/garbage.json", "{")
 	h.env = append(h.env, "JOBRUN_TOKEN_FILE=/no/such/file")
 
-	if _, stderr, status := h.run("--quiet", "--run", "r", "--token-file", h.path("token"), "true"); status != 0 || len(s.records) != 2 || len(other.records) != 0 {
-		t.Errorf("the next jobrun: status %d, %v, %v, %s", status, s.records, other.records, stderr)
+	_, stderr, status := h.run("--quiet", "--run", "r", "--token-file", h.path("token"), "true")
+	if status != 0 || s.count() != 2 || other.count() != 0 {
+		t.Errorf("the next jobrun: status %d, %d, %d, %s", status, s.count(), other.count(), stderr)
 	}
-	_, stderr, status := h.run("--flush")
-	if status != 1 || len(other.records) != 1 || len(h.files(".json")) != 3 || strings.Count(stderr, "is not recorded yet") != 3 {
-		t.Errorf("--flush: status %d, %v, %v, %s", status, other.records, h.files(""), stderr)
+	_, stderr, status = h.run("--flush")
+	if status != 1 || other.count() != 1 || len(h.files(".json")) != 3 ||
+		strings.Count(stderr, "is not recorded yet") != 3 {
+		t.Errorf("--flush: status %d, %d, %v, %s", status, other.count(), h.files(""), stderr)
 	}
 	if len(h.files(".rejected")) != 1 {
 		t.Errorf("%s has %v", own, h.files(""))
@@ -115,10 +118,11 @@ func TestFlushKeepsFileWithoutTokenOfItsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.env = append(h.env, "JOBRUN_TOKEN_FILE=", "JOBRUN_TOKEN="+token)
-	if _, stderr, status := h.run("--server", "http://127.0.0.1:2", "--flush"); status != 1 || !strings.Contains(stderr, "no token") {
+	if _, stderr, status := h.run("--server", "http://127.0.0.1:2", "--flush"); status != 1 ||
+		!strings.Contains(stderr, "no token") {
 		t.Errorf("another server: status %d, %s", status, stderr)
 	}
-	if _, stderr, status := h.run("--flush"); status != 0 || len(s.records) != 1 {
+	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 1 {
 		t.Errorf("its server: status %d, %s", status, stderr)
 	}
 }
@@ -131,12 +135,12 @@ func TestOneProcessDeliversAtATime(t *testing.T) {
 	if err != nil || unix.Flock(int(folder.Fd()), unix.LOCK_EX) != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := h.run("--run", "r", "true"); status != 0 || len(s.records) != 1 || len(h.files(".json")) != 1 {
-		t.Errorf("status %d, %v, %s", status, s.records, stderr)
+	if _, stderr, status := h.run("--run", "r", "true"); status != 0 || s.count() != 1 || len(h.files(".json")) != 1 {
+		t.Errorf("status %d, %d, %s", status, s.count(), stderr)
 	}
 	folder.Close()
-	if _, stderr, status := h.run("--flush"); status != 0 || len(s.records) != 2 {
-		t.Errorf("status %d, %v, %s", status, s.records, stderr)
+	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 2 {
+		t.Errorf("status %d, %d, %s", status, s.count(), stderr)
 	}
 }
 
@@ -146,7 +150,8 @@ func TestSpoolHasAtMost1000Files(t *testing.T) {
 	for i := range maxFiles - 1 {
 		h.write(fmt.Sprintf("spool/%d.json", i), "{}")
 	}
-	if _, err := (spool{h.path("spool")}).add(entry{}); err == nil || !strings.Contains(err.Error(), "has 1000 files already") {
+	if _, err := (spool{h.path("spool")}).add(entry{}); err == nil ||
+		!strings.Contains(err.Error(), "has 1000 files already") {
 		t.Error(err)
 	}
 }
