@@ -23,8 +23,8 @@ var hanging = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 })
 
-// TestCommandDoesNotWaitForServer has servers that are of no use. The command ends before they respond,
-// jobrun ends within 10 s of the command, and another jobrun delivers the record.
+// TestCommandDoesNotWaitForServer has servers that are of no use. The command ends before they
+// respond, jobrun ends within 10 s of the command, and another jobrun delivers the record.
 func TestCommandDoesNotWaitForServer(t *testing.T) {
 	respond := func(status int, text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -79,11 +79,13 @@ func TestCommandDoesNotWaitForServer(t *testing.T) {
 			e.URL = server.URL
 			h.write("spool/a.json", string(e.line()))
 			_ = os.Remove(files[0])
-			if _, stderr, status := h.run("--server", server.URL, "--quiet", "--run", "next", "true"); status != 0 || stderr != "" {
+			if _, stderr, status := h.run("--server", server.URL, "--quiet", "--run", "next", "true"); status != 0 ||
+				stderr != "" {
 				t.Errorf("status %d, %s", status, stderr)
 			}
-			record := s.records["/v1/projects/p/jobs/j/runs/"+e.Run]
-			if !record.Run.Concluded || logOf(record) != "printed" || *record.Outcome.ExitStatus != 3 || len(h.files("")) > 0 {
+			record := s.get("/v1/projects/p/jobs/j/runs/" + e.Run)
+			if !record.Run.Concluded || logOf(record) != "printed" || *record.Outcome.ExitStatus != 3 ||
+				len(h.files("")) > 0 {
 				t.Errorf("%+v, %v", record, h.files(""))
 			}
 		})
@@ -95,12 +97,14 @@ func TestRunWithoutTokenGoesToSpool(t *testing.T) {
 	h := newHost(t, s)
 	h.env = append(h.env, "JOBRUN_TOKEN_FILE=")
 	_, stderr, status := h.run("--run", "first", "sh", "-c", "exit 3")
-	if status != 3 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "no token: write one to ") || len(h.files("")) != 1 {
+	if status != 3 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "no token: write one to ") ||
+		len(h.files("")) != 1 {
 		t.Errorf("status %d, %v, %s", status, h.files(""), stderr)
 	}
 	h.env = append(h.env, "JOBRUN_TOKEN="+token)
-	if _, stderr, status := h.run("--run", "second", "true"); status != 0 || stderr != "jobrun: run second\n" || len(s.records) != 2 {
-		t.Errorf("status %d, %v, %s", status, s.records, stderr)
+	if _, stderr, status := h.run("--run", "second", "true"); status != 0 || stderr != "jobrun: run second\n" ||
+		s.count() != 2 {
+		t.Errorf("status %d, %d, %s", status, s.count(), stderr)
 	}
 }
 
@@ -112,7 +116,7 @@ func TestTokenFileInHomeIsUsed(t *testing.T) {
 	}
 	h.write("config/jobruns/token", token)
 	h.env = append(h.env, "JOBRUN_TOKEN_FILE=", "XDG_CONFIG_HOME="+h.path("config"))
-	if _, stderr, status := h.run("true"); status != 0 || len(s.records) != 1 {
+	if _, stderr, status := h.run("true"); status != 0 || s.count() != 1 {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }
@@ -122,7 +126,8 @@ func TestUsedRunIDIsReportedAtTheEnd(t *testing.T) {
 	h := newHost(t, s)
 	h.run("--run", "r", "true")
 	stdout, stderr, status := h.run("--run", "r", "sh", "-c", "sleep 0.1; echo ran; exit 4")
-	if status != 4 || stdout != "ran\n" || !strings.Contains(stderr, "run r was rejected") || !strings.Contains(stderr, "409") {
+	if status != 4 || stdout != "ran\n" || !strings.Contains(stderr, "run r was rejected") ||
+		!strings.Contains(stderr, "409") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 	if record := s.only(t); *record.Outcome.ExitStatus != 0 || len(h.files("")) > 0 {

@@ -34,11 +34,13 @@ func TestJobrunPassesSignalsOn(t *testing.T) {
 		time.Sleep(50 * time.Millisecond) // signals that wait are not ordered
 	}
 	status := wait(t, cmd, nil)
-	if want := "USR1 USR2 WINCH HUP INT QUIT"; status != 5 || strings.Join(strings.Fields(out.String()), " ") != want {
+	if want := "USR1 USR2 WINCH HUP INT QUIT"; status != 5 ||
+		strings.Join(strings.Fields(out.String()), " ") != want {
 		t.Errorf("status %d, the command got %q, want %q", status, out.String(), want)
 	}
 	record := s.only(t)
-	if *record.Outcome.Reason != "Interrupted" || *record.Outcome.Message != "interrupted by signal 1 (HUP): exit status 5" ||
+	if *record.Outcome.Reason != "Interrupted" ||
+		*record.Outcome.Message != "interrupted by signal 1 (HUP): exit status 5" ||
 		record.Run.Completions != 1 {
 		t.Errorf("%+v", record)
 	}
@@ -59,7 +61,8 @@ func TestIgnoredHangupStaysIgnored(t *testing.T) {
 func TestTerminalSignalReachesCommandOnce(t *testing.T) {
 	s := &store{}
 	h := newHost(t, s)
-	cmd := h.command("--", "sh", "-c", `trap 'echo got INT' INT; trap 'exit 0' TERM; touch ready; while :; do sleep 0.01; done`)
+	cmd := h.command("--", "sh", "-c",
+		`trap 'echo got INT' INT; trap 'exit 0' TERM; touch ready; while :; do sleep 0.01; done`)
 	terminal, err := pty.Start(cmd)
 	if err != nil {
 		t.Fatal(err)

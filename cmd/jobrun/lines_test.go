@@ -80,12 +80,3 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkLines(b *testing.B) {
-	text := []byte(strings.Repeat("2026-11-29 08:00:00 a line of a log, of a common length\n", 500))
-	s := stream{lines: &lines{limit: 16 << 10}}
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		s.add(text, time.Now())
-	}
-}

@@ -1,8 +1,8 @@
 // Command jobrun runs a command as a run of a job, and records it.
 //
-// The command comes first. It starts before jobrun talks to a server, and neither the server's state nor
-// a missing token changes its streams, its signals or its exit status. A run that no server accepts
-// goes to a spool, from which a later jobrun delivers it.
+// The command comes first. It starts before jobrun talks to a server, and neither the server's state
+// nor a missing token changes its streams, its signals or its exit status. A run that no server
+// accepts goes to a spool, from which a later jobrun delivers it.
 package main
 
 import (
@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"io"
 	"os"
 	"time"
 
@@ -100,7 +99,10 @@ known, $JOBRUN_TEAM. A jobrun that it starts uses the last three as defaults.`,
   jobrun --flush`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.flush {
-				return flushArguments(args)
+				if len(args) > 1 || len(args) == 1 && args[0] != "-" {
+					return errors.New("--flush has no argument but -")
+				}
+				return nil
 			}
 			return cli.Arguments(1, "COMMAND", "ARG...")(cmd, args)
 		},
@@ -113,10 +115,7 @@ known, $JOBRUN_TEAM. A jobrun that it starts uses the last three as defaults.`,
 				o.spool.folder = defaultSpool()
 			}
 			if o.flush {
-				if len(args) > 0 {
-					return o.flushSpool(cmd.Context(), server, cmd.InOrStdin())
-				}
-				return o.flushSpool(cmd.Context(), server, nil)
+				return o.flushSpool(cmd.Context(), server, len(args) > 0)
 			}
 			if err := o.check(cmd); err != nil {
 				return err
@@ -158,13 +157,6 @@ known, $JOBRUN_TEAM. A jobrun that it starts uses the last three as defaults.`,
 	return root
 }
 
-func flushArguments(args []string) error {
-	if len(args) > 1 || len(args) == 1 && args[0] != "-" {
-		return errors.New("--flush has no argument but -")
-	}
-	return nil
-}
-
 // check checks the flags of a run.
 func (o *options) check(cmd *cobra.Command) error {
 	for _, id := range []struct{ flag, value string }{
@@ -191,10 +183,11 @@ func (o *options) check(cmd *cobra.Command) error {
 func (o *options) record(to server) error {
 	say := newMessages()
 	defer say.flush(messageLimit)
+	host, _ := os.Hostname() // "" if it has no name
 	run := jobrun.Record{Team: o.team, Project: o.project, Job: o.job, Run: model.JobRun{
 		ID: o.id, RunName: o.job + "-" + randomHex(), BackoffLimit: o.backoffLimit,
 		StartedAt: time.Now().UTC().Truncate(time.Second),
-	}, Outcome: jobrun.NewOutcome(host())}
+	}, Outcome: jobrun.NewOutcome(host)}
 	if run.Run.ID == "" {
 		run.Run.ID = uuid.NewString()
 	}
@@ -217,8 +210,8 @@ func (o *options) record(to server) error {
 	return nil
 }
 
-// flushSpool delivers the spool, or the records in the lines of input unless that is nil.
-func (o *options) flushSpool(ctx context.Context, from server, input io.Reader) (err error) {
+// flushSpool delivers the spool, or the records on standard input.
+func (o *options) flushSpool(ctx context.Context, from server, input bool) (err error) {
 	say := newMessages()
 	defer say.flush(messageLimit)
 	d := &deliverer{
@@ -226,8 +219,8 @@ func (o *options) flushSpool(ctx context.Context, from server, input io.Reader) 
 		try: defaultTimes.try, say: say, others: true, quiet: o.quiet,
 	}
 	var left int
-	if input != nil {
-		left, err = d.sendLines(ctx, input)
+	if input {
+		left, err = d.sendLines(ctx, os.Stdin)
 	} else {
 		left, err = o.spool.deliver(ctx, d, unix.LOCK_EX)
 	}
@@ -235,12 +228,6 @@ func (o *options) flushSpool(ctx context.Context, from server, input io.Reader) 
 		err = cli.ExitStatus(1)
 	}
 	return err
-}
-
-// host returns the name of this host, or "" if it has none.
-func host() string {
-	name, _ := os.Hostname()
-	return name
 }
 
 // randomHex distinguishes names. The reference's example of a run's name has this form.

@@ -99,6 +99,20 @@ func (s *store) only(t *testing.T) jobrun.Record {
 	panic("unreachable")
 }
 
+// count returns how many runs are recorded.
+func (s *store) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.records)
+}
+
+// get returns the run with that path.
+func (s *store) get(path string) jobrun.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[path]
+}
+
 // logOf returns the recorded output.
 func logOf(record jobrun.Record) string {
 	var all []string
@@ -251,7 +265,8 @@ func TestCommandHasStreamsAndEnvironmentOfJobrun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := h.command("--quiet", "--run", "r1", "sh", "-c", "readlink /proc/$$/fd/1; cat; env; grep SigIgn /proc/self/status")
+	cmd := h.command("--quiet", "--run", "r1",
+		"sh", "-c", "readlink /proc/$$/fd/1; cat; env; grep SigIgn /proc/self/status")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("input\n"), out, out
 	if status := wait(t, cmd, cmd.Start()); status != 0 {
 		t.Errorf("status %d", status)
@@ -271,7 +286,7 @@ func TestCommandHasStreamsAndEnvironmentOfJobrun(t *testing.T) {
 	if strings.Contains(string(text), "secret") || strings.Contains(string(text), "jobrun:") {
 		t.Errorf("unexpected:\n%s", text)
 	}
-	if s.only(t); s.records["/v1/teams/red/projects/p/jobs/j/runs/r1"].Run.RunName == "" {
+	if s.only(t); s.get("/v1/teams/red/projects/p/jobs/j/runs/r1").Run.RunName == "" {
 		t.Errorf("the run is not recorded for the team")
 	}
 }
@@ -279,9 +294,11 @@ func TestCommandHasStreamsAndEnvironmentOfJobrun(t *testing.T) {
 func TestJobrunRepeatsFailedAttempts(t *testing.T) {
 	s := &store{}
 	h := newHost(t, s)
-	_, _, status := h.run("--backoff-limit", "2", "--backoff", "30ms", "--", "sh", "-c", "echo x >> tries; [ $(wc -l < tries) = 2 ]")
+	_, _, status := h.run("--backoff-limit", "2", "--backoff", "30ms", "--",
+		"sh", "-c", "echo x >> tries; [ $(wc -l < tries) = 2 ]")
 	record := s.only(t)
-	if run := record.Run; status != 0 || run.Completions != 2 || run.BackoffLimit != 2 || len(record.Outcome.Attempts) != 2 {
+	if run := record.Run; status != 0 || run.Completions != 2 || run.BackoffLimit != 2 ||
+		len(record.Outcome.Attempts) != 2 {
 		t.Errorf("status %d, %+v, %+v", status, run, record.Outcome)
 	}
 }
@@ -295,13 +312,15 @@ func TestJobrunRecordsOverSocketAndTLS(t *testing.T) {
 	}
 	go func() { _ = http.Serve(listener, s) }()
 	defer listener.Close()
-	if _, stderr, status := h.run("--server", "unix://"+h.path("socket"), "--run", "a", "true"); status != 0 || len(s.records) != 1 {
+	if _, stderr, status := h.run("--server", "unix://"+h.path("socket"), "--run", "a", "true"); status != 0 ||
+		s.count() != 1 {
 		t.Errorf("socket: status %d, %s", status, stderr)
 	}
 	server := httptest.NewTLSServer(s)
 	defer server.Close()
 	certificate := h.write("ca.pem", pemOf(server))
-	if _, stderr, status := h.run("--server", server.URL, "--ca-cert", certificate, "--run", "b", "true"); status != 0 || len(s.records) != 2 {
+	_, stderr, status := h.run("--server", server.URL, "--ca-cert", certificate, "--run", "b", "true")
+	if status != 0 || s.count() != 2 {
 		t.Errorf("TLS: status %d, %s", status, stderr)
 	}
 }

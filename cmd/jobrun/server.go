@@ -16,7 +16,6 @@ import (
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/cmd/internal/cli"
-	"github.com/jobruns/jobruns/cmd/internal/version"
 )
 
 const (
@@ -24,6 +23,7 @@ const (
 	localServer   = "http://127.0.0.1:8080"
 	systemToken   = "/etc/jobruns/token"
 	tokenVariable = "JOBRUN_TOKEN" // without a flag: each user of the host can read those of a process
+	userAgent     = "jobrun (+https://github.com/jobruns/jobruns)"
 )
 
 var errNoToken = fmt.Errorf("no token: write one to %s, or set --token-file or $%s", systemToken, tokenVariable)
@@ -77,10 +77,7 @@ func newServer(address, tokenFile, caCert string) (s server, err error) {
 
 // absolute returns the path for a process in another folder.
 func absolute(path string) string {
-	if path == "" {
-		return ""
-	}
-	if full, err := filepath.Abs(path); err == nil {
+	if full, err := filepath.Abs(path); path != "" && err == nil {
 		return full
 	}
 	return path
@@ -101,9 +98,7 @@ func (s server) connect() (recorder, error) {
 	if s.token == "" {
 		return nil, errNoToken
 	}
-	opts := []client.Option{
-		client.WithToken(s.token), client.WithMaxRetries(0), client.WithUserAgent("jobrun/" + version.Short()),
-	}
+	opts := []client.Option{client.WithToken(s.token), client.WithMaxRetries(0), client.WithUserAgent(userAgent)}
 	if s.CACert != "" {
 		text, err := os.ReadFile(s.CACert)
 		if err != nil {
@@ -115,16 +110,15 @@ func (s server) connect() (recorder, error) {
 		}
 		opts = append(opts, client.WithRootCAs(pool))
 	}
-	base, socket := s.URL, ""
-	if path, ok := strings.CutPrefix(base, "unix://"); ok {
-		base, socket = "http://localhost", path
-		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-			},
-		}}))
+	socket, ok := strings.CutPrefix(s.URL, "unix://")
+	if !ok {
+		return client.New(s.URL, opts...)
 	}
-	return client.New(base, opts...)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: dial}}))
+	return client.New("http://localhost", opts...)
 }
 
 // send sends a report, and returns the client's error. If the report is too large for the server,
@@ -153,11 +147,9 @@ func statusOf(err error) int {
 
 // rejected reports whether the server will never accept the report.
 func rejected(err error) bool {
-	switch statusOf(err) {
-	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
-		return true
-	}
-	return false
+	status := statusOf(err)
+	return status == http.StatusBadRequest || status == http.StatusConflict ||
+		status == http.StatusRequestEntityTooLarge
 }
 
 // temporary reports whether the server cannot accept other reports now either.

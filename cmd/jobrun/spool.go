@@ -21,19 +21,20 @@ import (
 
 // The spool is a folder with the final states of runs that no server has accepted.
 //
-// Each state is a file NAME.json with mode 0600: an entry, which names its server and its token file,
-// but contains no token. A file is written beside its name, synced and renamed, so that it is complete
-// after a crash. The next jobrun with the same server and token delivers it, and so does
+// Each state is a file NAME.json with mode 0600: an entry, which names its server and its token
+// file, but contains no token. A file is written beside its name, synced and renamed, so that it is
+// complete after a crash. The next jobrun with the same server and token delivers it, and so does
 // "jobrun --flush". One process delivers at a time, with a lock on the folder; delivering twice is
 // harmless, because a repeated report changes nothing.
 //
-// A server that is unreachable, overloaded or broken, or does not know the token, may accept the report
-// later: the file stays. The statuses 400, 409 and 413 are final, and a file that is not an entry is
-// useless: it becomes NAME.json.rejected, with the reason inside, and is reported. A report that is too
-// large (413) is first sent again without the log.
+// A server that is unreachable, overloaded or broken, or does not know the token, may accept the
+// report later: the file stays. The statuses 400, 409 and 413 are final, and a file that is not an
+// entry is useless: it becomes NAME.json.rejected, with the reason inside, and is reported. A report
+// that is too large (413) is first sent again without the log.
 //
-// At most maxFiles files wait, so that a server that is away for months does not fill the disk. When a
-// file cannot be written, jobrun prints the entry as one line of JSON, which "jobrun --flush -" reads.
+// At most maxFiles files wait, so that a server that is away for months does not fill the disk. When
+// a file cannot be written, jobrun prints the entry as one line of JSON, which "jobrun --flush -"
+// reads.
 type spool struct{ folder string }
 
 const maxFiles = 1000
