@@ -155,6 +155,9 @@ func (r *Record) applyStart(
 
 // applyOutcome adds the report's host and attempts to the outcome.
 func (r *Record) applyOutcome(report model.JobRunReport, recorded func(time.Time) time.Time) {
+	if r.Run.Concluded && r.Outcome == nil {
+		return // the run was imported, and its outcome is not known
+	}
 	o := r.copyOutcome()
 	if o.Host == nil && report.Host != nil {
 		o.Host = NewOutcome(*report.Host).Host

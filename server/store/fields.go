@@ -43,10 +43,14 @@ var fields = []field{
 // keyColumns are the primary key of the table runs, in the order of jobrun.Key.
 const keyColumns = "team, project, job, id"
 
+// keyLength is the number of keyColumns, with which writtenColumns begin.
+const keyLength = 4
+
 var (
 	// fieldColumns are the columns of all fields, separated by commas.
 	fieldColumns = strings.Join(columnsOf(fields), ", ")
-	// writtenColumns are the columns of which values returns the values: all columns.
+	// writtenColumns are the columns of which values returns the values: all columns. The last three
+	// are those of a renewal.
 	writtenColumns = slices.Concat([]string{"team", "project", "job"}, columnsOf(fields),
 		[]string{"source", "version", "outcome", "log", "heartbeat_timeout", "lost_at", "heard_at"})
 )

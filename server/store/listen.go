@@ -21,35 +21,24 @@ const (
 	sweepLimit = 1000
 )
 
-// listened is the count of the table listening, as this server last read it.
-type listened struct {
-	mu    sync.Mutex
-	count int64     // in milliseconds
-	since time.Time // when the count was read; zero before the first time
+// reading is the count of the table listening, in milliseconds, as this server has read it.
+type reading struct {
+	count int64
+	since time.Time // when it was read
+	// margin bounds what other servers may still count for the time before.
+	margin time.Duration
 }
 
-// now returns the count with the time since it was read. It may be too large by what another server
-// has counted, never too small: a run is not lost too early.
-func (l *listened) now() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count + min(time.Since(l.since), maxTick).Milliseconds()
-}
-
-// begin calls count unless the count has been read.
-func (l *listened) begin(count func() error) error {
-	l.mu.Lock()
-	known := !l.since.IsZero()
-	l.mu.Unlock()
-	if known {
-		return nil
-	}
-	return count()
+// now returns the count that is due now. It may be too large, never too small: a run is not lost too
+// early.
+func (r *reading) now() int64 {
+	return r.count + (r.margin + min(time.Since(r.since), maxTick)).Milliseconds()
 }
 
 // Listen counts the time during which servers listen for reports, and concludes the runs whose
-// recorders have not reported in time, until the context ends. A server calls it from when it
-// listens until it drains. Any number of servers may do so on one database.
+// recorders have not reported in time, until the context ends or the store must no longer be used. A
+// server calls it from when it listens until it drains. Any number of servers may do so on one
+// database.
 //
 // The count does not grow while no server or no database works, and does not depend on the time of
 // day. So neither downtime nor a changed clock makes a run lost.
@@ -57,7 +46,12 @@ func (s *Store) Listen(ctx context.Context, log *slog.Logger) {
 	ticks := time.NewTicker(tickInterval)
 	defer ticks.Stop()
 	for {
-		if err := s.tick(ctx, log); err != nil && ctx.Err() == nil {
+		err := s.Tick(ctx, log)
+		if errors.Is(err, jobrun.ErrOutdated) {
+			log.Error("this server must no longer use the store", "error", err)
+			return
+		}
+		if err != nil && ctx.Err() == nil {
 			log.Warn("lost runs cannot be found now", "error", err)
 		}
 		select {
@@ -68,49 +62,58 @@ func (s *Store) Listen(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-func (s *Store) tick(ctx context.Context, log *slog.Logger) error {
-	limited, cancel := limit(ctx)
-	defer cancel()
-	if err := s.count(limited); err != nil {
-		return s.classify(limited, err)
-	}
-	return s.sweep(ctx, log)
-}
-
-// count adds the time since the last count, unless another server has counted since. It counts only
-// while a run has a heartbeat timeout.
-func (s *Store) count(ctx context.Context) error {
-	table := s.engine.table("listening")
-	s.listened.mu.Lock()
-	last, since := s.listened.count, s.listened.since
-	s.listened.mu.Unlock()
-	if !since.IsZero() {
-		_, err := s.db.ExecContext(ctx, "UPDATE "+table+" SET ms = ms + $1 WHERE ms = $2 AND EXISTS (SELECT 1 FROM "+
-			s.engine.table("runs")+" WHERE concluded = 0 AND lost_at IS NOT NULL)",
-			min(time.Since(since), maxTick).Milliseconds(), last)
-		if err != nil {
-			return err
-		}
-	}
-	var count, oldest int64
-	if err := s.db.QueryRowContext(ctx, "SELECT ms, oldest_writer FROM "+table+", "+s.engine.table("schema_support")).
-		Scan(&count, &oldest); err != nil {
+// Tick does once what Listen does every few seconds: it counts the time since the last call, and
+// concludes the runs that are lost.
+func (s *Store) Tick(ctx context.Context, log *slog.Logger) error {
+	listened, err := s.count(ctx)
+	if err != nil {
 		return err
 	}
-	s.listened.mu.Lock()
-	s.listened.count, s.listened.since = count, time.Now()
-	s.listened.mu.Unlock()
+	return s.sweep(ctx, log, listened.count)
+}
+
+// count adds the time since the last reading, unless another server has counted since, and reads the
+// count. It counts only while a run has a heartbeat timeout. After an error, the time does not count:
+// without a database, a server hears nobody.
+func (s *Store) count(ctx context.Context) (*reading, error) {
+	ctx, cancel := limit(ctx)
+	defer cancel()
+	next, err := s.nextReading(ctx, s.listened.Load())
+	s.listened.Store(next)
+	return next, s.classify(ctx, err)
+}
+
+func (s *Store) nextReading(ctx context.Context, last *reading) (*reading, error) {
+	table := s.engine.table("listening")
+	next := &reading{margin: tickInterval}
+	if last != nil {
+		result, err := s.db.ExecContext(ctx, "UPDATE "+table+" SET ms = ms + $1 WHERE ms = $2 AND EXISTS (SELECT 1 FROM "+
+			s.engine.table("runs")+" WHERE concluded = 0 AND lost_at IS NOT NULL)",
+			min(time.Since(last.since), maxTick).Milliseconds(), last.count)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := result.RowsAffected(); err == nil && n > 0 {
+			next.margin = 0 // the others have an older reading, with which they cannot count
+		}
+	}
+	var oldest int64
+	if err := s.db.QueryRowContext(ctx, "SELECT ms, oldest_writer FROM "+table+", "+s.engine.table("schema_support")).
+		Scan(&next.count, &oldest); err != nil {
+		return nil, err
+	}
+	next.since = time.Now()
 	if err := checkWriter(oldest, s.engine.Schema); err != nil {
 		s.outdated.Store(&err)
-		return errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close())
 	}
-	return nil
+	return next, nil
 }
 
 // sweep concludes the runs that are lost. Several servers conclude a run once, because the writer
 // looks at it again.
-func (s *Store) sweep(ctx context.Context, log *slog.Logger) error {
-	keys, err := s.lost(ctx)
+func (s *Store) sweep(ctx context.Context, log *slog.Logger, count int64) error {
+	keys, err := s.lost(ctx, count)
 	if err != nil {
 		return err
 	}
@@ -118,19 +121,17 @@ func (s *Store) sweep(ctx context.Context, log *slog.Logger) error {
 	errs := make([]error, len(keys))
 	for i, key := range keys {
 		all.Go(func() {
-			concluded := false
-			errs[i] = s.write(ctx, &write{key: key, done: make(chan error, 1), change: func(r *row, isNew bool) error {
-				concluded = !isNew && !r.Run.Concluded && r.lostAt.Valid && r.lostAt.V <= s.listened.count
-				if !concluded {
-					return jobrun.ErrNotFound
+			err := s.write(ctx, &write{key: key, done: make(chan error, 1), change: func(r *row, isNew bool) error {
+				if isNew || r.Run.Concluded || !r.lostAt.Valid || r.lostAt.V > count {
+					return jobrun.ErrNotFound // the run was heard, concluded or removed
 				}
 				r.concludeLost()
 				return nil
 			}})
-			if errors.Is(errs[i], jobrun.ErrNotFound) { // the run was heard, concluded or removed
-				errs[i] = nil
-			} else if concluded && errs[i] == nil {
+			if err == nil {
 				log.Info("a run is lost", "team", key.Team, "project", key.Project, "job", key.Job, "run", key.Run)
+			} else if !errors.Is(err, jobrun.ErrNotFound) {
+				errs[i] = err
 			}
 		})
 	}
@@ -139,11 +140,11 @@ func (s *Store) sweep(ctx context.Context, log *slog.Logger) error {
 }
 
 // lost returns the keys of runs that are lost.
-func (s *Store) lost(ctx context.Context) (keys []jobrun.Key, err error) {
+func (s *Store) lost(ctx context.Context, count int64) (keys []jobrun.Key, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	rows, err := s.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE concluded = 0 AND lost_at <= $1 "+
-		"ORDER BY lost_at LIMIT %d", keyColumns, s.engine.table("runs"), sweepLimit), s.listened.count)
+		"ORDER BY lost_at LIMIT %d", keyColumns, s.engine.table("runs"), sweepLimit), count)
 	if err != nil {
 		return nil, s.classify(ctx, err)
 	}

@@ -33,7 +33,7 @@ func (s *Store) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput
 	}
 	var text strings.Builder
 	for _, line := range lines {
-		text.WriteString(line.Log + "\n")
+		text.WriteString(strings.TrimSuffix(line.Log, "\n") + "\n") // version 0.7 kept the end of the last line
 	}
 	return &model.JobRunOutput{Output: new(text.String())}, nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -21,11 +22,12 @@ const maxBatch = 64
 // write is a change of one run, which waits for the writer.
 type write struct {
 	key jobrun.Key
-	// change changes the row, and returns an error that leaves it unchanged. The row of a new run has
-	// only a key.
+	// change changes the row, or returns an error, and the row stays as it was. The row of a new run has
+	// only a key. A transaction that is tried again calls it again.
 	change func(r *row, isNew bool) error
 	run    model.JobRun // the run after the change
-	done   chan error
+	err    error        // what change returned
+	done   chan error   // receives the error of the transaction, or else of the change
 }
 
 // RecordRun merges a report into the run of that key, as jobrun.Record.Apply does, and returns the
@@ -38,8 +40,12 @@ type write struct {
 func (s *Store) RecordRun(
 	ctx context.Context, key jobrun.Key, report model.JobRunReport, admit func(isNew bool) error,
 ) (*model.JobRun, error) {
-	if err := s.listened.begin(func() error { return s.count(ctx) }); err != nil {
-		return nil, s.classify(ctx, err)
+	listened := s.listened.Load()
+	if listened == nil {
+		var err error
+		if listened, err = s.count(ctx); err != nil {
+			return nil, err
+		}
 	}
 	now := time.Now()
 	w := &write{key: key, done: make(chan error, 1), change: func(r *row, isNew bool) error {
@@ -55,12 +61,14 @@ func (s *Store) RecordRun(
 		r.heardAt = sql.Null[int64]{V: now.Unix(), Valid: true}
 		r.lostAt = sql.Null[int64]{}
 		if !r.Run.Concluded && r.HeartbeatTimeout > 0 {
-			r.lostAt = sql.Null[int64]{V: s.listened.now() + int64(r.HeartbeatTimeout)*1000, Valid: true}
+			r.lostAt = sql.Null[int64]{V: listened.now() + int64(r.HeartbeatTimeout)*1000, Valid: true}
 		}
 		return nil
 	}}
-	err := s.write(ctx, w)
-	return &w.run, err
+	if err := s.write(ctx, w); err != nil {
+		return nil, err
+	}
+	return &w.run, nil
 }
 
 // write passes a write to the writer, and waits for the end of its transaction.
@@ -101,65 +109,85 @@ func (s *Store) runWriter() {
 				more = false
 			}
 		}
-		if err := s.commit(batch); err != nil && len(batch) > 1 {
-			for _, w := range batch {
-				w.done <- s.commit([]*write{w})
-			}
-		} else if err != nil {
-			batch[0].done <- err
-		}
+		s.commit(batch)
 	}
 }
 
-// commit commits the writes in one transaction, and tells each write its own error or nil. For a
-// single write, it returns the error instead.
-// Returns the error of the transaction; then it has told nothing.
-func (s *Store) commit(batch []*write) error {
-	ctx, cancel := limitWrite(s.open)
-	defer cancel()
+// commit commits the writes in one transaction. If that fails, it commits each write by itself, as
+// long as the database can be reached: the others must not suffer from one that the database refuses.
+func (s *Store) commit(batch []*write) {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	slices.SortStableFunc(batch, func(a, b *write) int { return compareKeys(a.key, b.key) })
-	own, err := s.commitSorted(ctx, batch)
-	if err == nil {
-		err = s.Check()
+	err := s.transact(batch)
+	again := err != nil && !errors.Is(err, jobrun.ErrTimeout)
+	for i, w := range batch {
+		if again {
+			err = s.transact(batch[i : i+1])
+			again = !errors.Is(err, jobrun.ErrUnavailable)
+		}
+		w.done <- cmp.Or(err, w.err)
 	}
+}
+
+// transact makes the changes of the writes, which are sorted by key, in one transaction.
+func (s *Store) transact(batch []*write) error {
+	ctx, cancel := limitWrite(s.open)
+	defer cancel()
+	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return s.classify(ctx, err)
 	}
-	for i, w := range batch {
-		w.done <- own[i]
+	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
+	if err = s.change(ctx, tx, batch); err == nil {
+		err = tx.Commit()
 	}
-	return nil
+	if err == nil {
+		err = s.Check()
+	}
+	return s.classify(ctx, err)
 }
 
-// commitSorted returns the error of each write, or the error of the transaction.
-func (s *Store) commitSorted(ctx context.Context, batch []*write) (own []error, err error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
-	own = make([]error, len(batch))
-	for i := 0; i < len(batch); {
-		before, err := s.lockRow(ctx, tx, batch[i].key)
+// change locks all rows before it updates the first, because a trigger may lock the table revision
+// then: a process that has locked that waits for no row.
+func (s *Store) change(ctx context.Context, tx *sql.Tx, batch []*write) error {
+	var updates []func() error
+	for len(batch) > 0 {
+		n := 1
+		for n < len(batch) && batch[n].key == batch[0].key {
+			n++
+		}
+		before, err := s.lockRow(ctx, tx, batch[0].key)
 		isNew := errors.Is(err, sql.ErrNoRows)
 		if err != nil && !isNew {
-			return nil, err
+			return err
 		}
 		after, exists := before, !isNew
-		for key := batch[i].key; i < len(batch) && batch[i].key == key; i++ {
-			if own[i] = batch[i].change(&after, !exists); own[i] == nil {
-				exists = true
+		for _, w := range batch[:n] {
+			next := after
+			if w.err = w.change(&next, !exists); w.err == nil {
+				after, exists = next, true
 			}
-			batch[i].run = after.Run
+			w.run = after.Run
 		}
-		if exists {
-			if err := s.writeRow(ctx, tx, &before, &after, isNew); err != nil {
-				return nil, err
+		if exists && isNew {
+			created, err := s.insertRow(ctx, tx, &after)
+			if err != nil {
+				return err
 			}
+			if !created {
+				continue // another process was faster: merge the reports into its run
+			}
+		} else if exists {
+			updates = append(updates, func() error { return s.updateRow(ctx, tx, &before, &after) })
+		}
+		batch = batch[n:]
+	}
+	for _, update := range updates {
+		if err := update(); err != nil {
+			return err
 		}
 	}
-	return own, tx.Commit()
+	return nil
 }
 
 // rowColumns are the columns that lockRow reads. A log, which may be large, is not read.
@@ -192,43 +220,38 @@ func (s *Store) lockRow(ctx context.Context, tx *sql.Tx, key jobrun.Key) (row, e
 	return r, err
 }
 
-// writeRow writes what has changed of a row. A report that only renews a run writes three columns,
-// on which no index or trigger but that of lost runs depends.
-// Returns ErrExists if another process has created the run since the row was read.
-func (s *Store) writeRow(ctx context.Context, tx *sql.Tx, before, after *row, isNew bool) error {
-	table := s.engine.table("runs")
-	key := []any{after.Team, after.Project, after.Job, after.Run.ID}
-	where := " WHERE team = $1 AND project = $2 AND job = $3 AND id = $4"
-	if isNew {
-		result, err := tx.ExecContext(ctx, "INSERT INTO "+table+" ("+strings.Join(writtenColumns, ", ")+") VALUES ("+
-			s.engine.placeholders(1, len(writtenColumns))+") ON CONFLICT ("+keyColumns+") DO NOTHING", values(after)...)
-		if err != nil {
-			return err
-		}
-		if created, err := result.RowsAffected(); err != nil || created == 0 {
-			return errors.Join(err, fmt.Errorf("%w: another server created the run just now", jobrun.ErrUnavailable))
-		}
-		return nil
+// insertRow stores a new row. It reports false if there is a row of that key by now.
+func (s *Store) insertRow(ctx context.Context, tx *sql.Tx, r *row) (bool, error) {
+	result, err := tx.ExecContext(ctx, "INSERT INTO "+s.engine.table("runs")+" ("+strings.Join(writtenColumns, ", ")+
+		") VALUES ("+s.engine.placeholders(1, len(writtenColumns))+") ON CONFLICT ("+keyColumns+") DO NOTHING", values(r)...)
+	if err != nil {
+		return false, err
 	}
-	changed := before.Record
-	changed.HeartbeatTimeout = after.HeartbeatTimeout
-	if reflect.DeepEqual(changed, after.Record) {
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// updateRow writes what has changed of a row. A report that only renews a run writes three columns,
+// on which no index or trigger but that of lost runs depends.
+func (s *Store) updateRow(ctx context.Context, tx *sql.Tx, before, after *row) error {
+	renewed := before.Record
+	renewed.HeartbeatTimeout = after.HeartbeatTimeout
+	columns, args := writtenColumns[keyLength:], values(after)[keyLength:]
+	if reflect.DeepEqual(renewed, after.Record) {
 		if after.Run.Concluded {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE "+table+" SET heartbeat_timeout = $5, lost_at = $6, heard_at = $7"+where,
-			append(key, after.HeartbeatTimeout, after.lostAt, after.heardAt)...)
-		return err
+		columns, args = columns[len(columns)-3:], args[len(args)-3:]
 	}
-	columns, args := writtenColumns[3:], values(after)[3:] // without team, project and job
 	sets := make([]string, len(columns))
 	for i, column := range columns {
-		sets[i] = fmt.Sprintf("%s = $%d", column, i+5)
+		sets[i] = fmt.Sprintf("%s = $%d", column, keyLength+1+i)
 		if column == "log" && len(before.Log) > 0 {
-			sets[i] = fmt.Sprintf("log = coalesce(log, $%d)", i+5)
+			sets[i] = fmt.Sprintf("log = coalesce(log, $%d)", keyLength+1+i)
 		}
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE "+table+" SET "+strings.Join(sets, ", ")+where, append(key, args...)...)
+	_, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table("runs")+" SET "+strings.Join(sets, ", ")+
+		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4", append(values(after)[:keyLength:keyLength], args...)...)
 	return err
 }
 

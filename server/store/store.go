@@ -44,11 +44,11 @@ type Store struct {
 	outcomeQuery string
 	logQuery     string
 	rowQuery     string
-	writes       chan *write // see writer
-	listened     listened
-	outdated     atomic.Pointer[error] // why this program must no longer use the database, if so
-	prepared     sync.Map              // of queryRow: a *sql.Stmt for each query
-	lists        chan struct{}         // holds a value for each list that is being read
+	writes       chan *write             // see runWriter
+	listened     atomic.Pointer[reading] // nil before it is read, and after an error
+	outdated     atomic.Pointer[error]   // why this program must no longer use the database, if so
+	prepared     sync.Map                // of queryRow: a *sql.Stmt for each query
+	lists        chan struct{}           // holds a value for each list that is being read
 	watcher      watcher
 	closed       atomic.Bool
 	open         context.Context // ends with Close
@@ -238,11 +238,13 @@ func (s *Store) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", jobrun.ErrOutdated, *outdated)
 	case errors.Is(err, sql.ErrNoRows):
 		return jobrun.ErrNotFound
+	case s.closed.Load():
+		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):
 		return fmt.Errorf("%w: %w", jobrun.ErrTimeout, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.closed.Load(), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
 		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 	}
 	if kind := s.engine.Classify(err); kind != nil {

@@ -69,7 +69,7 @@ func TestQueryOfASilentDatabaseTimesOut(t *testing.T) {
 		}
 		defer s.Close()
 		begin := time.Now()
-		_, _, err = s.Run(t.Context(), jobrun.Key{})
+		_, err = s.Run(t.Context(), jobrun.Key{})
 		if !errors.Is(err, jobrun.ErrTimeout) || !errors.Is(err, jobrun.ErrUnavailable) || time.Since(begin) != readTimeout {
 			t.Errorf("%v after %s, want ErrTimeout after %s", err, time.Since(begin), readTimeout)
 		}

@@ -67,7 +67,7 @@ func TestReadOnlySessionsAreDropped(t *testing.T) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if _, _, err := s.Run(t.Context(), storetest.Running().Key()); err != nil {
+			if _, err := s.Run(t.Context(), storetest.Running().Key()); err != nil {
 				t.Error(err)
 			}
 		})

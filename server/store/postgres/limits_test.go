@@ -147,7 +147,7 @@ func testCallsEndWhileTheDatabaseIsSilent(t *testing.T, pg *servers.Server) {
 	var all sync.WaitGroup
 	for name, call := range map[string]func(context.Context) error{
 		"PutRun":      func(ctx context.Context) error { return s.PutRun(ctx, storetest.Record()) },
-		"Run":         func(ctx context.Context) error { _, _, err := s.Run(ctx, storetest.Record().Key()); return err },
+		"Run":         func(ctx context.Context) error { _, err := s.Run(ctx, storetest.Record().Key()); return err },
 		"Revision":    func(ctx context.Context) error { _, err := s.Revision(ctx); return err },
 		"Unconcluded": func(ctx context.Context) error { _, err := s.Unconcluded(ctx, "x"); return err },
 		"Tokens":      func(ctx context.Context) error { _, err := s.Tokens(ctx); return err },

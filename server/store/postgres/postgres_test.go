@@ -28,11 +28,12 @@ func TestStore(t *testing.T) {
 	pg := servers.Start(t)
 	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) })
 	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
-	t.Run("OpenRewritesTheOutcomesOf07", func(t *testing.T) {
+	t.Run("OpenUpgradesVersion07", func(t *testing.T) {
 		const schemaOf07 = 6
 		url := earlier(t, pg, schemaOf07)
-		pg.Exec(t, url, "SET search_path = jobruns; "+storetest.StoreOutcomes)
-		storetest.ExerciseOutcomesOf07(t, postgres.Engine, url)
+		pg.Exec(t, url, "SET search_path = jobruns; "+storetest.StoreRunsOf07+
+			"; UPDATE runs SET lease_renewed = 1607428100000 WHERE id = 'running'")
+		storetest.ExerciseUpgradeOf07(t, postgres.Engine, url)
 	})
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })
 	t.Run("Privileges", func(t *testing.T) { testPrivileges(t, pg) })
@@ -125,7 +126,7 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 		strings.Replace(foreign, "foreign_tables", "latin", 1): {"encoding LATIN1: create one with UTF8", true},
 		foreign: {"already exists", true},
 		newer: {
-			fmt.Sprintf("has schema 1000, this program knows %d: use a newer version", migrations(t)), true,
+			fmt.Sprintf("needs schema 1000, this program knows %d: use a newer version", migrations(t)), true,
 		},
 		"postgres://u:hush@host:port/d":      {"invalid port", true},
 		as(t, here, "nobody_much", "secret"): {"permission denied for database", false},

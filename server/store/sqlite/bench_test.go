@@ -45,7 +45,7 @@ func BenchmarkRun(b *testing.B) {
 	s := filled(b, runs, func(i int) jobrun.Record { return numbered(i) })
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := s.Run(b.Context(), numbered(rand.IntN(runs)).Key()); err != nil {
+		if _, err := s.Run(b.Context(), numbered(rand.IntN(runs)).Key()); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func BenchmarkLists(b *testing.B) {
 		read func() (int, error)
 	}{
 		{"one run", func() (int, error) {
-			_, _, err := s.Run(b.Context(), record(rand.IntN(runs)).Key())
+			_, err := s.Run(b.Context(), record(rand.IntN(runs)).Key())
 			return 1, err
 		}},
 		{"runs/first page", list(jobrun.Filter{}, page)},

@@ -25,8 +25,7 @@ func write(t *testing.T, s *storetest.Store) map[string]error {
 	record := storetest.Record()
 	_, pruneErr := s.Prune(t.Context(), time.Now())
 	return map[string]error{
-		"PutRun":    s.PutRun(t.Context(), record),
-		"CreateRun": s.CreateRun(t.Context(), storetest.Record(func(r *jobrun.Record) { r.Run.ID = "new" })),
+		"PutRun": s.PutRun(t.Context(), record),
 		"ImportRuns": s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
 			yield(record, nil)
 		}),
@@ -106,7 +105,7 @@ func TestNewFileTakesNothingOfAnEarlierOne(t *testing.T) {
 	}
 	s = storetest.Open(t, sqlite.Engine, url)
 	storetest.WantRun(t, s, other)
-	if _, _, err := s.Run(t.Context(), storetest.Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
+	if _, err := s.Run(t.Context(), storetest.Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
 	}
 }

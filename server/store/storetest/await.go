@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,17 +133,6 @@ func testAwaitEnds(t *testing.T, on subject) {
 	for following.Load() > 0 { // nobody waits, so the watch ends
 		time.Sleep(time.Millisecond)
 	}
-
-	done = Await(t.Context(), t, s, Running(), nil)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-done; !errors.Is(got.Err, jobrun.ErrUnavailable) {
-		t.Errorf("after the store was closed: %v, want ErrUnavailable", got.Err)
-	}
-	if n := s.Waiting(); n != 0 {
-		t.Errorf("%d wait for a store that is closed", n)
-	}
 }
 
 // testManyAwait has many callers wait, several for each run, while others come and leave.
@@ -178,89 +166,4 @@ func testManyAwait(t *testing.T, on subject) {
 		Put(t, other, Record(id(i)))
 	}
 	all.Wait()
-}
-
-// age makes the leases of all runs older, of the kind that lasts for a time.
-func age(t *testing.T, s *Store, by time.Duration) {
-	t.Helper()
-	unlock := ""
-	if slices.Contains(s.lease.Columns, "lease_lock") {
-		unlock = ", lease_lock = NULL"
-	}
-	if _, err := s.DB().Exec(
-		"UPDATE runs SET lease_renewed = lease_renewed - $1"+unlock,
-		by.Milliseconds(),
-	); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Leased returns the record of a recorder that vouches for its run.
-func Leased(r jobrun.Record) jobrun.Record {
-	r.Leased = true
-	return r
-}
-
-func testLease(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	wantStatus := func(want model.JobRunStatus) {
-		t.Helper()
-		run, final, err := s.Run(t.Context(), Running().Key())
-		if err != nil || run.Status != want || run.Concluded != (want != model.JobRunStatusRunning) ||
-			final != (want == model.JobRunStatusSuccess) {
-			t.Errorf("%+v, final: %t, %v; want %s", run, final, err, want)
-		}
-	}
-	before := time.Now().Truncate(time.Second).Add(-2 * on.engine.Lease.Time)
-	Put(t, s, Leased(Running()))
-	age(t, s, on.engine.Lease.Time/2)
-	wantStatus(model.JobRunStatusRunning)
-	age(t, s, on.engine.Lease.Time)
-	wantStatus(model.JobRunStatusFailed)
-
-	run, _, err := s.Run(t.Context(), Running().Key())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at := run.ConcludedAt; at == nil || at.Before(before) || at.After(time.Now()) {
-		t.Errorf("concluded at %v, want the time of the last renewal, after %s", at, before)
-	}
-	want := &model.JobRun{
-		ID:          run.ID,
-		RunName:     run.RunName,
-		Concluded:   true,
-		Failed:      model.FlagYes,
-		Status:      model.JobRunStatusFailed,
-		StartedAt:   started,
-		ConcludedAt: run.ConcludedAt,
-	}
-	if diff := cmp.Diff(want, run); diff != "" {
-		t.Errorf("run (-want +got):\n%s", diff)
-	}
-
-	// The recorder was only slow.
-	Put(t, s, Leased(Running()))
-	wantStatus(model.JobRunStatusRunning)
-	age(t, s, time.Hour)
-	Put(t, s, Leased(Record()))
-	wantStatus(model.JobRunStatusSuccess)
-
-	// Nobody vouches for what is imported.
-	Put(t, s, Leased(Running()))
-	err = s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) { yield(Running(), nil) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	age(t, s, time.Hour)
-	wantStatus(model.JobRunStatusRunning)
-}
-
-func testAwaitTellsOfADeadRecorder(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	Put(t, s, Leased(Running()))
-	age(t, s, on.engine.Lease.Time-time.Second/2)
-	done := Await(t.Context(), t, s, Running(), nil)
-	if got := <-done; got.Err != nil || got.Run.Status != model.JobRunStatusFailed {
-		t.Errorf("%+v, %v", got.Run, got.Err)
-	}
 }

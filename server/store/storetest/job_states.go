@@ -26,21 +26,22 @@ func testJobStates(t *testing.T, on subject) {
 		if r := &records[i]; r.Run.Concluded {
 			took := time.Duration(random.IntN(600)) * time.Second
 			r.Conclude(r.Run.StartedAt.Add(took), r.Run.Status == model.JobRunStatusSuccess, jobrun.End{})
-		} else {
-			r.Leased = random.IntN(2) == 0
 		}
 	}
 	if err := s.PutRuns(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	age(t, s, 2*on.engine.Lease.Time)
+	exec(t, s, "UPDATE runs SET lost_at = 0, heard_at = started_at WHERE concluded = 0 AND started_at % 2 = 0")
+	tick(t, s)
+	lost := map[jobrun.Key]bool{}
 	var want []jobrun.JobState
 	for i, r := range records {
-		run, final, err := s.Run(t.Context(), r.Key())
+		run, err := s.Run(t.Context(), r.Key())
 		if err != nil {
 			t.Fatal(err)
 		}
-		records[i].Run, records[i].Leased = *run, run.Concluded && !final
+		lost[r.Key()] = run.Concluded && !r.Run.Concluded
+		records[i].Run = *run
 		of := func(s jobrun.JobState) bool {
 			return s.Team == r.Team && s.Project == r.Project && s.Job == r.Job
 		}
@@ -49,7 +50,7 @@ func testJobStates(t *testing.T, on subject) {
 		}
 	}
 	for i := range want {
-		fold(&want[i], records)
+		fold(&want[i], records, lost)
 	}
 	slices.SortFunc(want, func(a, b jobrun.JobState) int {
 		return slices.Compare([]string{a.Team, a.Project, a.Job}, []string{b.Team, b.Project, b.Job})
@@ -65,9 +66,9 @@ func testJobStates(t *testing.T, on subject) {
 	}
 }
 
-// fold sets the state of the job from all runs, of which the latest comes first. Leased says that
-// the recorder of a run has died.
-func fold(state *jobrun.JobState, records []jobrun.Record) {
+// fold sets the state of the job from all runs, of which the latest comes first. lost contains
+// those that a server has concluded.
+func fold(state *jobrun.JobState, records []jobrun.Record, lost map[jobrun.Key]bool) {
 	first := true
 	for i := range records {
 		r := &records[i]
@@ -75,7 +76,7 @@ func fold(state *jobrun.JobState, records []jobrun.Record) {
 			continue
 		}
 		if first {
-			state.Status, state.StartedAt, state.RecorderLost = r.Run.Status, r.Run.StartedAt, r.Leased
+			state.Status, state.StartedAt, state.RecorderLost = r.Run.Status, r.Run.StartedAt, lost[r.Key()]
 			first = false
 		}
 		switch {

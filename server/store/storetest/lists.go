@@ -182,38 +182,3 @@ func testListsOfNothing(t *testing.T, on subject) {
 		t.Errorf("jobs of a project without any: %v, want ErrNotFound", err)
 	}
 }
-
-// testListOfDeadRecorders checks that a filter tells runs whose recorder has died from others, and
-// looks at a bounded number of runs at once.
-func testListOfDeadRecorders(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	var records []jobrun.Record
-	for i := range 1300 {
-		records = append(records, Record(func(r *jobrun.Record) {
-			r.Run.ID = fmt.Sprintf("r%04d", i)
-			r.Run.StartedAt = started.Add(-time.Duration(i) * time.Second)
-			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.FlagYes, false, nil
-			r.Run.Status, r.Run.Succeeded = model.JobRunStatusRunning, model.FlagNo
-			r.Leased = i < 1200
-		}))
-	}
-	if err := s.PutRuns(t.Context(), records); err != nil {
-		t.Fatal(err)
-	}
-	age(t, s, 2*on.engine.Lease.Time)
-	for status, want := range map[model.JobRunStatus]int{model.JobRunStatusRunning: 100, model.JobRunStatusFailed: 1200} {
-		parts := 0
-		got := all(t, 100, func(p jobrun.Page) (jobrun.List[model.JobRun], error) {
-			parts++
-			return s.JobRuns(t.Context(), Record().Key(), jobrun.Filter{Statuses: []model.JobRunStatus{status}}, p)
-		})
-		for _, run := range got {
-			if run.Status != status {
-				t.Fatalf("a run with the status %s, want %s", run.Status, status)
-			}
-		}
-		if len(got) != want || parts < 2 {
-			t.Errorf("%s: %d runs in %d parts, want %d in 2 or more", status, len(got), parts, want)
-		}
-	}
-}

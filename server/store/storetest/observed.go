@@ -48,7 +48,7 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on subject) {
 			s, _ := on.open(t)
 			Put(t, s, test.first)
 			Put(t, s, test.second)
-			run, _, err := s.Run(t.Context(), test.first.Key())
+			run, err := s.Run(t.Context(), test.first.Key())
 			if err != nil || run.RunName != test.want {
 				t.Errorf("%v, the %v one is stored, want the %s", err, run, test.want)
 			}
@@ -65,7 +65,6 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 			observed(int64(i), Running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })),
 		)
 	}
-	records[0].Leased = true
 	if err := s.PutRuns(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +74,6 @@ func testPutRunsStoresMany(t *testing.T, on subject) {
 	for _, r := range records {
 		WantRun(t, s, r)
 	}
-	age(t, s, 2*on.engine.Lease.Time)
-	if run, _, err := s.Run(t.Context(), records[0].Key()); err != nil || run.Status != model.JobRunStatusFailed {
-		t.Errorf("leased: %+v, %v", run, err)
-	}
-	WantRun(t, s, records[1])
 }
 
 // testManyPutTheSameRuns has several watchers write the same runs, each in an order of its own. The
@@ -109,7 +103,7 @@ func testManyPutTheSameRuns(t *testing.T, on subject) {
 	}
 	all.Wait()
 	for i := range runs {
-		run, _, err := s.Run(t.Context(), Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }).Key())
+		run, err := s.Run(t.Context(), Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) }).Key())
 		if err != nil || run.Completions != versions-1 || !run.Concluded {
 			t.Errorf("%+v, %v", run, err)
 		}

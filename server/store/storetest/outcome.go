@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,12 +26,8 @@ func failedTwice(change ...func(*jobrun.Record)) jobrun.Record {
 		r.AddAttempt(started, started.Add(time.Second), killed)
 		r.AddAttempt(started.Add(time.Minute), concludedAt, exited(0))
 		r.Conclude(concludedAt, false, exited(0))
-		r.Output = output("last words\n\x00\x1b[31mé\u2028", true)
+		r.Log = []model.LogLine{{TS: concludedAt, Log: "last words"}, {TS: concludedAt, Log: "\x00\x1b[31mé\u2028"}}
 	}}, change...)...)
-}
-
-func output(text string, truncated bool) *model.JobRunOutput {
-	return &model.JobRunOutput{Output: &text, Truncated: truncated}
 }
 
 func wantOutcome(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutcome) {
@@ -43,8 +38,16 @@ func wantOutcome(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutc
 	}
 }
 
-func wantOutput(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutput) {
+// wantOutput checks that the output of the record's run consists of the lines of its log.
+func wantOutput(t *testing.T, s *Store, r jobrun.Record) {
 	t.Helper()
+	want := &model.JobRunOutput{}
+	for _, line := range r.Log {
+		if want.Output == nil {
+			want.Output = new("")
+		}
+		*want.Output += line.Log + "\n"
+	}
 	got, err := s.Output(t.Context(), r.Key())
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, output (-want +got):\n%s", err, diff)
@@ -54,10 +57,10 @@ func wantOutput(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutpu
 // wantUnknown checks that nobody knows why the record's run ended as it did.
 func wantUnknown(t *testing.T, s *Store, r jobrun.Record) {
 	t.Helper()
-	r.Outcome = nil
+	r.Outcome, r.Log = nil, nil
 	r.Conclude(concludedAt, r.Run.Status == model.JobRunStatusSuccess, jobrun.Unknown())
 	wantOutcome(t, s, r, r.Outcome)
-	wantOutput(t, s, r, &model.JobRunOutput{})
+	wantOutput(t, s, r)
 }
 
 func testOutcomeComesBackAsStored(t *testing.T, on subject) {
@@ -80,13 +83,9 @@ func testOutcomeComesBackAsStored(t *testing.T, on subject) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			Put(t, s, r)
-			want := r.Output
-			if want == nil {
-				want = &model.JobRunOutput{}
-			}
 			for _, s := range []*Store{s, on.reopen(t, url)} {
 				wantOutcome(t, s, r, r.Outcome)
-				wantOutput(t, s, r, want)
+				wantOutput(t, s, r)
 				WantRun(t, s, r)
 			}
 		})
@@ -109,7 +108,7 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 		t.Fatal(err)
 	}
 	wantOutcome(t, s, imported, imported.Outcome)
-	wantOutput(t, s, imported, &model.JobRunOutput{})
+	wantOutput(t, s, imported)
 	if err := s.ImportRuns(t.Context(), one(Record())); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +119,7 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 	Put(t, s, later)
 	Put(t, s, observed(7, Record()))
 	wantOutcome(t, s, later, later.Outcome)
-	wantOutput(t, s, later, later.Output)
+	wantOutput(t, s, later)
 
 	wantPruned(t, s, concludedAt.Add(time.Minute), 1)
 	if got, err := s.Output(t.Context(), later.Key()); !errors.Is(err, jobrun.ErrNotFound) {
@@ -128,40 +127,8 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 	}
 }
 
-// testOutcomeOfADeadRecorder has a run that failed once before its recorder died.
-func testOutcomeOfADeadRecorder(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	r := Leased(Running(func(r *jobrun.Record) {
-		r.Outcome = jobrun.NewOutcome("web-1")
-		r.AddAttempt(started, started.Add(time.Second), exited(3))
-	}))
-	Put(t, s, r)
-	wantOutcome(t, s, r, r.Outcome)
-	age(t, s, 10*on.engine.Lease.Time)
-	run, _, err := s.Run(t.Context(), r.Key())
-	if err != nil || !run.Concluded {
-		t.Fatalf("%+v, %v", run, err)
-	}
-	got, err := s.Outcome(t.Context(), r.Key())
-	if err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonRecorderLost ||
-		!strings.Contains(*got.Message, run.ConcludedAt.Format(time.RFC3339)) {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	got.Reason, got.Message = nil, nil
-	if diff := cmp.Diff(r.Outcome, got); diff != "" {
-		t.Errorf("besides, the outcome (-want +got):\n%s", diff)
-	}
-	wantOutput(t, s, r, &model.JobRunOutput{})
-	r.Outcome = nil // as an older program stores it
-	Put(t, s, r)
-	age(t, s, 10*on.engine.Lease.Time)
-	if got, err := s.Outcome(t.Context(), r.Key()); err != nil || got.Reason == nil || *got.Reason != jobrun.ReasonRecorderLost {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-// ExerciseOutcomesOf07 opens a database of version 0.7 that has the runs of StoreOutcomes.
-func ExerciseOutcomesOf07(t *testing.T, engine store.Engine, url string) {
+// ExerciseUpgradeOf07 opens a database of version 0.7 that has the runs of StoreRunsOf07.
+func ExerciseUpgradeOf07(t *testing.T, engine store.Engine, url string) {
 	s := Open(t, engine, url)
 	killed := "KILL"
 	running := func(r *jobrun.Record) {
@@ -172,7 +139,7 @@ func ExerciseOutcomesOf07(t *testing.T, engine store.Engine, url string) {
 		running(r)
 		r.AddAttempt(started.Add(time.Minute), concludedAt, exited(1))
 		r.Conclude(concludedAt, false, exited(1))
-		r.Output = output("\x00\x1b[31mé\n", true)
+		r.Log = []model.LogLine{{Log: "\x00\x1b[31mé"}}
 	}
 	unknown := func(r *jobrun.Record) { r.Conclude(concludedAt, false, jobrun.Unknown()) }
 	for id, want := range map[string]func(*jobrun.Record){
@@ -185,17 +152,18 @@ func ExerciseOutcomesOf07(t *testing.T, engine store.Engine, url string) {
 	} {
 		r := Running(withID(id), want)
 		wantOutcome(t, s, r, r.Outcome)
-		if r.Output == nil {
-			r.Output = &model.JobRunOutput{}
-		}
-		wantOutput(t, s, r, r.Output)
+		wantOutput(t, s, r)
 	}
-	// A recorder of version 0.7 that still runs stores attempts in another form.
-	exec(t, s, "UPDATE runs SET outcome = "+outcomeOf07+" WHERE id = 'without'")
-	r := Running(withID("without"), failed)
-	r.Outcome.Attempts = []model.JobRunAttempt{}
-	wantOutcome(t, s, r, r.Outcome)
+	// Only the recorder of one run had a lease. It gets two minutes to report.
+	listen(t, s, 119*time.Second)
+	WantRun(t, s, Running(withID("running"), func(r *jobrun.Record) { r.Run.RunName, r.Run.Completions = "n", 0 }))
+	listen(t, s, time.Hour)
+	wantLost(t, s, Running(withID("running")).Key(), leasedAt)
+	WantRun(t, s, Running(withID("reopened"), func(r *jobrun.Record) { r.Run.RunName = "n" }))
 }
+
+// leasedAt is when the recorder of the run "running" renewed its lease.
+var leasedAt = started.Add(72 * time.Second)
 
 // outcomeOf07 is the outcome of a run that failed twice, in SQL, as version 0.7 stored it.
 const outcomeOf07 = `'{"of":"FAILED 1607428328","host":"web-1","reason":"ExitStatus","message":"exit status","exitStatus":1,` +
@@ -204,8 +172,9 @@ const outcomeOf07 = `'{"of":"FAILED 1607428328","host":"web-1","reason":"ExitSta
 const attemptOf07 = `{"number":1,"startedAt":1607428028,"concludedAt":1607428029,"reason":"Signal",` +
 	`"message":"killed \"-\\ é","signal":"KILL"}`
 
-// StoreOutcomes is a statement that stores runs as version 0.7 did.
-const StoreOutcomes = `INSERT INTO runs (team, project, job, run_name, backoff_limit, completions, started_at,
+// StoreRunsOf07 is a statement that stores runs as version 0.7 did. The run "running" still needs a
+// lease that was renewed at the Unix time 1607428100.
+const StoreRunsOf07 = `INSERT INTO runs (team, project, job, run_name, backoff_limit, completions, started_at,
 	id, active, concluded, failed, succeeded, status, concluded_at, outcome, output)
 	SELECT 'default', 'default-project', 'example-job', 'n', 0, 0, 1607428028, listed.* FROM (VALUES
 	('failed',    0, 1, 1, 0, 'FAILED',  1607428328, ` + outcomeOf07 + `, '{"output":"\u0000\u001b[31mé\n","truncated":true}'),

@@ -65,52 +65,20 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on subject) {
 		Record(withID("then"), concluding(limit)),
 		Record(withID("after"), concluding(limit.Add(time.Second))),
 		Running(withID("running")),
-		Leased(Running(withID("running-leased"))),
 		observed(1, Running(withID("running-observed"))),
 	} {
 		Put(t, s, r)
 	}
 	wantPruned(t, s, limit, 4)
-	want := []string{"after", "running", "running-leased", "running-observed", "then"}
+	want := []string{"after", "running", "running-observed", "then"}
 	if got := ids(t, s); !slices.Equal(got, want) {
 		t.Errorf("left: %q, want %q", got, want)
 	}
 	wantPruned(t, s, limit, 0)
 	wantPruned(t, s, time.Now().Add(time.Hour), 2)
-	if got := ids(t, s); !slices.Equal(got, want[1:4]) {
-		t.Errorf("left: %q, want %q", got, want[1:4])
+	if got := ids(t, s); !slices.Equal(got, want[1:3]) {
+		t.Errorf("left: %q, want %q", got, want[1:3])
 	}
-}
-
-// testPruneRemovesWhatADeadRecorderLeft has a run that reads as failed but is stored as running.
-func testPruneRemovesWhatADeadRecorderLeft(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	before := time.Now().Add(-time.Minute)
-	now := time.Now()
-	soon := now.Add(time.Minute)
-	Put(t, s, Leased(Running(withID("a"))))
-	Put(
-		t,
-		s,
-		Leased(Running(withID("starts-later"), func(r *jobrun.Record) { r.Run.StartedAt = soon })),
-	) // by its recorder's clock
-	age(t, s, on.engine.Lease.Time/2)
-	wantPruned(t, s, now.Add(time.Hour), 0)
-	age(t, s, 10*on.engine.Lease.Time)
-	run, _, err := s.Run(t.Context(), Running(withID("a")).Key())
-	if err != nil || run.Status != model.JobRunStatusFailed {
-		t.Fatalf("%+v, %v", run, err)
-	}
-	wantPruned(t, s, *run.ConcludedAt, 0)
-	wantPruned(t, s, before.Add(-time.Hour), 0)
-	wantPruned(t, s, run.ConcludedAt.Add(time.Second), 1)
-	if got := ids(t, s); !slices.Equal(got, []string{"starts-later"}) {
-		t.Errorf("left: %q", got)
-	}
-	// The recorder was only slow.
-	Put(t, s, Leased(Running(withID("a"))))
-	WantRun(t, s, Running(withID("a")))
-	wantPruned(t, s, now.Add(time.Hour), 1)
 }
 
 // old yields runs that concluded one second after another.

@@ -30,7 +30,6 @@ func testRevision(t *testing.T, on subject) {
 		return func() error { return other.PutRun(t.Context(), Record(change...)) }
 	}
 	goesOn := func(r *jobrun.Record) {
-		r.Leased = true
 		r.Run = model.JobRun{
 			ID:        r.Run.ID,
 			Active:    model.FlagYes,
@@ -60,7 +59,6 @@ func testRevision(t *testing.T, on subject) {
 		changes bool
 	}{
 		{"a run begins", put(goesOn), false},
-		{"its recorder vouches for it", put(goesOn), false},
 		{"it concludes", put(), false},
 		{"it is recorded again", put(), false},
 		{"it is recorded otherwise", put(secondAttempt), true},

@@ -8,7 +8,6 @@ import (
 	"math"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func Record(change ...func(*jobrun.Record)) jobrun.Record {
 // WantRun checks that the store has the record's run as it is.
 func WantRun(t *testing.T, s *Store, want jobrun.Record) {
 	t.Helper()
-	got, _, err := s.Run(t.Context(), want.Key())
+	got, err := s.Run(t.Context(), want.Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +101,7 @@ func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on subject) {
 		{Team: "default", Project: "default-project", Job: "example-job", Run: "D34582A4"},
 		{},
 	} {
-		if _, _, err := s.Run(t.Context(), k); !errors.Is(err, jobrun.ErrNotFound) {
+		if _, err := s.Run(t.Context(), k); !errors.Is(err, jobrun.ErrNotFound) {
 			t.Errorf("%v: %v, want ErrNotFound", k, err)
 		}
 	}
@@ -190,7 +189,7 @@ func testNoRowBreaksTheContract(t *testing.T, on subject) {
 					Scan(&key.Team, &key.Project, &key.Job, &key.Run); err != nil {
 					t.Fatal(err)
 				}
-				run, _, err := s.Run(t.Context(), key)
+				run, err := s.Run(t.Context(), key)
 				if err := cmp.Or(err, obeys("JobRun", run), obeys("ID", key.Team), obeys("ID", key.Project),
 					obeys("ID", key.Job)); err != nil {
 					t.Errorf("%s = %#v: %v", column, value, err)
@@ -201,30 +200,6 @@ func testNoRowBreaksTheContract(t *testing.T, on subject) {
 			if refused == 0 || refused == len(values) && base.Run.Concluded {
 				t.Errorf("%s: %d of %d values are refused", column, refused, len(values))
 			}
-		}
-	}
-}
-
-func testClosedStoreIsUnavailable(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, _, runErr := s.Run(t.Context(), Record().Key())
-	_, tokenErr := s.Token(t.Context(), jobrun.TokenHash{})
-	_, tokensErr := s.Tokens(t.Context())
-	_, outcomeErr := s.Outcome(t.Context(), Record().Key())
-	_, pruneErr := s.Prune(t.Context(), time.Now())
-	for call, err := range map[string]error{
-		"Run": runErr, "Token": tokenErr, "Tokens": tokensErr, "Prune": pruneErr, "Outcome": outcomeErr,
-		"PutRun":      s.PutRun(t.Context(), Record()),
-		"ImportRuns":  s.ImportRuns(t.Context(), sequence(1, nil)),
-		"CreateToken": s.CreateToken(t.Context(), jobrun.TokenHash{}, jobrun.Token{Name: "a", Teams: []string{"x"}}),
-		"RevokeToken": s.RevokeToken(t.Context(), "a"),
-		"Ready":       s.Ready(t.Context()),
-	} {
-		if !errors.Is(err, jobrun.ErrUnavailable) {
-			t.Errorf("%s: %v, want ErrUnavailable", call, err)
 		}
 	}
 }
@@ -248,51 +223,5 @@ func testManyOpenANewStoreAtOnce(t *testing.T, on subject) {
 	all.Wait()
 	if n := count(t, on.reopen(t, url)); n != 10 {
 		t.Errorf("%d runs, want 10", n)
-	}
-}
-
-func testCreateRunReplacesNoOtherRun(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	first := Record()
-	if err := s.CreateRun(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	other := Record(func(r *jobrun.Record) { r.Run.RunName = "other" })
-	if err := s.CreateRun(t.Context(), other); !errors.Is(err, store.ErrExists) {
-		t.Errorf("another run of that key: %v", err)
-	}
-	WantRun(t, s, first)
-	again := Record(func(r *jobrun.Record) { r.Run.Completions = 3 })
-	if err := s.CreateRun(t.Context(), again); err != nil {
-		t.Errorf("the same run again: %v", err)
-	}
-	WantRun(t, s, again)
-	elsewhere := Record(func(r *jobrun.Record) { r.Job, r.Run.RunName = "other-job", "other" })
-	if err := s.CreateRun(t.Context(), elsewhere); err != nil {
-		t.Errorf("a run of another job with that id: %v", err)
-	}
-	invalid := Record(func(r *jobrun.Record) { r.Run.ID = "a/b" })
-	if err := s.CreateRun(t.Context(), invalid); !errors.Is(err, jobrun.ErrInvalid) {
-		t.Errorf("a run that the contract does not allow: %v", err)
-	}
-}
-
-func testCreateRunLetsOneOfManyHaveAnID(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	var all sync.WaitGroup
-	var created atomic.Int32
-	for i := range 10 {
-		all.Go(func() {
-			err := s.CreateRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.RunName = fmt.Sprint("name-", i) }))
-			if err == nil {
-				created.Add(1)
-			} else if !errors.Is(err, store.ErrExists) {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if created.Load() != 1 {
-		t.Errorf("%d created the run", created.Load())
 	}
 }

@@ -32,7 +32,7 @@ func testOpenTakesALaterSchemaThatItMayWrite(t *testing.T, on subject) {
 	s, url := on.open(t)
 	exec(t, s, later...)
 	for _, s := range []*Store{s, on.reopen(t, url)} { // opened before that migration, and after
-		Put(t, s, Leased(Running()))
+		Put(t, s, Running())
 		if err := s.ImportRuns(t.Context(), sequence(2, nil)); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func ExerciseUpgrades(
 		if _, err := s.Revision(t.Context()); err != nil {
 			t.Error(err)
 		}
-		Put(t, s, Leased(Running()))
+		Put(t, s, Running())
 		WantRun(t, s, Running())
 	}
 }

@@ -26,8 +26,6 @@ func Exercise(t *testing.T, engine store.Engine, newURL func(*testing.T) string)
 // behaviour is what a store does with any engine.
 var behaviour = map[string]func(*testing.T, subject){
 	"RunComesBackAsStored":                      testRunComesBackAsStored,
-	"CreateRunReplacesNoOtherRun":               testCreateRunReplacesNoOtherRun,
-	"CreateRunLetsOneOfManyHaveAnID":            testCreateRunLetsOneOfManyHaveAnID,
 	"FractionsOfSecondsAreDropped":              testFractionsOfSecondsAreDropped,
 	"RunIsFoundByItsWholeKeyOnly":               testRunIsFoundByItsWholeKeyOnly,
 	"PutRunNamesTheRule":                        testPutRunNamesTheRule,
@@ -37,21 +35,25 @@ var behaviour = map[string]func(*testing.T, subject){
 	"ImportRunsAllOrNothing":                    testImportRunsAllOrNothing,
 	"OthersWriteDuringAnImport":                 testOthersWriteDuringAnImport,
 	"Tokens":                                    testTokens,
-	"ClosedStoreIsUnavailable":                  testClosedStoreIsUnavailable,
+	"StoreThatEnds":                             testStoreThatEnds,
+	"ReportsInAnyOrder":                         testReportsInAnyOrder,
+	"ReportIsRefused":                           testReportIsRefused,
+	"ReportAfterAnImport":                       testReportAfterAnImport,
+	"ManyReport":                                testManyReport,
+	"WriteThatFailsLeavesOthersAlone":           testWriteThatFailsLeavesOthersAlone,
+	"RunIsLost":                                 testRunIsLost,
+	"ListeningTimeCountsOnce":                   testListeningTimeCountsOnce,
 	"ManyOpenANewStoreAtOnce":                   testManyOpenANewStoreAtOnce,
 	"AwaitTellsOfAConclusionByAnotherProcess":   testAwaitTellsOfAConclusionByAnotherProcess,
 	"AwaitReturnsAtOnceWhatCannotChange":        testAwaitReturnsAtOnceWhatCannotChange,
 	"AwaitEnds":                                 testAwaitEnds,
 	"ManyAwait":                                 testManyAwait,
-	"Lease":                                     testLease,
-	"AwaitTellsOfADeadRecorder":                 testAwaitTellsOfADeadRecorder,
 	"AnOlderObservationDoesNotReplaceANewerOne": testAnOlderObservationDoesNotReplaceANewerOne,
 	"PutRunsStoresMany":                         testPutRunsStoresMany,
 	"ManyPutTheSameRuns":                        testManyPutTheSameRuns,
 	"Unconcluded":                               testUnconcluded,
 	"Ready":                                     testReady,
 	"PruneRemovesWhatConcludedBefore":           testPruneRemovesWhatConcludedBefore,
-	"PruneRemovesWhatADeadRecorderLeft":         testPruneRemovesWhatADeadRecorderLeft,
 	"PruneManyPages":                            testPruneManyPages,
 	"ManyPrune":                                 testManyPrune,
 	"AwaitARunThatIsPruned":                     testAwaitARunThatIsPruned,
@@ -63,12 +65,10 @@ var behaviour = map[string]func(*testing.T, subject){
 	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,
 	"Lists":                                     testLists,
 	"ListsOfNothing":                            testListsOfNothing,
-	"ListOfDeadRecorders":                       testListOfDeadRecorders,
 	"JobStates":                                 testJobStates,
 	"JobStatesOfMany":                           testJobStatesOfMany,
 	"OutcomeComesBackAsStored":                  testOutcomeComesBackAsStored,
 	"OutcomeIsThatOfItsRun":                     testOutcomeIsThatOfItsRun,
-	"OutcomeOfADeadRecorder":                    testOutcomeOfADeadRecorder,
 }
 
 // subject is the engine under test.
@@ -93,7 +93,6 @@ func (on subject) reopen(t *testing.T, url string) *Store {
 // Store is a store under test.
 type Store struct {
 	*store.Store
-	lease   store.Lease
 	connect func() *sql.DB
 }
 
@@ -105,7 +104,7 @@ func Open(t testing.TB, engine store.Engine, url string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return &Store{Store: s, lease: engine.Lease, connect: sync.OnceValue(func() *sql.DB {
+	return &Store{Store: s, connect: sync.OnceValue(func() *sql.DB {
 		if engine.Tables != nil && engine.Tables(url) == "jobruns." {
 			url += "&search_path=jobruns" // statements of tests do not name the schema
 		}
