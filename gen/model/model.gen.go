@@ -294,7 +294,8 @@ type JobRunOutputResult struct {
 //
 // Of a command: `Completed`, `ExitStatus` (it exited with another status than 0), `Signal` (a signal ended it),
 // `NotFound` (there is no such program), `NotExecutable` (it could not be executed), `Interrupted` (a signal asked
-// its recorder to end), `RecorderLost` (its recorder died).
+// its recorder to end), `DeadlineExceeded` (its time limit ended it), `OutputLost` (its output could not be passed
+// on), `RecorderLost` (its recorder has not reported in time).
 //
 // Of a Kubernetes Job: the reason of its condition, such as `BackoffLimitExceeded`, `DeadlineExceeded` or
 // `PodFailurePolicy`; or `Completed`, `JobDeleted` (while it ran), `JobGone` (it was deleted unseen, and how it

@@ -4,7 +4,6 @@
 package jobrun
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -99,9 +98,4 @@ type Line struct {
 	JobID     string               `json:"jobId"`
 	Run       model.JobRun         `json:"run"`
 	Outcome   *model.JobRunOutcome `json:"outcome,omitempty"`
-}
-
-// MarshalLine returns the line, without its end, from which the record is read again.
-func (r Record) MarshalLine() ([]byte, error) {
-	return json.Marshal(Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run, Outcome: r.Outcome})
 }

@@ -48,6 +48,11 @@ func readAll(r *Reader, from io.Reader) ([]jobrun.Record, error) {
 	return records, nil
 }
 
+// marshalLine returns the line from which the record is read.
+func marshalLine(r jobrun.Record) ([]byte, error) {
+	return json.Marshal(jobrun.Line{TeamID: r.Team, ProjectID: r.Project, JobID: r.Job, Run: r.Run, Outcome: r.Outcome})
+}
+
 func TestReadReturnsWhatIsWritten(t *testing.T) {
 	records, err := readAll(newReader(t),
 		strings.NewReader("\n"+valid+"\r\n \t\n"+strings.Replace(valid, `"teamId":"t",`, "", 1)))
@@ -69,7 +74,7 @@ func TestReadReturnsWhatIsWritten(t *testing.T) {
 	if diff := cmp.Diff([]jobrun.Record{want, unnamed}, records); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if line, err := want.MarshalLine(); err != nil || string(line) != valid {
+	if line, err := marshalLine(want); err != nil || string(line) != valid {
 		t.Errorf("written again: %v\n got %s\nwant %s", err, line, valid)
 	}
 }
@@ -169,7 +174,7 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("the error does not name the line: %v", err)
 		}
 		for _, record := range records {
-			line, err := record.MarshalLine()
+			line, err := marshalLine(record)
 			if err != nil {
 				t.Fatal(err)
 			}

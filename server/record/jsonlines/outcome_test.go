@@ -28,7 +28,7 @@ func TestReadReturnsTheOutcome(t *testing.T) {
 	if diff := cmp.Diff(want.Outcome, records[0].Outcome); diff != "" {
 		t.Errorf("the outcome (-want +got):\n%s", diff)
 	}
-	if line, err := records[0].MarshalLine(); err != nil || string(line) != explained {
+	if line, err := marshalLine(records[0]); err != nil || string(line) != explained {
 		t.Errorf("written again: %v\n got %s\nwant %s", err, line, explained)
 	}
 }
