@@ -82,6 +82,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.records[r.URL.Path] = record
 	s.reports = append(s.reports, report)
+	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": record.Run})
 }
 
