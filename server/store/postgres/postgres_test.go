@@ -18,6 +18,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	servers "github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
@@ -241,7 +242,10 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	if got := <-interrupted; !errors.Is(got.Err, jobrun.ErrUnavailable) {
 		t.Errorf("%+v, %v, want ErrUnavailable", got.Run, got.Err)
 	}
-	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), storetest.Record())} {
+	_, recordErr := s.RecordRun(t.Context(), storetest.Record().Key(), model.JobRunReport{}, storetest.Admit)
+	for name, err := range map[string]error{
+		"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), storetest.Record()), "RecordRun": recordErr,
+	} {
 		if !errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
@@ -252,6 +256,7 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	pg.Restart(t)
 	storetest.WantRun(t, s, storetest.Running())
 	done := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
+	storetest.Report(t, s, storetest.Record(func(r *jobrun.Record) { r.Run.ID = "new" }).Key(), model.JobRunReport{})
 	storetest.Put(t, s, storetest.Record())
 	storetest.WantAwaited(t, done, storetest.Record())
 }

@@ -35,7 +35,7 @@ func callAll(ctx context.Context, s *Store) map[string]error {
 	_, outcomeErr := s.Outcome(ctx, key)
 	_, outputErr := s.Output(ctx, key)
 	_, awaitErr := s.Await(ctx, key, nil)
-	_, recordErr := s.RecordRun(ctx, key, model.JobRunReport{}, admit)
+	_, recordErr := s.RecordRun(ctx, key, model.JobRunReport{}, Admit)
 	_, listErr := s.JobRuns(ctx, key, jobrun.Filter{}, jobrun.Page{Size: 1})
 	_, _, statesErr := s.JobStates(ctx, 1)
 	_, revisionErr := s.Revision(ctx)

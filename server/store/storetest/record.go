@@ -16,8 +16,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// admit admits every report.
-func admit(bool) error { return nil }
+// Admit admits every report.
+func Admit(bool) error { return nil }
 
 // start and end are the reports of a run that fails.
 func start() model.JobRunReport {
@@ -46,7 +46,7 @@ func ended() jobrun.Record {
 // it stores.
 func Report(t *testing.T, s *Store, key jobrun.Key, r model.JobRunReport) {
 	t.Helper()
-	run, err := s.RecordRun(t.Context(), key, r, admit)
+	run, err := s.RecordRun(t.Context(), key, r, Admit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func testManyReport(t *testing.T, on subject) {
 		all.Go(func() {
 			time.Sleep(rand.N(500 * time.Millisecond))
 			key := Record(withID(fmt.Sprint("run", i%runs))).Key()
-			if _, err := servers[rand.N(2)].RecordRun(t.Context(), key, r, admit); err != nil {
+			if _, err := servers[rand.N(2)].RecordRun(t.Context(), key, r, Admit); err != nil {
 				t.Error(err)
 			}
 		})
@@ -206,7 +206,7 @@ func testWriteThatFailsLeavesOthersAlone(t *testing.T, on subject) {
 			if i == 7 {
 				key.Job = ".job"
 			}
-			_, err := s.RecordRun(t.Context(), key, start(), admit)
+			_, err := s.RecordRun(t.Context(), key, start(), Admit)
 			if i == 7 && !errors.Is(err, jobrun.ErrInvalid) || i != 7 && err != nil {
 				t.Errorf("write %d: %v", i, err)
 			}
@@ -308,8 +308,13 @@ func testListeningTimeCountsOnce(t *testing.T, on subject) {
 	}
 	listen := func() {
 		var all sync.WaitGroup
-		for range 100 {
-			all.Go(func() { time.Sleep(rand.N(200 * time.Millisecond)); tick(t, servers[rand.N(2)]) })
+		for _, s := range servers {
+			all.Go(func() {
+				for range 50 {
+					time.Sleep(rand.N(5 * time.Millisecond))
+					tick(t, s)
+				}
+			})
 		}
 		all.Wait()
 	}

@@ -49,7 +49,6 @@ var behaviour = map[string]func(*testing.T, subject){
 	"AwaitEnds":                                 testAwaitEnds,
 	"ManyAwait":                                 testManyAwait,
 	"AnOlderObservationDoesNotReplaceANewerOne": testAnOlderObservationDoesNotReplaceANewerOne,
-	"PutRunsStoresMany":                         testPutRunsStoresMany,
 	"ManyPutTheSameRuns":                        testManyPutTheSameRuns,
 	"Unconcluded":                               testUnconcluded,
 	"Ready":                                     testReady,
