@@ -92,11 +92,7 @@ func testOpenEndsWhileATableIsLocked(t *testing.T, pg *servers.Server) {
 func testOpenEndsWhileAnotherProcessMigrates(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	other := storetest.Open(t, postgres.Engine, url)
-	if _, err := other.DB().Exec(
-		"DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)",
-	); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Exec(t, other, "DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)")
 	held, err := other.DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -115,9 +115,7 @@ func testReady(t *testing.T, on subject) {
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.DB().Exec("DROP TABLE runs"); err != nil {
-		t.Fatal(err)
-	}
+	Exec(t, s, "DROP TABLE runs")
 	if err := s.Ready(t.Context()); !errors.Is(err, jobrun.ErrUnavailable) {
 		t.Errorf("without its tables: %v, want ErrUnavailable", err)
 	}

@@ -63,7 +63,7 @@ func tick(t *testing.T, s *Store) {
 // listen has servers listen for a time.
 func listen(t *testing.T, s *Store, d time.Duration) {
 	t.Helper()
-	exec(t, s, fmt.Sprintf("UPDATE listening SET ms = ms + %d", d.Milliseconds()))
+	Exec(t, s, fmt.Sprintf("UPDATE listening SET ms = ms + %d", d.Milliseconds()))
 	tick(t, s)
 }
 
@@ -247,14 +247,14 @@ func testRunIsLost(t *testing.T, on subject) {
 	running.Run = Running(withID("short")).Run
 	running.Run.RunName = "short"
 
-	exec(t, s, "UPDATE runs SET heard_at = heard_at - 3600") // the clock was set forward
+	Exec(t, s, "UPDATE runs SET heard_at = heard_at - 3600") // the clock was set forward
 	tick(t, other)
 	listen(t, s, 119*time.Second)
 	tick(t, other)
 	WantRun(t, s, running)
 
 	done := Await(t.Context(), t, other, running, nil)
-	exec(t, s, "UPDATE listening SET ms = ms + 10000")
+	Exec(t, s, "UPDATE listening SET ms = ms + 10000")
 	var log strings.Builder
 	var all sync.WaitGroup
 	logger := slog.New(slog.NewTextHandler(&log, nil)) // which writes one line at a time
