@@ -204,7 +204,7 @@ func (s *Store) lockRow(ctx context.Context, tx *sql.Tx, key jobrun.Key) (row, e
 	var source, outcome sql.Null[string]
 	var version, timeout sql.Null[int64]
 	var hasLog boolean
-	err := ScanRun(tx.QueryRowContext(ctx, s.rowQuery, key.Team, key.Project, key.Job, key.Run), &r.Run,
+	err := ScanRun(s.queryRowIn(ctx, tx, s.rowQuery, key.Team, key.Project, key.Job, key.Run), &r.Run,
 		&source, &version, &outcome, &hasLog, &timeout, &r.lostAt, &r.heardAt)
 	if err != nil {
 		return r, err
@@ -222,7 +222,7 @@ func (s *Store) lockRow(ctx context.Context, tx *sql.Tx, key jobrun.Key) (row, e
 
 // insertRow stores a new row. It reports false if there is a row of that key by now.
 func (s *Store) insertRow(ctx context.Context, tx *sql.Tx, r *row) (bool, error) {
-	result, err := tx.ExecContext(ctx, "INSERT INTO "+s.engine.table("runs")+" ("+strings.Join(writtenColumns, ", ")+
+	result, err := s.execIn(ctx, tx, "INSERT INTO "+s.engine.table("runs")+" ("+strings.Join(writtenColumns, ", ")+
 		") VALUES ("+s.engine.placeholders(1, len(writtenColumns))+") ON CONFLICT ("+keyColumns+") DO NOTHING", values(r)...)
 	if err != nil {
 		return false, err
@@ -250,9 +250,25 @@ func (s *Store) updateRow(ctx context.Context, tx *sql.Tx, before, after *row) e
 			sets[i] = fmt.Sprintf("log = coalesce(log, $%d)", keyLength+1+i)
 		}
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table("runs")+" SET "+strings.Join(sets, ", ")+
+	_, err := s.execIn(ctx, tx, "UPDATE "+s.engine.table("runs")+" SET "+strings.Join(sets, ", ")+
 		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4", append(values(after)[:keyLength:keyLength], args...)...)
 	return err
+}
+
+// queryRowIn is queryRow within a transaction.
+func (s *Store) queryRowIn(ctx context.Context, tx *sql.Tx, query string, args ...any) *sql.Row {
+	if prepared := s.prepare(ctx, query); prepared != nil {
+		return tx.StmtContext(ctx, prepared).QueryRowContext(ctx, args...)
+	}
+	return tx.QueryRowContext(ctx, query, args...)
+}
+
+// execIn is ExecContext, as queryRowIn is QueryRowContext.
+func (s *Store) execIn(ctx context.Context, tx *sql.Tx, statement string, args ...any) (sql.Result, error) {
+	if prepared := s.prepare(ctx, statement); prepared != nil {
+		return tx.StmtContext(ctx, prepared).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, statement, args...)
 }
 
 func compareKeys(a, b jobrun.Key) int {

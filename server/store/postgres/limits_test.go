@@ -11,6 +11,7 @@ import (
 	"time"
 
 	servers "github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
@@ -91,11 +92,7 @@ func testOpenEndsWhileATableIsLocked(t *testing.T, pg *servers.Server) {
 func testOpenEndsWhileAnotherProcessMigrates(t *testing.T, pg *servers.Server) {
 	url := pg.NewDatabase(t)
 	other := storetest.Open(t, postgres.Engine, url)
-	if _, err := other.DB().Exec(
-		"DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)",
-	); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Exec(t, other, "DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)")
 	held, err := other.DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -141,11 +138,17 @@ func testCallsEndWhileTheDatabaseIsSilent(t *testing.T, pg *servers.Server) {
 	proxy := pg.NewProxy(t)
 	s := storetest.Open(t, postgres.Engine, strings.Replace(url, pg.Address(), proxy.Address, 1))
 	storetest.Put(t, s, storetest.Running())
+	reported := storetest.Record(func(r *jobrun.Record) { r.Run.ID = "reported" }).Key()
+	storetest.Report(t, s, reported, model.JobRunReport{})
 	begun := storetest.Await(t.Context(), t, s, storetest.Running(), nil) // which takes a connection to listen
 	proxy.Lock()
 	defer proxy.Unlock()
 	var all sync.WaitGroup
 	for name, call := range map[string]func(context.Context) error{
+		"RecordRun": func(ctx context.Context) error {
+			_, err := s.RecordRun(ctx, reported, model.JobRunReport{}, storetest.Admit)
+			return err
+		},
 		"PutRun":      func(ctx context.Context) error { return s.PutRun(ctx, storetest.Record()) },
 		"Run":         func(ctx context.Context) error { _, err := s.Run(ctx, storetest.Record().Key()); return err },
 		"Revision":    func(ctx context.Context) error { _, err := s.Revision(ctx); return err },

@@ -18,6 +18,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	servers "github.com/jobruns/jobruns/e2e/postgres"
+	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 	"github.com/jobruns/jobruns/server/store/postgres"
@@ -100,11 +101,8 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 	if err := storetest.Open(t, postgres.Engine, newer).Close(); err != nil {
 		t.Fatal(err)
 	}
-	pg.Exec(
-		t,
-		newer,
-		"SET search_path = jobruns; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true); "+storetest.RaiseOldestWriter,
-	)
+	pg.Exec(t, newer, "SET search_path = jobruns; "+storetest.RaiseOldestWriter+
+		"; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true)")
 	pg.Exec(t, here, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
 	pg.Exec(t, here, "CREATE DATABASE foreign_tables")
 	foreign := strings.Replace(here, "/jobruns_", "/foreign_tables?x=", 1)
@@ -124,10 +122,8 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 		here + "&lock_timeout=soon":     {`invalid value for parameter "lock_timeout"`, true},
 		strings.Replace(here, "/jobruns_", "/nowhere_", 1):     {"does not exist", false},
 		strings.Replace(foreign, "foreign_tables", "latin", 1): {"encoding LATIN1: create one with UTF8", true},
-		foreign: {"already exists", true},
-		newer: {
-			fmt.Sprintf("needs schema 1000, this program knows %d: use a newer version", migrations(t)), true,
-		},
+		foreign:                              {"already exists", true},
+		newer:                                {fmt.Sprintf("needs schema 1000, this program knows %d: use a newer version", migrations(t)), true},
 		"postgres://u:hush@host:port/d":      {"invalid port", true},
 		as(t, here, "nobody_much", "secret"): {"permission denied for database", false},
 	} {
@@ -153,11 +149,8 @@ func testOpenPostgresSaysWhatIsWrong(t *testing.T, pg *servers.Server) {
 // only read the tables.
 func testPrivileges(t *testing.T, pg *servers.Server) {
 	owner := pg.NewDatabase(t)
-	pg.Exec(
-		t,
-		owner,
-		"CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; CREATE SCHEMA jobruns AUTHORIZATION recorder",
-	)
+	pg.Exec(t, owner, "CREATE ROLE recorder LOGIN PASSWORD 'x'; CREATE ROLE reader LOGIN PASSWORD 'x'; "+
+		"CREATE SCHEMA jobruns AUTHORIZATION recorder")
 	recorder := storetest.Open(t, postgres.Engine, as(t, owner, "recorder", "x"))
 	storetest.Put(t, recorder, storetest.Running())
 	pg.Exec(t, owner, "GRANT USAGE ON SCHEMA jobruns TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA jobruns TO reader")
@@ -179,11 +172,8 @@ func testPrivileges(t *testing.T, pg *servers.Server) {
 func testConnections(t *testing.T, pg *servers.Server) {
 	for limit, query := range map[int]string{10: "", 3: "&pool_max_conns=3"} {
 		url := pg.NewDatabase(t) + query
-		s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(
-			t,
-			postgres.Engine,
-			url+"&application_name=other",
-		)
+		s := storetest.Open(t, postgres.Engine, url)
+		other := storetest.Open(t, postgres.Engine, url+"&application_name=other")
 		storetest.Put(t, s, storetest.Running())
 		var all sync.WaitGroup
 		for range 10 * limit {
@@ -241,7 +231,10 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	if got := <-interrupted; !errors.Is(got.Err, jobrun.ErrUnavailable) {
 		t.Errorf("%+v, %v, want ErrUnavailable", got.Run, got.Err)
 	}
-	for name, err := range map[string]error{"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), storetest.Record())} {
+	_, recordErr := s.RecordRun(t.Context(), storetest.Record().Key(), model.JobRunReport{}, storetest.Admit)
+	for name, err := range map[string]error{
+		"Ready": s.Ready(t.Context()), "PutRun": s.PutRun(t.Context(), storetest.Record()), "RecordRun": recordErr,
+	} {
 		if !errors.Is(err, jobrun.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
@@ -252,6 +245,7 @@ func testServerIsStartedAgain(t *testing.T, pg *servers.Server) {
 	pg.Restart(t)
 	storetest.WantRun(t, s, storetest.Running())
 	done := storetest.Await(t.Context(), t, s, storetest.Running(), nil)
+	storetest.Report(t, s, storetest.Record(func(r *jobrun.Record) { r.Run.ID = "new" }).Key(), model.JobRunReport{})
 	storetest.Put(t, s, storetest.Record())
 	storetest.WantAwaited(t, done, storetest.Record())
 }
@@ -266,11 +260,7 @@ func TestListeningStartsAgain(t *testing.T) {
 		storetest.Put(t, s, storetest.Running(id))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := storetest.Await(ctx, t, s, storetest.Running(id), nil)
-		if _, err := other.DB().Exec(
-			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()",
-		); err != nil {
-			t.Fatal(err)
-		}
+		storetest.Exec(t, other, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()")
 		storetest.Put(t, other, storetest.Record(id))
 		storetest.WantAwaited(t, done, storetest.Record(id))
 		cancel()

@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,31 +42,46 @@ func filled(b *testing.B, count int, record func(i int) jobrun.Record) *storetes
 	return s
 }
 
-// BenchmarkRun reads one of 10,000 runs, at random.
-func BenchmarkRun(b *testing.B) {
-	const runs = 10_000
-	s := filled(b, runs, func(i int) jobrun.Record { return numbered(i) })
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Run(b.Context(), numbered(rand.IntN(runs)).Key()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkPutRuns writes 100 new runs at once.
-func BenchmarkPutRuns(b *testing.B) {
+// BenchmarkRecordRun has 64 callers report new runs. "times" is how many runs it records while as many
+// are written in one transaction each.
+func BenchmarkRecordRun(b *testing.B) {
 	s := filled(b, 0, nil)
-	b.ReportAllocs()
-	for first := 0; b.Loop(); first += 100 {
-		records := make([]jobrun.Record, 100)
-		for i := range records {
-			records[i] = numbered(first + i)
-		}
-		if err := s.PutRuns(b.Context(), records); err != nil {
+	begin := time.Now()
+	const single = 500
+	for i := range single {
+		if err := s.PutRun(b.Context(), numbered(i)); err != nil {
 			b.Fatal(err)
 		}
 	}
+	alone := time.Since(begin) / single
+	file, err := os.Create(b.TempDir() + "/file")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer file.Close()
+	begin = time.Now()
+	for range single {
+		if _, err := file.Write(make([]byte, 4096)); err != nil || file.Sync() != nil {
+			b.Fatal(err)
+		}
+	}
+	fsync := time.Since(begin) / single
+	var last atomic.Int64
+	last.Store(single)
+	report := model.JobRunReport{HeartbeatTimeout: new(120)}
+	b.ReportAllocs()
+	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			key := numbered(int(last.Add(1))).Key()
+			if _, err := s.RecordRun(b.Context(), key, report, func(bool) error { return nil }); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(alone)*float64(b.N)/float64(b.Elapsed()), "times")
+	b.ReportMetric(float64(alone.Microseconds()), "alone-µs/op")
+	b.ReportMetric(float64(fsync.Microseconds()), "fsync-µs")
 }
 
 // BenchmarkLists reads pages of 50, and a run, out of many runs: half of them in one job, and half

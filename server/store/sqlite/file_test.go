@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -20,22 +19,6 @@ import (
 	"github.com/jobruns/jobruns/server/store/storetest"
 )
 
-// write calls all methods that write, and returns their errors.
-func write(t *testing.T, s *storetest.Store) map[string]error {
-	record := storetest.Record()
-	_, pruneErr := s.Prune(t.Context(), time.Now())
-	return map[string]error{
-		"PutRun": s.PutRun(t.Context(), record),
-		"ImportRuns": s.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {
-			yield(record, nil)
-		}),
-		"CreateToken": s.CreateToken(t.Context(), jobrun.TokenHash{}, jobrun.Token{Name: "n", Teams: []string{"a"}}),
-		"RevokeToken": s.RevokeToken(t.Context(), "n"),
-		"Prune":       pruneErr,
-		"Check":       s.Check(),
-	}
-}
-
 func TestFileThatIsNoLongerThereIsReported(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"removed":                         os.Remove,
@@ -45,17 +28,12 @@ func TestFileThatIsNoLongerThereIsReported(t *testing.T) {
 	} {
 		s, url := open(t)
 		storetest.Put(t, s, storetest.Record())
-		for call, err := range write(t, s) {
-			if err != nil {
-				t.Errorf("%s, before: %v", call, err)
-			}
-		}
-		storetest.Put(t, s, storetest.Record())
-		if err := change(sqlite.Path(url)); err != nil {
+		if err := errors.Join(s.Check(), change(sqlite.Path(url))); err != nil {
 			t.Fatal(err)
 		}
-		for call, err := range write(t, s) {
-			if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), sqlite.Path(url)) {
+		calls := storetest.CallAll(t.Context(), s)
+		for _, call := range []string{"PutRun", "RecordRun", "ImportRuns", "CreateToken", "RevokeToken", "Prune"} {
+			if err := calls[call]; !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), sqlite.Path(url)) {
 				t.Errorf("%s, %s: %v, want ErrUnusable, and the file", name, call, err)
 			}
 		}
@@ -149,44 +127,6 @@ func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
 				t.Errorf("%v, want the context's error", err)
 			}
 		})
-	}
-}
-
-func TestOpenLocksNothingForACurrentSchema(t *testing.T) {
-	s, url := open(t)
-	storetest.Put(t, s, storetest.Record())
-	lock := sqlite.Path(url) + "-migrate"
-	if err := os.Remove(lock); err != nil {
-		t.Fatal(err)
-	}
-	storetest.WantRun(t, storetest.Open(t, sqlite.Engine, url), storetest.Record())
-	if _, err := os.Stat(lock); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v, want no file", err)
-	}
-}
-
-func TestOpenLeavesTheFileOfAnotherProgramAlone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "theirs.db")
-	theirs, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := theirs.Exec("CREATE TABLE theirs (x)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := theirs.Close(); err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s, err := store.Open(t.Context(), "sqlite:"+path, sqlite.Engine); err == nil {
-		s.Close()
-		t.Error("no error")
-	}
-	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
-		t.Errorf("the file is another, %v", err)
 	}
 }
 

@@ -72,9 +72,7 @@ func TestImportSaysThatItHasStoredAPart(t *testing.T) {
 		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v, want ErrPartly", err)
 	}
-	if _, err := s.DB().Exec("DROP TRIGGER refuse"); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Exec(t, s, "DROP TRIGGER refuse")
 	if err := s.ImportRuns(t.Context(), imported); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -154,7 +152,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"sqlite:/nowhere/jobruns.db": "no such file or directory",
 		"sqlite:" + write("text", strings.Repeat("this is no database. ", 100)):                                                               "not a SQLite database",
 		"sqlite:" + alter(t, "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, 1); "+storetest.RaiseOldestWriter): fmt.Sprintf("needs schema 1000, this program knows %d: use a newer version", migrations(t)),
-		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 1"):                                                                          "belongs to another program",
+		"sqlite:" + alter(t, "foreign", "PRAGMA application_id = 0"):                                                                          "belongs to another program",
 		"sqlite:" + write("file", "") + "/below.db":                                                                                           "not a directory",
 	} {
 		s, err := store.Open(t.Context(), url, sqlite.Engine)

@@ -20,13 +20,8 @@ import (
 // Running returns a record of a run that has not concluded, with the changes.
 func Running(change ...func(*jobrun.Record)) jobrun.Record {
 	return Record(append([]func(*jobrun.Record){func(r *jobrun.Record) {
-		r.Run = model.JobRun{
-			ID:        r.Run.ID,
-			Active:    model.FlagYes,
-			RunName:   r.Run.RunName,
-			Status:    model.JobRunStatusRunning,
-			StartedAt: started,
-		}
+		r.Run = model.JobRun{ID: r.Run.ID, Active: model.FlagYes, RunName: r.Run.RunName,
+			Status: model.JobRunStatusRunning, StartedAt: started}
 	}}, change...)...)
 }
 

@@ -15,9 +15,7 @@ import (
 // wrong.
 func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	s, _ := on.open(t)
-	if _, err := s.DB().ExecContext(t.Context(), "ALTER TABLE runs RENAME COLUMN status TO state"); err != nil {
-		t.Fatal(err)
-	}
+	Exec(t, s, "ALTER TABLE runs RENAME COLUMN status TO state")
 	_, runErr := s.Run(t.Context(), Record().Key())
 	_, awaitErr := s.Await(t.Context(), Record().Key(), nil)
 	for call, err := range map[string]error{"Run": runErr, "Await": awaitErr, "PutRun": s.PutRun(t.Context(), Record())} {
@@ -28,14 +26,14 @@ func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	}
 }
 
-// callAll calls the methods of the store, and returns their errors.
-func callAll(ctx context.Context, s *Store) map[string]error {
+// CallAll calls the methods of the store that has the run of Record or none, and returns their errors.
+func CallAll(ctx context.Context, s *Store) map[string]error {
 	key := Record().Key()
 	_, runErr := s.Run(ctx, key)
 	_, outcomeErr := s.Outcome(ctx, key)
 	_, outputErr := s.Output(ctx, key)
 	_, awaitErr := s.Await(ctx, key, nil)
-	_, recordErr := s.RecordRun(ctx, key, model.JobRunReport{}, admit)
+	_, recordErr := s.RecordRun(ctx, Record(withID("reported")).Key(), model.JobRunReport{}, Admit)
 	_, listErr := s.JobRuns(ctx, key, jobrun.Filter{}, jobrun.Page{Size: 1})
 	_, _, statesErr := s.JobStates(ctx, 1)
 	_, revisionErr := s.Revision(ctx)
@@ -58,7 +56,7 @@ func testErrorOfTheCallersContext(t *testing.T, on subject) {
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	for want, ctx := range map[error]context.Context{context.Canceled: left, context.DeadlineExceeded: late} {
-		for call, err := range callAll(ctx, s) {
+		for call, err := range CallAll(ctx, s) {
 			if !errors.Is(err, want) || errors.Is(err, jobrun.ErrUnavailable) {
 				t.Errorf("%s: %v, want %v", call, err, want)
 			}
@@ -75,7 +73,7 @@ func testStoreThatEnds(t *testing.T, on subject) {
 			}
 		},
 		jobrun.ErrOutdated: func(t *testing.T, s *Store) {
-			exec(t, s, RaiseOldestWriter)
+			Exec(t, s, RaiseOldestWriter)
 			if err := s.Tick(t.Context(), slog.New(slog.DiscardHandler)); !errors.Is(err, jobrun.ErrOutdated) {
 				t.Errorf("Tick: %v", err)
 			}
@@ -86,7 +84,7 @@ func testStoreThatEnds(t *testing.T, on subject) {
 		Put(t, s, Running())
 		done := Await(t.Context(), t, s, Running(), nil)
 		end(t, s)
-		calls := callAll(t.Context(), s)
+		calls := CallAll(t.Context(), s)
 		calls["Await, begun before"] = (<-done).Err
 		calls["Ready"] = s.Ready(t.Context())
 		for call, err := range calls {

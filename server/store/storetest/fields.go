@@ -1,17 +1,12 @@
 package storetest
 
 import (
-	"context"
-	"database/sql"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
 )
 
 // changeField changes a field of a run to another value that the contract allows.
@@ -56,38 +51,5 @@ func testEveryFieldIsStored(t *testing.T, on subject) {
 		if revisionOf(t, s) == before && name != "ID" { // another id is another run
 			t.Errorf("a change of %s leaves the revision as it was", name)
 		}
-	}
-}
-
-// testEveryColumnIsWritten compares the columns of the table with those that a record is
-// written to.
-func testEveryColumnIsWritten(t *testing.T, on subject) {
-	var written []string
-	importRows := on.engine.Import
-	on.engine.Import = func(ctx context.Context, db *sql.DB, rows store.Rows) error {
-		written = slices.Clone(rows.Columns)
-		return importRows(ctx, db, rows)
-	}
-	s, _ := on.open(t)
-	if err := s.ImportRuns(t.Context(), sequence(1, nil)); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := s.DB().QueryContext(t.Context(), "SELECT * FROM runs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(columns)
-	slices.Sort(written)
-	if !slices.Equal(columns, written) {
-		t.Errorf(
-			"the table has the columns %s\nand %s are written",
-			strings.Join(columns, ", "),
-			strings.Join(written, ", "),
-		)
 	}
 }

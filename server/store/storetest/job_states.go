@@ -31,7 +31,7 @@ func testJobStates(t *testing.T, on subject) {
 	if err := s.PutRuns(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, s, "UPDATE runs SET lost_at = 0, heard_at = started_at WHERE concluded = 0 AND started_at % 2 = 0")
+	Exec(t, s, "UPDATE runs SET lost_at = 0, heard_at = started_at WHERE concluded = 0 AND started_at % 2 = 0")
 	tick(t, s)
 	lost := map[jobrun.Key]bool{}
 	var want []jobrun.JobState

@@ -56,30 +56,10 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on subject) {
 	}
 }
 
-func testPutRunsStoresMany(t *testing.T, on subject) {
-	s, _ := on.open(t)
-	var records []jobrun.Record
-	for i := range 2*store.BatchSize + 1 {
-		records = append(
-			records,
-			observed(int64(i), Running(func(r *jobrun.Record) { r.Run.ID = fmt.Sprint("run", i) })),
-		)
-	}
-	if err := s.PutRuns(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.PutRuns(t.Context(), records); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range records {
-		WantRun(t, s, r)
-	}
-}
-
 // testManyPutTheSameRuns has several watchers write the same runs, each in an order of its own. The
 // latest observation stays, whatever the order of writes.
 func testManyPutTheSameRuns(t *testing.T, on subject) {
-	const runs, versions, writers = 30, 20, 4
+	const runs, versions, writers = store.BatchSize + 1, 20, 4
 	s, url := on.open(t)
 	var all sync.WaitGroup
 	for range writers {
@@ -135,9 +115,7 @@ func testReady(t *testing.T, on subject) {
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.DB().Exec("DROP TABLE runs"); err != nil {
-		t.Fatal(err)
-	}
+	Exec(t, s, "DROP TABLE runs")
 	if err := s.Ready(t.Context()); !errors.Is(err, jobrun.ErrUnavailable) {
 		t.Errorf("without its tables: %v, want ErrUnavailable", err)
 	}

@@ -85,13 +85,8 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on subject) {
 func old(runs int) iter.Seq2[jobrun.Record, error] {
 	return func(yield func(jobrun.Record, error) bool) {
 		for i := range runs {
-			if !yield(
-				Record(
-					withID(fmt.Sprintf("%d-run", i*7919%runs)),
-					concluding(concludedAt.Add(time.Duration(i)*time.Second)),
-				),
-				nil,
-			) {
+			at := concludedAt.Add(time.Duration(i) * time.Second)
+			if !yield(Record(withID(fmt.Sprintf("%d-run", i*7919%runs)), concluding(at)), nil) {
 				return
 			}
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// admit admits every report.
-func admit(bool) error { return nil }
+// Admit admits every report.
+func Admit(bool) error { return nil }
 
 // start and end are the reports of a run that fails.
 func start() model.JobRunReport {
@@ -46,7 +46,7 @@ func ended() jobrun.Record {
 // it stores.
 func Report(t *testing.T, s *Store, key jobrun.Key, r model.JobRunReport) {
 	t.Helper()
-	run, err := s.RecordRun(t.Context(), key, r, admit)
+	run, err := s.RecordRun(t.Context(), key, r, Admit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func tick(t *testing.T, s *Store) {
 // listen has servers listen for a time.
 func listen(t *testing.T, s *Store, d time.Duration) {
 	t.Helper()
-	exec(t, s, fmt.Sprintf("UPDATE listening SET ms = ms + %d", d.Milliseconds()))
+	Exec(t, s, fmt.Sprintf("UPDATE listening SET ms = ms + %d", d.Milliseconds()))
 	tick(t, s)
 }
 
@@ -169,7 +169,7 @@ func testManyReport(t *testing.T, on subject) {
 		all.Go(func() {
 			time.Sleep(rand.N(500 * time.Millisecond))
 			key := Record(withID(fmt.Sprint("run", i%runs))).Key()
-			if _, err := servers[rand.N(2)].RecordRun(t.Context(), key, r, admit); err != nil {
+			if _, err := servers[rand.N(2)].RecordRun(t.Context(), key, r, Admit); err != nil {
 				t.Error(err)
 			}
 		})
@@ -206,7 +206,7 @@ func testWriteThatFailsLeavesOthersAlone(t *testing.T, on subject) {
 			if i == 7 {
 				key.Job = ".job"
 			}
-			_, err := s.RecordRun(t.Context(), key, start(), admit)
+			_, err := s.RecordRun(t.Context(), key, start(), Admit)
 			if i == 7 && !errors.Is(err, jobrun.ErrInvalid) || i != 7 && err != nil {
 				t.Errorf("write %d: %v", i, err)
 			}
@@ -247,14 +247,14 @@ func testRunIsLost(t *testing.T, on subject) {
 	running.Run = Running(withID("short")).Run
 	running.Run.RunName = "short"
 
-	exec(t, s, "UPDATE runs SET heard_at = heard_at - 3600") // the clock was set forward
+	Exec(t, s, "UPDATE runs SET heard_at = heard_at - 3600") // the clock was set forward
 	tick(t, other)
 	listen(t, s, 119*time.Second)
 	tick(t, other)
 	WantRun(t, s, running)
 
 	done := Await(t.Context(), t, other, running, nil)
-	exec(t, s, "UPDATE listening SET ms = ms + 10000")
+	Exec(t, s, "UPDATE listening SET ms = ms + 10000")
 	var log strings.Builder
 	var all sync.WaitGroup
 	logger := slog.New(slog.NewTextHandler(&log, nil)) // which writes one line at a time
@@ -308,8 +308,13 @@ func testListeningTimeCountsOnce(t *testing.T, on subject) {
 	}
 	listen := func() {
 		var all sync.WaitGroup
-		for range 100 {
-			all.Go(func() { time.Sleep(rand.N(200 * time.Millisecond)); tick(t, servers[rand.N(2)]) })
+		for _, s := range servers {
+			all.Go(func() {
+				for range 50 {
+					time.Sleep(rand.N(5 * time.Millisecond))
+					tick(t, s)
+				}
+			})
 		}
 		all.Wait()
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -30,22 +29,13 @@ func testRevision(t *testing.T, on subject) {
 		return func() error { return other.PutRun(t.Context(), Record(change...)) }
 	}
 	goesOn := func(r *jobrun.Record) {
-		r.Run = model.JobRun{
-			ID:        r.Run.ID,
-			Active:    model.FlagYes,
-			RunName:   "n",
-			Status:    model.JobRunStatusRunning,
-			StartedAt: started,
-		}
+		r.Run = Running().Run
 	}
 	another := func(r *jobrun.Record) { r.Run.ID = "another" }
 	secondAttempt := func(r *jobrun.Record) { r.Run.Completions = 2 }
 	token := func() error {
-		return other.CreateToken(
-			t.Context(),
-			jobrun.TokenHash{1},
-			jobrun.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started},
-		)
+		token := jobrun.Token{Name: "n", Teams: []string{"default"}, CreatedAt: started}
+		return other.CreateToken(t.Context(), jobrun.TokenHash{1}, token)
 	}
 	imports := func() error {
 		return other.ImportRuns(t.Context(), func(yield func(jobrun.Record, error) bool) {

@@ -71,29 +71,20 @@ func testRunComesBackAsStored(t *testing.T, on subject) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, url := on.open(t)
-			if err := s.PutRun(t.Context(), want); err != nil {
-				t.Fatal(err)
-			}
+			Put(t, s, want)
 			WantRun(t, s, want)
 			WantRun(t, on.reopen(t, url), want)
 		})
 	}
-}
-
-func testFractionsOfSecondsAreDropped(t *testing.T, on subject) {
 	s, _ := on.open(t)
 	fraction := concludedAt.Add(999 * time.Millisecond).In(time.FixedZone("elsewhere", 3600))
-	if err := s.PutRun(t.Context(), Record(func(r *jobrun.Record) { r.Run.ConcludedAt = &fraction })); err != nil {
-		t.Fatal(err)
-	}
+	Put(t, s, Record(func(r *jobrun.Record) { r.Run.ConcludedAt = &fraction }))
 	WantRun(t, s, Record())
 }
 
 func testRunIsFoundByItsWholeKeyOnly(t *testing.T, on subject) {
 	s, _ := on.open(t)
-	if err := s.PutRun(t.Context(), Record()); err != nil {
-		t.Fatal(err)
-	}
+	Put(t, s, Record())
 	for _, k := range []jobrun.Key{
 		{Team: "other", Project: "default-project", Job: "example-job", Run: "d34582a4"},
 		{Team: "default", Project: "other", Job: "example-job", Run: "d34582a4"},
@@ -194,7 +185,7 @@ func testNoRowBreaksTheContract(t *testing.T, on subject) {
 					obeys("ID", key.Job)); err != nil {
 					t.Errorf("%s = %#v: %v", column, value, err)
 				}
-				exec(t, s, "DELETE FROM runs")
+				Exec(t, s, "DELETE FROM runs")
 				Put(t, s, base)
 			}
 			if refused == 0 || refused == len(values) && base.Run.Concluded {

@@ -19,7 +19,8 @@ var later = []string{
 // RaiseOldestWriter is the statement by which migration 1000 says that it breaks older programs.
 const RaiseOldestWriter = "UPDATE schema_support SET oldest_writer = 1000"
 
-func exec(t *testing.T, s *Store, statements ...string) {
+// Exec executes statements as another program would.
+func Exec(t *testing.T, s *Store, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
 		if _, err := s.DB().ExecContext(t.Context(), statement); err != nil {
@@ -30,7 +31,7 @@ func exec(t *testing.T, s *Store, statements ...string) {
 
 func testOpenTakesALaterSchemaThatItMayWrite(t *testing.T, on subject) {
 	s, url := on.open(t)
-	exec(t, s, later...)
+	Exec(t, s, later...)
 	for _, s := range []*Store{s, on.reopen(t, url)} { // opened before that migration, and after
 		Put(t, s, Running())
 		if err := s.ImportRuns(t.Context(), sequence(2, nil)); err != nil {

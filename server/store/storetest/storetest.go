@@ -26,7 +26,6 @@ func Exercise(t *testing.T, engine store.Engine, newURL func(*testing.T) string)
 // behaviour is what a store does with any engine.
 var behaviour = map[string]func(*testing.T, subject){
 	"RunComesBackAsStored":                      testRunComesBackAsStored,
-	"FractionsOfSecondsAreDropped":              testFractionsOfSecondsAreDropped,
 	"RunIsFoundByItsWholeKeyOnly":               testRunIsFoundByItsWholeKeyOnly,
 	"PutRunNamesTheRule":                        testPutRunNamesTheRule,
 	"NoRowBreaksTheContract":                    testNoRowBreaksTheContract,
@@ -49,7 +48,6 @@ var behaviour = map[string]func(*testing.T, subject){
 	"AwaitEnds":                                 testAwaitEnds,
 	"ManyAwait":                                 testManyAwait,
 	"AnOlderObservationDoesNotReplaceANewerOne": testAnOlderObservationDoesNotReplaceANewerOne,
-	"PutRunsStoresMany":                         testPutRunsStoresMany,
 	"ManyPutTheSameRuns":                        testManyPutTheSameRuns,
 	"Unconcluded":                               testUnconcluded,
 	"Ready":                                     testReady,
@@ -59,7 +57,6 @@ var behaviour = map[string]func(*testing.T, subject){
 	"AwaitARunThatIsPruned":                     testAwaitARunThatIsPruned,
 	"Revision":                                  testRevision,
 	"EveryFieldIsStored":                        testEveryFieldIsStored,
-	"EveryColumnIsWritten":                      testEveryColumnIsWritten,
 	"AMistakeInSQLIsNotUnavailable":             testAMistakeInSQLIsNotUnavailable,
 	"ErrorOfTheCallersContext":                  testErrorOfTheCallersContext,
 	"OpenTakesALaterSchemaThatItMayWrite":       testOpenTakesALaterSchemaThatItMayWrite,

@@ -15,14 +15,8 @@ func testTokens(t *testing.T, on subject) {
 	s, url := on.open(t)
 	expires := started.Add(time.Hour)
 	want := []jobrun.Token{
-		{
-			Name:        "a",
-			Teams:       []string{"x", "y"},
-			Projects:    []string{"p"},
-			Permissions: []string{"One > Two"},
-			CreatedAt:   started,
-			ExpiresAt:   &expires,
-		},
+		{Name: "a", Teams: []string{"x", "y"}, Projects: []string{"p"}, Permissions: []string{"One > Two"},
+			CreatedAt: started, ExpiresAt: &expires},
 		{Name: "b", Teams: []string{"x"}, Projects: []string{}, Permissions: []string{}, CreatedAt: started},
 	}
 	hashes := map[string]jobrun.TokenHash{}
