@@ -31,14 +31,14 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	want := "Status     FAILED: exit status 23 on " + host + ", 3rd attempt of 3\n"
 	for token, lines := range map[string]string{
 		states: "",
-		logs:   "The last lines of its output:\n  two\n  \\x1b[31mthree\n  four\n  five\n  six",
+		logs:   "The last lines of its output:\n  two\n  three\n  four\n  five\n  six",
 	} {
 		got := ask(token, "get", "job", "run", "--job", "j", "--run", id)
 		if !strings.Contains(got, want) || !strings.HasSuffix(got, lines) || lines == "" && strings.Contains(got, "utput") {
 			t.Errorf("%s\nwant %q and at the end %q", got, want, lines)
 		}
 	}
-	printed := strings.TrimSpace(strings.Repeat("one\ntwo\n\x1b[31mthree\nfour\nfive\nsix\n", 3)) // by each attempt
+	printed := strings.TrimSpace(strings.Repeat("one\ntwo\nthree\nfour\nfive\nsix\n", 3)) // by each attempt
 	if got := ask(logs, "get", "job", "output", "--job", "j", "--run", id); got != printed {
 		t.Errorf("the output is %q", got)
 	}

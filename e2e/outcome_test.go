@@ -98,7 +98,7 @@ const logsPermission = "Project > Observability > Logs > Read"
 // logsClient returns a client that may read what commands print, and runs.
 func (a *api) logsClient(t testing.TB) *client.Client {
 	t.Helper()
-	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
+	token := output(t, "jobrund", "token", "create", "--name", "logs", "--replace", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
 	c := newClient(t, a.server, token)
 	return c

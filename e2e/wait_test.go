@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -180,7 +181,12 @@ func TestWaitThroughARestart(t *testing.T) {
 	w := newWaiting(t, newStore(t))
 	w.server.stop(t, syscall.SIGTERM)
 	w.tell(t, "0")
-	awaitSpooled(t, w.recorder)
+	soon(t, func() error {
+		if len(spooled(w.recorder)) == 0 {
+			return errors.New("the spool is empty")
+		}
+		return nil
+	})
 	serve(t, w.store, "--addr", strings.TrimPrefix(w.server.url, "http://"))
 	w.want(t, 0, model.JobRunStatusSuccess)
 	if err := w.recorder.Wait(); err != nil {
