@@ -76,8 +76,13 @@ func testChaos(t *testing.T, store string, database *postgres.Server) {
 			start(t, r.Cmd)
 			started = append(started, r)
 		}
+		victim, down := random.IntN(6), round%5 == 4 // for longer than recorders try to report
+		if down {
+			a.server.stop(t, syscall.SIGKILL)
+		}
 		time.Sleep(time.Duration(random.IntN(250)) * time.Millisecond)
-		switch victim := random.IntN(6); {
+		switch {
+		case down:
 		case victim < 3:
 			_ = syscall.Kill(-started[victim].Process.Pid, syscall.SIGKILL) // or it has ended
 		case victim == 3 && database != nil:
@@ -93,6 +98,9 @@ func testChaos(t *testing.T, store string, database *postgres.Server) {
 			if got := exitStatus(t, err); !r.killed && got != r.status {
 				t.Errorf("%s: exit status %d, want %d", r.id, got, r.status)
 			}
+		}
+		if down {
+			a.server = serve(t, store, "--addr", address)
 		}
 		all = append(all, started...)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,6 +73,30 @@ func TestOutcomesAreImported(t *testing.T) {
 	refused := importText(t, a.store, strings.Replace(line, `"exitStatus":23`, `"exitStatus":256`, 1))
 	if refused.status != 1 || !strings.Contains(refused.stderr, "line 1: outcome.exitStatus") {
 		t.Errorf("%+v", refused)
+	}
+}
+
+// TestJobrunIsSmall measures jobrun while its command runs, and after it has passed on 100 MB.
+func TestJobrunIsSmall(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newStore(t))
+	info, err := os.Stat(filepath.Join(programs, "jobrun"))
+	if err != nil || info.Size() > 10_000_000 {
+		t.Errorf("the program has %d bytes (%v)", info.Size(), err)
+	}
+	for _, test := range []struct {
+		script string
+		flags  []string
+		most   int // MiB
+	}{
+		{"sleep 0.5", nil, 12},
+		{"head -c 100000000 /dev/zero", []string{"--keep-output", "16KiB"}, 32},
+	} {
+		got := outcomeOf(t, recorded(t, a, test.script+"; grep VmRSS /proc/$PPID/status >&2", test.flags...))
+		_, size, _ := strings.Cut(got.stderr, "VmRSS:")
+		if kilobytes, err := strconv.Atoi(strings.Fields(size + " ?")[0]); err != nil || kilobytes > test.most<<10 {
+			t.Errorf("%s: %s (%v)", test.script, got.stderr, err)
+		}
 	}
 }
 

@@ -22,6 +22,13 @@ func TestPostgres(t *testing.T) {
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("KilledRecorder", func(t *testing.T) { testKilledRecorder(t, pg.NewDatabase(t)) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
+	t.Run("Burst", func(t *testing.T) { testBurst(t, pg.NewDatabase(t)) })
+	t.Run("BurstWithFewConnections", func(t *testing.T) {
+		pg.Stop(t)
+		pg.MaxConnections = 20
+		pg.Restart(t)
+		testBurst(t, pg.NewDatabase(t))
+	})
 }
 
 // testSeveralServers has two servers and a recorder share a database, each in a process of its own,
