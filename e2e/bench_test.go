@@ -50,20 +50,18 @@ func inTurn(b *testing.B, one, other func() *exec.Cmd) (first, second float64) {
 
 // BenchmarkJobrun measures recording a command that does nothing, in turn with the command alone.
 func BenchmarkJobrun(b *testing.B) {
-	store := newStore(b)
+	a := newAPI(b, newStore(b))
 	c := comparison{what: "jobrun -- true", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
-		c.add(inTurn(b, recordTrue(b, store), justTrue))
+		c.add(inTurn(b, recordTrue(b, a), justTrue))
 	}
 	c.report(b)
 }
 
 func justTrue() *exec.Cmd { return exec.Command("true") }
 
-func recordTrue(b *testing.B, store string) func() *exec.Cmd {
-	return func() *exec.Cmd {
-		return program(b, "jobrun", "--store", store, "--project", "p", "--job", "j", "--", "true")
-	}
+func recordTrue(b *testing.B, a *api) func() *exec.Cmd {
+	return func() *exec.Cmd { return a.jobrun(b, "--project", "p", "--job", "j", "--", "true") }
 }
 
 // BenchmarkNorthflank measures the command line as a whole process.

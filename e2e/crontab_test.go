@@ -3,8 +3,8 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/jobruns/jobruns/client"
-	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -32,16 +34,16 @@ var (
 	cronTimes    = regexp.MustCompile(`^(\S+ +){5}`)
 )
 
-// readCrontab returns the crontab of a section of the README, with the changes. The folder of its
-// programs has jobrun, and scripts.
-func readCrontab(t *testing.T, section string, scripts map[string]string, changes ...string) crontab {
+// readCrontab returns the first crontab of a section of the README, for the server of the API. The
+// folder of its programs has jobrun, and scripts.
+func (a *api) readCrontab(t *testing.T, section string, scripts map[string]string, changes ...string) crontab {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, text, _ := strings.Cut(string(readme), "\n## "+section+"\n")
-	_, text, _ = strings.Cut(text, "\n```\n")
+	_, text, _ = strings.Cut(text, "\n\n```\n") // no end of a block
 	text, _, found := strings.Cut(text, "\n```\n")
 	if !found {
 		t.Fatalf("the section %q has no crontab", section)
@@ -55,7 +57,8 @@ func readCrontab(t *testing.T, section string, scripts map[string]string, change
 			t.Fatal(err)
 		}
 	}
-	text = strings.NewReplacer(append(changes, "/usr/local/bin", c.folder)...).Replace(text)
+	text = strings.NewReplacer(append(changes, "/usr/local/bin", c.folder, "https://jobs.example.com", a.server.url,
+		"/etc/jobruns/token", a.recorder)...).Replace(text)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if cronVariable.MatchString(line) {
@@ -77,7 +80,8 @@ func readCrontab(t *testing.T, section string, scripts map[string]string, change
 func (c crontab) command(i int) *exec.Cmd {
 	cmd := exec.Command("/bin/sh", "-c", c.commands[i])
 	cmd.Dir = c.folder
-	cmd.Env = append([]string{"HOME=" + c.folder, "LOGNAME=nobody", "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}, c.variables...)
+	cmd.Env = append([]string{"HOME=" + c.folder, "LOGNAME=nobody", "SHELL=/bin/sh", "PATH=/usr/bin:/bin",
+		"JOBRUN_SPOOL=" + filepath.Join(c.folder, "spool")}, c.variables...)
 	return cmd
 }
 
@@ -107,13 +111,13 @@ func (a *api) wantRun(t *testing.T, job string, status model.JobRunStatus) strin
 // recipes returns the crontab of the README's recipes, and the API of its store.
 func recipes(t *testing.T, scripts map[string]string, changes ...string) (crontab, *api) {
 	t.Helper()
-	store := newStore(t)
-	changes = append(changes, "sqlite:/var/lib/jobruns/jobruns.db", store, "/run/lock", t.TempDir())
-	c := readCrontab(t, "Be told of failures", scripts, changes...)
-	if len(c.variables) != 1 || len(c.commands) != 3 {
+	a := newAPI(t, newStore(t))
+	c := a.readCrontab(t, "Be told of failures", scripts, append(changes, "/run/lock", t.TempDir())...)
+	if len(c.variables) != 0 || len(c.commands) != 3 {
 		t.Fatalf("the crontab is %+v", c)
 	}
-	return c, newAPI(t, store)
+	c.variables = []string{"JOBRUN_SERVER=" + a.server.url, "JOBRUN_TOKEN_FILE=" + a.recorder}
+	return c, a
 }
 
 func TestRecipesRunAsPrinted(t *testing.T) {
@@ -127,9 +131,9 @@ func TestRecipesRunAsPrinted(t *testing.T) {
 }
 
 func TestRecipeEndsARunThatTakesTooLong(t *testing.T) {
-	c, a := recipes(t, map[string]string{"backup.sh": "exec sleep 1000"}, "timeout 2h", "timeout 0.5s")
-	if status := exitStatus(t, c.command(0).Run()); status != 124 {
-		t.Errorf("exit status %d, want that of timeout", status)
+	c, a := recipes(t, map[string]string{"backup.sh": "exec sleep 1000"}, "timeout 2h", "timeout 500ms")
+	if status := exitStatus(t, c.command(0).Run()); status != 143 {
+		t.Errorf("exit status %d, want that of a command that TERM ends", status)
 	}
 	a.wantRun(t, "backup", model.JobRunStatusFailed)
 }
@@ -177,6 +181,52 @@ func TestRecipeTellsOfAFailure(t *testing.T) {
 	}
 }
 
+// TestCurlRecordsInACrontab has two shells run the line on two hosts at once.
+func TestCurlRecordsInACrontab(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	var all sync.WaitGroup
+	var folders []string
+	db := openDatabase(t, a.store)
+	for name, host := range map[string]struct{ shell, end string }{"web1": {"/bin/dash", "true"}, "web2": {"/bin/bash", "exit 3"}} {
+		c := a.readCrontab(t, "Record a command", map[string]string{
+			"backup.sh": "until [ -e end ]; do sleep 0.01; done; " + host.end, "hostname": "echo " + name})
+		if len(c.variables) != 1 || len(c.commands) != 1 {
+			t.Fatalf("the crontab is %+v", c)
+		}
+		c.variables = append(c.variables, "PATH="+c.folder+":/usr/bin:/bin")
+		cmd := c.command(0)
+		cmd.Path, cmd.Args[0] = host.shell, host.shell
+		all.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 { // cron would mail it
+				t.Errorf("%s: %v: %s", host.shell, err, out)
+			}
+		})
+		folders = append(folders, c.folder)
+		soon(t, func() (err error) {
+			var timeout int
+			err = db.QueryRow("SELECT heartbeat_timeout FROM runs WHERE status = 'RUNNING' AND id LIKE $1", name+"-%").Scan(&timeout)
+			if err == nil && timeout != 86400 {
+				err = fmt.Errorf("the heartbeat timeout is %d s", timeout)
+			}
+			return err
+		})
+	}
+	for _, folder := range folders {
+		if err := os.WriteFile(filepath.Join(folder, "end"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+	ended := map[string]model.JobRunStatus{}
+	for _, run := range a.runs(t, "backup") {
+		host, _, _ := strings.Cut(run.ID, "-")
+		ended[host] = run.Status
+	}
+	if diff := cmp.Diff(map[string]model.JobRunStatus{"web1": "SUCCESS", "web2": "FAILED"}, ended); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // onHost returns the command as it runs on a host of that name. Only root can have one.
 func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
 	args := append([]string{"--uts", "sh", "-c", `hostname "$0" && exec "$@"`, host}, cmd.Args...)
@@ -185,7 +235,7 @@ func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
 	return named
 }
 
-// TestWhatFailedLastNight has the crontabs of three hosts run as the README prints that of web1. In the
+// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1. In the
 // morning, one command says which jobs failed, why, and where.
 func TestWhatFailedLastNight(t *testing.T) {
 	if out, err := onHost("web1", exec.Command("true")).CombinedOutput(); err != nil {
@@ -194,28 +244,22 @@ func TestWhatFailedLastNight(t *testing.T) {
 		}
 		t.Skipf("only root can name hosts: %v: %s", err, out)
 	}
-	const missing = "" // of a script that is not there
-	database := postgres.Start(t).NewDatabase(t)
-	for host, scripts := range map[string]map[string]string{
-		"web1": {"backup.sh": "true", "rotate.sh": missing, "renew.sh": "true"},
-		"web2": {"backup.sh": "exit 23", "rotate.sh": "true", "renew.sh": "true"},
-		"db1":  {"backup.sh": "true", "rotate.sh": "true", "renew.sh": "kill -9 $$"},
-	} {
-		maps.DeleteFunc(scripts, func(_, script string) bool { return script == missing })
-		c := readCrontab(t, "What failed last night", scripts,
-			"postgres://jobruns:secret@db1/jobruns", database, "web1", host)
-		if len(c.variables) != 1 || len(c.commands) != 3 {
+	a := newAPI(t, newStore(t))
+	for host, script := range map[string]string{"web1": "true", "web2": "exit 23", "db1": "kill -9 $$", "db2": ""} {
+		scripts := map[string]string{"backup.sh": script}
+		if script == "" {
+			scripts = nil
+		}
+		c := a.readCrontab(t, "What failed last night", scripts, "web1", host)
+		if len(c.variables) != 2 || len(c.commands) != 1 {
 			t.Fatalf("the crontab is %+v", c)
 		}
-		for i := range c.commands {
-			out, err := onHost(host, c.command(i)).CombinedOutput()
-			t.Logf("%s: %s: %v: %s", host, c.commands[i], err, out)
-		}
+		out, err := onHost(host, c.command(0)).CombinedOutput()
+		t.Logf("%s: %v: %s", host, err, out)
 	}
-	a := newAPI(t, database)
 	cmd := program(t, "northflank", strings.Fields("list runs --projectId nightly --status FAILED --since 24h")...)
 	cmd.Env = append(cmd.Env, "NORTHFLANK_HOST="+a.server.url,
-		"NORTHFLANK_API_TOKEN="+output(t, "jobrund", "token", "create", "--name", "morning", "--store", database))
+		"NORTHFLANK_API_TOKEN="+output(t, "jobrund", "token", "create", "--name", "morning", "--store", a.store))
 	morning := outcomeOf(t, cmd)
 	if morning.status != 0 || strings.Count(morning.stdout, "\n") != 4 {
 		t.Errorf("exit status %d, %s%s", morning.status, morning.stdout, morning.stderr)
@@ -223,8 +267,8 @@ func TestWhatFailedLastNight(t *testing.T) {
 	for _, row := range []string{
 		`^JOB +STATUS +STARTED \(UTC\) +TOOK +HOST +REASON +RUN$`,
 		`^backup-web2 +FAILED +\S+ \S+ +\S+ +web2 +exit status 23 +\S{36}$`,
-		`^rotate-web1 +FAILED +\S+ \S+ +\S+ +web1 +.*not found.* +\S{36}$`,
-		`^renew-db1 +FAILED +\S+ \S+ +\S+ +db1 +killed by signal 9 \(KILL\) +\S{36}$`,
+		`^backup-db2 +FAILED +\S+ \S+ +\S+ +db2 +.*no such file.* +\S{36}$`,
+		`^backup-db1 +FAILED +\S+ \S+ +\S+ +db1 +killed by signal 9 \(KILL\) +\S{36}$`,
 	} {
 		if !regexp.MustCompile("(?m)" + row).MatchString(morning.stdout) {
 			t.Errorf("there is no row %s in\n%s", row, morning.stdout)

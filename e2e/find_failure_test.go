@@ -21,12 +21,12 @@ const markup = `i=0; while [ $i -lt 60 ]; do echo "line $i of what the command p
 // TestFindPageSaysWhyARunFailed looks at a run that failed, with a token that may read output, and
 // with one that may not.
 func TestFindPageSaysWhyARunFailed(t *testing.T) {
-	store := newStore(t)
-	id := failedRun(t, store, markup)
-	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", store,
+	a := newAPI(t, newStore(t))
+	id := failedRun(t, a, markup)
+	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
-	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", store)
-	s := serve(t, store)
+	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
+	s := a.server
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestFindPageSaysWhyARunFailed(t *testing.T) {
 func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
-	id, finish := unfinished(t, a.store, "exit 7")
+	id, finish := unfinished(t, a, "exit 7")
 	b := newTab(t, screens[1])
 	b.find(a.server.url+"/#/projects/p/jobs/j/runs/"+id, token)
 	b.until("the run", "document.querySelector('dl')")

@@ -19,7 +19,7 @@ import (
 func TestFindPageFollowsRun(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
-	id, finish := unfinished(t, a.store)
+	id, finish := unfinished(t, a)
 	b := newTab(t, screens[1])
 	b.find(a.server.url+"/#/projects/p/jobs/j", token)
 	b.heading("j")
@@ -51,7 +51,7 @@ func TestFindPageFollowsRun(t *testing.T) {
 func TestFindPageWaitsWithOneRequest(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
-	id, finish := unfinished(t, a.store)
+	id, finish := unfinished(t, a)
 	b := newTab(t, screens[0])
 	b.find(a.server.url+"/#/projects/p/jobs/j/runs/"+id, token)
 	b.until("the run", "document.querySelector('dl')")
@@ -84,7 +84,7 @@ func TestFindPageWaitsWithOneRequest(t *testing.T) {
 func TestFindPageAsksAgain(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
-	id, finish := unfinished(t, a.store)
+	id, finish := unfinished(t, a)
 	to, err := url.Parse(a.server.url)
 	if err != nil {
 		t.Fatal(err)

@@ -227,9 +227,9 @@ func (b *tab) hide(hidden bool) {
 
 // unfinished starts a run of job j in project p, and returns its id and what has it end: with the
 // commands, or else well.
-func unfinished(t *testing.T, store string, last ...string) (id string, finish func()) {
+func unfinished(t *testing.T, a *api, last ...string) (id string, finish func()) {
 	t.Helper()
-	cmd := recorded(t, store, "while [ ! -e done ]; do sleep 0.1; done; "+strings.Join(last, "; "))
+	cmd := recorded(t, a, "while [ ! -e done ]; do sleep 0.1; done; "+strings.Join(last, "; "))
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

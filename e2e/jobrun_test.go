@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -10,8 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
@@ -20,15 +20,26 @@ import (
 // api is a running server with a client that may see everything in it.
 type api struct {
 	*client.Client
-	store  string
-	server *apiServer
+	store    string
+	server   *apiServer
+	recorder string // path of a file with a token that records
 }
 
-func newAPI(t testing.TB, store string) *api {
+func newAPI(t testing.TB, store string, flags ...string) *api {
 	t.Helper()
 	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
-	s := serve(t, store)
-	return &api{newClient(t, s, token), store, s}
+	recorder := recordingToken(t, store)
+	s := serve(t, store, flags...)
+	return &api{newClient(t, s, token), store, s, recorder}
+}
+
+// recordingToken creates a token that records, and returns the path of its file.
+func recordingToken(t testing.TB, store string, flags ...string) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "token")
+	output(t, "jobrund", append([]string{
+		"token", "create", "--name", "recorder", "--record", "--out", file, "--store", store}, flags...)...)
+	return file
 }
 
 // newClient returns a client whose responses are validated, because it uses http.DefaultTransport.
@@ -42,10 +53,20 @@ func newClient(t testing.TB, s *apiServer, token string, options ...client.Optio
 	return c
 }
 
+// recordingClient returns a client that records with the token of that file.
+func recordingClient(t testing.TB, s *apiServer, file string) *client.Client {
+	t.Helper()
+	token, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, s, strings.TrimSpace(string(token)))
+}
+
 // run returns the run as the API tells it.
 func (a *api) run(t testing.TB, id string) *model.JobRun {
 	t.Helper()
-	run, _, err := a.GetJobRun(t.Context(), client.RunRef{Project: "p", Job: "j", Run: id})
+	run, _, err := a.GetJobRun(t.Context(), refTo(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,10 +74,17 @@ func (a *api) run(t testing.TB, id string) *model.JobRun {
 }
 
 // recorded returns jobrun as a command that runs a shell script as a run of job j in project p.
-func recorded(t testing.TB, store, script string, flags ...string) *exec.Cmd {
+func recorded(t testing.TB, a *api, script string, flags ...string) *exec.Cmd {
 	t.Helper()
-	args := append([]string{"--store", store, "--project", "p", "--job", "j"}, flags...)
-	return program(t, "jobrun", append(args, "--", "sh", "-c", script)...)
+	return a.jobrun(t, append(append([]string{"--project", "p", "--job", "j"}, flags...), "--", "sh", "-c", script)...)
+}
+
+// jobrun returns jobrun as a command that uses the server.
+func (a *api) jobrun(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := program(t, "jobrun", args...)
+	cmd.Env = append(cmd.Env, "JOBRUN_SERVER="+a.server.url, "JOBRUN_TOKEN_FILE="+a.recorder)
+	return cmd
 }
 
 var announced = regexp.MustCompile(`(?m)^jobrun: run (\S+)$`)
@@ -101,17 +129,13 @@ func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
 			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
 		"success at last": {"echo x >> count; test $(wc -l < count) = 3", []string{"--backoff-limit", "5", "--backoff", "1ms"}, 0,
 			model.JobRun{BackoffLimit: 5, Completions: 3, Status: model.JobRunStatusSuccess, Succeeded: model.FlagYes}},
-		"no success": {"exit 9", []string{"--backoff-limit", "2", "--backoff", "1ms"}, 9,
-			model.JobRun{BackoffLimit: 2, Completions: 3, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := recorded(t, a.store, test.script, test.flags...)
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			if got := exitStatus(t, cmd.Run()); got != test.status {
-				t.Errorf("exit status %d, want %d: %s", got, test.status, stderr.String())
+			got := outcomeOf(t, recorded(t, a, test.script, test.flags...))
+			if got.status != test.status {
+				t.Errorf("%+v, want the exit status %d", got, test.status)
 			}
-			run := a.run(t, runID(t, stderr.String()))
+			run := a.run(t, runID(t, got.stderr))
 			want := test.want
 			want.Concluded = true
 			want.ID, want.RunName, want.StartedAt, want.ConcludedAt = run.ID, run.RunName, run.StartedAt, run.ConcludedAt
@@ -122,51 +146,6 @@ func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
 				t.Errorf("started at %s, concluded at %s", run.StartedAt, run.ConcludedAt)
 			}
 		})
-	}
-}
-
-func TestJobrunTellsOfTheRunWhileItRuns(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	// The program's end of standard input keeps the command running.
-	cmd := recorded(t, a.store, "echo started; read line")
-	stdin, stdout, stderr := pipes(t, cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	readLine(t, stdout)
-	id := runID(t, readLine(t, stderr))
-	run := a.eventually(t, id, func(*model.JobRun) bool { return true })
-	if run.Status != model.JobRunStatusRunning || run.Active != model.FlagYes || run.Concluded ||
-		run.ConcludedAt != nil ||
-		run.Completions != 0 {
-		t.Errorf("while it runs: %+v", *run)
-	}
-	if _, err := io.WriteString(stdin, "go on\n"); err != nil {
-		t.Fatal(err)
-	}
-	if got := exitStatus(t, cmd.Wait()); got != 0 {
-		t.Errorf("exit status %d", got)
-	}
-	if run := a.run(t, id); run.Status != model.JobRunStatusSuccess {
-		t.Errorf("afterwards: %+v", *run)
-	}
-}
-
-// eventually asks for a run until it is there and the condition holds. What is written in the
-// background has no moment that another process could wait for; the test's own deadline is the only
-// limit.
-func (a *api) eventually(t testing.TB, id string, condition func(*model.JobRun) bool) *model.JobRun {
-	t.Helper()
-	for {
-		run, _, err := a.GetJobRun(t.Context(), client.RunRef{Project: "p", Job: "j", Run: id})
-		switch {
-		case errors.Is(err, client.ErrNotFound):
-		case err != nil:
-			t.Fatal(err)
-		case condition(run):
-			return run
-		}
 	}
 }
 
@@ -195,89 +174,34 @@ func readLine(t testing.TB, r io.Reader) string {
 	}
 }
 
-func TestJobrunLeavesStreamsAlone(t *testing.T) {
+// TestJobrunDoesNotNeedItsStandardError has one that nobody reads, closed or full.
+func TestJobrunDoesNotNeedItsStandardError(t *testing.T) {
 	t.Parallel()
-	cmd := recorded(t, newStore(t), `cat; printf 'to stderr\0' >&2`)
-	input := bytes.Repeat([]byte("\x00\xff\r\n"), 100_000)
-	cmd.Stdin = bytes.NewReader(input)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if got := exitStatus(t, cmd.Run()); got != 0 {
-		t.Fatalf("exit status %d: %s", got, stderr.String())
-	}
-	if !bytes.Equal(stdout.Bytes(), input) {
-		t.Errorf("%d bytes came out of %d", stdout.Len(), len(input))
-	}
-	if !strings.Contains(stderr.String(), "to stderr\x00") {
-		t.Errorf("standard error: %q", stderr.String())
-	}
-}
-
-// TestJobrunRecordsWhenTheStoreComesBack lets the command itself make the store possible.
-func TestJobrunRecordsWhenTheStoreComesBack(t *testing.T) {
-	t.Parallel()
-	store := newStore(t)
-	folder := filepath.Dir(strings.TrimPrefix(store, "sqlite:"))
-	if err := os.Remove(folder); err != nil {
-		t.Fatal(err)
-	}
-	cmd := recorded(t, store, "read line; mkdir '"+folder+"'")
-	stdin, _, stderr := pipes(t, cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	id := runID(t, readLine(t, stderr))
-	if warning := readLine(t, stderr); !strings.Contains(warning, "cannot be recorded") {
-		t.Errorf("the warning is %q", warning)
-	}
-	if _, err := io.WriteString(stdin, "\n"); err != nil {
-		t.Fatal(err)
-	}
-	if rest, err := io.ReadAll(stderr); err != nil || string(rest) != "jobrun: the run is recorded now\n" {
-		t.Errorf("then on standard error: %q, %v", rest, err)
-	}
-	if got := exitStatus(t, cmd.Wait()); got != 0 {
-		t.Errorf("exit status %d", got)
-	}
-	if run := newAPI(t, store).run(t, id); run.Status != model.JobRunStatusSuccess {
-		t.Errorf("recorded %+v", *run)
-	}
-}
-
-// TestJobrunWithoutAReaderOfStandardError must not be ended by its own warning.
-func TestJobrunWithoutAReaderOfStandardError(t *testing.T) {
-	t.Parallel()
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader.Close()
-	defer writer.Close()
-	cmd := recorded(t, newStore(t), "exit 5")
-	cmd.Stderr = writer
-	if got := exitStatus(t, cmd.Run()); got != 5 {
-		t.Errorf("exit status %d, want 5", got)
-	}
-}
-
-func TestManyJobrunsRecordAtOnce(t *testing.T) {
-	t.Parallel()
-	store := newStore(t)
-	stderrs := make([]strings.Builder, 10)
-	var all sync.WaitGroup
-	for i := range stderrs {
-		cmd := recorded(t, store, "true")
-		cmd.Stderr = &stderrs[i]
-		all.Go(func() {
-			if err := cmd.Run(); err != nil {
-				t.Errorf("%v: %s", err, stderrs[i].String())
+	a := newAPI(t, newStore(t))
+	for _, id := range []string{"closed", "full"} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		defer writer.Close()
+		if id == "closed" {
+			reader.Close()
+		} else if raw, err := writer.SyscallConn(); err != nil || raw.Write(func(fd uintptr) bool {
+			for err == nil { // it does not block
+				_, err = unix.Write(int(fd), []byte("x"))
 			}
-		})
-	}
-	all.Wait()
-	a := newAPI(t, store)
-	for i := range stderrs {
-		if run := a.run(t, runID(t, stderrs[i].String())); run.Status != model.JobRunStatusSuccess {
+			return true
+		}) != nil {
+			t.Fatal(err)
+		}
+		cmd := recorded(t, a, "echo ran; exit 5", "--run", id)
+		cmd.Stderr = writer
+		out, err := cmd.Output()
+		if got := exitStatus(t, err); got != 5 || string(out) != "ran\n" {
+			t.Errorf("%s: exit status %d, %q", id, got, out)
+		}
+		if run := a.run(t, id); run.Status != model.JobRunStatusFailed {
 			t.Errorf("recorded %+v", *run)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,9 +43,6 @@ func jobrund(t testing.TB, args ...string) outcome {
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
-	run := func(args ...string) []string {
-		return slices.Concat([]string{"jobrun", "--project", "p", "--job", "j"}, args)
-	}
 	create := func(args ...string) []string {
 		return slices.Concat([]string{"token", "create", "--name", "n"}, args)
 	}
@@ -60,14 +58,10 @@ func TestWrongUsage(t *testing.T) {
 		"no number of bytes":   {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
 		"a small cache":        {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
 		"negative shutdown":    {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
-		"no project":           {[]string{"jobrun", "--job", "j", "--", "true"}, `"project"`, "jobrun"},
 		"no name":              {[]string{"token", "create"}, `"name"`, "token create"},
-		"no command":           {run(), "COMMAND is missing", "jobrun"},
-		"bad project":          {run("--project", "a/b", "--", "true"), `--project "a/b": must have 1 to 253 characters: Letters, digits`, "jobrun"},
-		"bad team":             {run("--team", "-", "--", "true"), `--team "-": must have`, "jobrun"},
-		"negative limit":       {run("--backoff-limit", "-1", "--", "true"), "--backoff-limit and --backoff must not be negative", "jobrun"},
-		"not a number":         {run("--backoff-limit", "many", "--", "true"), `"many" for "--backoff-limit"`, "jobrun"},
-		"not a duration":       {run("--backoff", "10", "--", "true"), `"10" for "--backoff"`, "jobrun"},
+		"bad limit":            {[]string{"serve", "--record-limit", "many"}, `"many"`, "serve"},
+		"records and reads":    {create("--record", "--permission", "Project > Jobs > General > Read"), "exclude each other", "token create"},
+		"permission to record": {create("--permission", "Project > Jobs > Runs > Record"), "create it with --record", "token create"},
 		"bad name":             {create("--name", "a b"), `--name "a b": must have`, "token create"},
 		"unknown permission":   {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > General > Read`, "token create"},
 		"expired already":      {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
@@ -80,16 +74,12 @@ func TestWrongUsage(t *testing.T) {
 		"two files":            {[]string{"import", "a", "b"}, `unexpected argument "b"`, "import"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := outcomeOf(t, named(t, test.args...))
+			got := jobrund(t, test.args...)
 			line, hint, _ := strings.Cut(got.stderr, "\n")
-			name, command := "jobrund", strings.TrimSpace("jobrund "+test.command)
-			if test.command == "jobrun" {
-				name, command = "jobrun", "jobrun"
-			}
-			if want := fmt.Sprintf("See %s --help\n", command); hint != want {
+			if want := fmt.Sprintf("See %s --help\n", strings.TrimSpace("jobrund "+test.command)); hint != want {
 				t.Errorf("the hint is %q, want %q", hint, want)
 			}
-			if !strings.HasPrefix(line, name+": ") || !strings.Contains(line, test.says) {
+			if !strings.HasPrefix(line, "jobrund: ") || !strings.Contains(line, test.says) {
 				t.Errorf("the message is %q, without %q", line, test.says)
 			}
 			if got.status != 2 || got.stdout != "" {
@@ -133,7 +123,8 @@ func TestEnvironment(t *testing.T) {
 		{"jobrun --job j FLAG -- true", "project", "-", `--project "-"`, "+", `--project "+"`},
 		{"jobrun --project p FLAG -- true", "job", "-", `--job "-"`, "+", `--job "+"`},
 		{run, "team", "-", `--team "-"`, "+", `--team "+"`},
-		{run, "backoff-limit", "x", `JOBRUN_BACKOFF_LIMIT="x": `, "-1", "must not be negative"},
+		{run, "backoff-limit", "x", `JOBRUN_BACKOFF_LIMIT="x": `, "-1", "--backoff-limit must be from 0"},
+		{run, "server", "x", "--server: not a URL", "http://127.0.0.1:1", ""},
 		{run, "backoff", "x", `JOBRUN_BACKOFF="x": `, "-1s", "must not be negative"},
 		{"token create FLAG", "name", "-", `--name "-"`, "+", `--name "+"`},
 		{create, "team", "-", `--team "-"`, "+", `--team "+"`},
@@ -167,39 +158,22 @@ func TestEnvironment(t *testing.T) {
 func TestEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
-	for _, args := range []string{"token create", "jobrun -- true"} {
-		cmd := named(t, strings.Fields(args)...)
-		cmd.Env = append(cmd.Env, "JOBRUND_STORE="+store, "JOBRUND_NAME=n", "JOBRUND_TEAM=t", "JOBRUND_PROJECT=p",
-			"JOBRUN_TEAM=t", "JOBRUN_PROJECT=p", "JOBRUN_JOB=j")
-		got := outcomeOf(t, cmd)
-		if got.status != 0 {
-			t.Fatalf("%+v", got)
-		}
-		if args == "token create" {
-			continue
-		}
-		token := output(t, "jobrund", "token", "create", "--name", "other", "--team", "t", "--store", store)
-		ask(t, serve(t, store), token, "/v1/teams/t/projects/p/jobs/j/runs/"+runID(t, got.stderr), http.StatusOK)
+	cmd := program(t, "jobrund", "token", "create")
+	cmd.Env = append(cmd.Env, "JOBRUND_STORE="+store, "JOBRUND_NAME=n", "JOBRUND_TEAM=t", "JOBRUND_PROJECT=p",
+		"JOBRUND_RECORD=true", "JOBRUND_OUT="+filepath.Join(cmd.Dir, "token"))
+	if got := outcomeOf(t, cmd); got != (outcome{}) {
+		t.Fatalf("%+v", got)
 	}
-	if list := jobrund(t, "token", "list", "--store", store); !strings.Contains(list.stdout, "n      t      p ") {
-		t.Errorf("%+v", list)
+	if list := output(t, "jobrund", "token", "list", "--store", store); !strings.Contains(list, "n     record  t      p ") {
+		t.Error(list)
 	}
-}
-
-// TestStoreOfJobrun gives the store in both variables: jobrun's own counts first, and then that of
-// jobrund.
-func TestStoreOfJobrun(t *testing.T) {
-	t.Parallel()
-	own, shared := newStore(t), newStore(t)
-	for _, test := range []struct{ environment, store string }{
-		{"JOBRUN_STORE=" + own + "\nJOBRUND_STORE=" + shared, own},
-		{"JOBRUND_STORE=" + shared, shared},
-	} {
-		cmd := program(t, "jobrun", "--project", "p", "--job", "j", "true")
-		cmd.Env = append(cmd.Env, strings.Split(test.environment, "\n")...)
-		got := outcomeOf(t, cmd)
-		newAPI(t, test.store).run(t, runID(t, got.stderr))
-	}
+	s := serve(t, store)
+	record := program(t, "jobrun", "true")
+	record.Env = append(record.Env, "JOBRUN_TEAM=t", "JOBRUN_PROJECT=p", "JOBRUN_JOB=j", "JOBRUN_SERVER="+s.url,
+		"JOBRUN_TOKEN_FILE="+filepath.Join(cmd.Dir, "token"))
+	id := runID(t, outcomeOf(t, record).stderr)
+	token := output(t, "jobrund", "token", "create", "--name", "other", "--team", "t", "--store", store)
+	ask(t, s, token, "/v1/teams/t/projects/p/jobs/j/runs/"+id, http.StatusOK)
 }
 
 func TestAddressInUse(t *testing.T) {
@@ -237,10 +211,10 @@ func TestHelp(t *testing.T) {
 		found := helpFlag.FindAllStringSubmatch(flags, -1)
 		for _, flag := range found {
 			want := "$JOBRUND_" + strings.ToUpper(strings.ReplaceAll(flag[1], "-", "_")) + "]"
-			if command == "jobrun" && flag[1] != "store" {
+			if command == "jobrun" {
 				want = strings.Replace(want, "JOBRUND", "JOBRUN", 1)
 			}
-			if flag[1] == "run" { // has none, so that no jobrun within another takes its id
+			if flag[1] == "run" || flag[1] == "flush" { // has none, because the command may start a jobrun
 				want = ""
 			}
 			if flag[1] != "help" && flag[1] != "version" && !strings.Contains(flag[0], want) {

@@ -27,7 +27,7 @@ func writeRuns(t testing.TB, to io.Writer, from, until int) {
 // countRuns returns how many runs there are.
 func countRuns(t testing.TB, store string) int {
 	t.Helper()
-	db := openDatabase(t, strings.TrimPrefix(store, "sqlite:"))
+	db := openDatabase(t, store)
 	defer db.Close()
 	var count int
 	if err := db.QueryRow("SELECT count(*) FROM runs").Scan(&count); err != nil {
@@ -40,7 +40,7 @@ func countRuns(t testing.TB, store string) int {
 func intact(t testing.TB, store string) {
 	t.Helper()
 	var verdict string
-	db := openDatabase(t, strings.TrimPrefix(store, "sqlite:"))
+	db := openDatabase(t, store)
 	defer db.Close()
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		t.Errorf("the database: %s, %v", verdict, err)

@@ -82,7 +82,7 @@ func TestKubernetesFlags(t *testing.T) {
 	r := newRecording(t, "--selector", "record=yes", "--job-label", "app", "--team", "t")
 	token := output(t, "jobrund", "token", "create", "--name", "t", "--team", "t", "--store", r.store)
 	ofTeam := newClient(t, r.server, token)
-	a := &api{ofTeam, r.store, r.server}
+	a := &api{Client: ofTeam, store: r.store, server: r.server}
 	create := func(labels map[string]string) *batchv1.Job {
 		return r.create(t, r.namespace,
 			batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: batchv1.JobSpec{Template: pods(0, false)}})

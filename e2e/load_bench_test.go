@@ -261,7 +261,7 @@ func BenchmarkManyRuns(b *testing.B) {
 					Job:     "example-job",
 					Run:     numbered(rand.IntN(runs)),
 				}
-				if _, _, err := s.Run(context.Background(), key); err != nil {
+				if _, err := s.Run(context.Background(), key); err != nil {
 					b.Fatal(err)
 				}
 			}

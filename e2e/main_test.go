@@ -52,12 +52,12 @@ func testMain(m *testing.M) int {
 }
 
 // program returns a command that runs one of the programs with an environment of its own: no home
-// directory, and no variables of the person who runs the tests.
+// directory, no spool, and no variables of the person who runs the tests.
 func program(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(programs, name), args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"HOME=" + cmd.Dir, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"HOME=" + cmd.Dir, "PATH=" + os.Getenv("PATH"), "JOBRUN_SPOOL=" + filepath.Join(cmd.Dir, "spool")}
 	return cmd
 }
 

@@ -46,11 +46,11 @@ func monitored(t *testing.T) string {
 	t.Helper()
 	a, address := newAPI(t, newStore(t)), freeAddress(t)
 	for status := range 2 {
-		if got := outcomeOf(t, recorded(t, a.store, fmt.Sprint("exit ", status))); got.status != status {
+		if got := outcomeOf(t, recorded(t, a, fmt.Sprint("exit ", status))); got.status != status {
 			t.Fatalf("%+v", got)
 		}
 	}
-	unfinished(t, a.store)
+	unfinished(t, a)
 	s := serve(t, a.store, "--admin-addr", address)
 	ask(t, s, "", "/v1/projects", http.StatusUnauthorized) // so that there are metrics of requests
 	_, metrics := read(t, "http://"+address+"/metrics")

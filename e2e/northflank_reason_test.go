@@ -11,18 +11,18 @@ import (
 // TestNorthflankSaysWhyRunsFailed asks with the command line for runs that jobrun has recorded.
 func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
+	a := newAPI(t, newStore(t))
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
 	script := `printf 'one\ntwo\n\033[31mthree\nfour\nfive\nsix\n'; exit 23`
-	id := failedRun(t, store, script)
-	failedRun(t, store, "kill -KILL $$")
-	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", store)
-	logs := output(t, "jobrund", "token", "create", "--name", "logs", "--store", store,
+	id := failedRun(t, a, script)
+	failedRun(t, a, "kill -KILL $$")
+	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
+	logs := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
-	s := serve(t, store)
+	s := a.server
 	ask := func(token string, args ...string) string {
 		t.Helper()
 		return output(t, "northflank", append(args, "--host", s.url, "--token", token, "--project", "p")...)
@@ -31,14 +31,14 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	want := "Status     FAILED: exit status 23 on " + host + ", 3rd attempt of 3\n"
 	for token, lines := range map[string]string{
 		states: "",
-		logs:   "The last lines of its output:\n  two\n  \\x1b[31mthree\n  four\n  five\n  six",
+		logs:   "The last lines of its output:\n  two\n  three\n  four\n  five\n  six",
 	} {
 		got := ask(token, "get", "job", "run", "--job", "j", "--run", id)
 		if !strings.Contains(got, want) || !strings.HasSuffix(got, lines) || lines == "" && strings.Contains(got, "utput") {
 			t.Errorf("%s\nwant %q and at the end %q", got, want, lines)
 		}
 	}
-	printed := strings.TrimSpace(strings.Repeat("one\ntwo\n\x1b[31mthree\nfour\nfive\nsix\n", 3)) // by each attempt
+	printed := strings.TrimSpace(strings.Repeat("one\ntwo\nthree\nfour\nfive\nsix\n", 3)) // by each attempt
 	if got := ask(logs, "get", "job", "output", "--job", "j", "--run", id); got != printed {
 		t.Errorf("the output is %q", got)
 	}
@@ -62,9 +62,9 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 }
 
 // failedRun records a run whose three attempts fail, and returns its id.
-func failedRun(t *testing.T, store, script string) string {
+func failedRun(t *testing.T, a *api, script string) string {
 	t.Helper()
-	cmd := recorded(t, store, script, "--backoff-limit", "2", "--backoff", "1ms", "--keep-output", "4KiB")
+	cmd := recorded(t, a, script, "--backoff-limit", "2", "--backoff", "1ms", "--keep-output", "4KiB")
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = nil, &stderr
 	if err := cmd.Run(); err == nil {

@@ -60,7 +60,7 @@ func BenchmarkOfficial(b *testing.B) {
 		theirs := took(official)
 		asking.add(took(ours), theirs)
 		memory.add(resident(ours), resident(official))
-		recorded, alone := inTurn(b, recordTrue(b, store), justTrue)
+		recorded, alone := inTurn(b, recordTrue(b, &api{server: s, recorder: recordingToken(b, store)}), justTrue)
 		recording.add(recorded-alone, theirs)
 	}
 	asking.report(b)

@@ -1,12 +1,12 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jobruns/jobruns/client"
@@ -32,115 +32,39 @@ type why struct {
 	signal          string
 }
 
-// whyOf returns what the outcome and its last attempt say, which is on this host.
-func whyOf(t testing.TB, o *model.JobRunOutcome) (run, attempt why) {
+// whyOf returns what the outcome says, which is on this host.
+func whyOf(t testing.TB, o *model.JobRunOutcome) why {
 	t.Helper()
-	of := func(reason, message *string, status *int, signal *string) why {
-		w := why{exitStatus: -1}
-		for from, to := range map[*string]*string{reason: &w.reason, message: &w.message, signal: &w.signal} {
-			if from != nil {
-				*to = *from
-			}
+	w := why{exitStatus: -1}
+	for from, to := range map[*string]*string{o.Reason: &w.reason, o.Message: &w.message, o.Signal: &w.signal} {
+		if from != nil {
+			*to = *from
 		}
-		if status != nil {
-			w.exitStatus = *status
-		}
-		return w
+	}
+	if o.ExitStatus != nil {
+		w.exitStatus = *o.ExitStatus
 	}
 	host, err := os.Hostname()
 	if err != nil || o.Host == nil || *o.Host != host {
 		t.Errorf("recorded on %v, want %s (%v)", o.Host, host, err)
 	}
-	if n := len(o.Attempts); n > 0 {
-		a := o.Attempts[n-1]
-		attempt = of(&a.Reason, &a.Message, a.ExitStatus, a.Signal)
-	}
-	return of(o.Reason, o.Message, o.ExitStatus, o.Signal), attempt
+	return w
 }
 
-// TestOutcomeOfAnInterruptedRun has runs that end in ways that only the whole program knows.
-func TestOutcomeOfAnInterruptedRun(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	t.Run("interrupted", func(t *testing.T) {
-		wantInterrupted(t, a, `echo ready; exec sleep 60`, why{"Interrupted", "interrupted by signal 15 (TERM)", -1, "TERM"},
-			why{"Interrupted", "interrupted by signal 15 (TERM)", -1, "TERM"})
-		wantInterrupted(t, a, `trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done`,
-			why{"Interrupted", "interrupted by signal 15 (TERM): exit status 7", 7, ""},
-			why{"Interrupted", "interrupted by signal 15 (TERM): exit status 7", 7, ""})
-	})
-	t.Run("interrupted between attempts", func(t *testing.T) {
-		cmd := recorded(t, a.store, "exit 5", "--backoff-limit", "1", "--backoff", "1h")
-		_, _, stderr := pipes(t, cmd)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		id := runID(t, readLine(t, stderr))
-		a.eventually(t, id, func(r *model.JobRun) bool { return r.Completions == 1 })
-		going := a.outcome(t, id)
-		if run, attempt := whyOf(t, going); run != (why{exitStatus: -1}) || attempt.message != "exit status 5" {
-			t.Errorf("before: %+v, attempt %+v", run, attempt)
-		}
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
-		want := why{"Interrupted", "interrupted by signal 15 (TERM) before the next attempt: exit status 5", 5, ""}
-		run, attempt := whyOf(t, a.outcome(t, id))
-		if run != want || attempt != (why{"ExitStatus", "exit status 5", 5, ""}) {
-			t.Errorf("%+v, attempt %+v", run, attempt)
-		}
-	})
-}
-
-// wantInterrupted asks jobrun to end while its command runs.
-func wantInterrupted(t *testing.T, a *api, script string, want, wantAttempt why) {
-	t.Helper()
-	cmd := recorded(t, a.store, script)
-	_, stdout, stderr := pipes(t, cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	id := runID(t, readLine(t, stderr))
-	readLine(t, stdout)
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	if run, attempt := whyOf(t, a.outcome(t, id)); run != want || attempt != wantAttempt {
-		t.Errorf("%+v, attempt %+v", run, attempt)
-	}
-}
-
-// A run that was recorded or imported without an outcome has none that is known. One that was
-// exported by a recorder which could not store it comes back as it was.
+// A run that was imported without an outcome has none that is known. With an outcome it comes back as
+// it was.
 func TestOutcomesAreImported(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
-	cmd := recorded(t, "sqlite:/nowhere/jobruns.db", "exit 23", "--run", "r")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	_ = cmd.Run() // its status is another test's
-	line := stderr.String()[strings.Index(stderr.String(), "{"):]
-	if got := importText(t, a.store, line); got != imported(1) {
+	outcome := `,"outcome":{"host":"web1","reason":"ExitStatus","message":"exit status 23","exitStatus":23,"signal":null,"attempts":[]}}` + "\n"
+	line := strings.Replace(runLine("r"), "}\n", outcome, 1)
+	if got := importText(t, a.store, line+runLine("without")); got != imported(2) {
 		t.Errorf("%+v", got)
 	}
-	if run, attempt := whyOf(t, a.outcome(t, "r")); run != (why{"ExitStatus", "exit status 23", 23, ""}) || attempt != run {
-		t.Errorf("%+v, attempt %+v", run, attempt)
+	if o := a.outcome(t, "r"); *o.Host != "web1" || *o.Reason != "ExitStatus" || *o.ExitStatus != 23 || o.Signal != nil {
+		t.Errorf("%+v", o)
 	}
-	var without map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(line), &without); err != nil {
-		t.Fatal(err)
-	}
-	delete(without, "outcome")
-	text, err := json.Marshal(without)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := importText(t, a.store, string(text)); got != imported(1) {
-		t.Errorf("%+v", got)
-	}
-	if o := a.outcome(t, "r"); o.Reason == nil || *o.Reason != "Unknown" || o.Host != nil || len(o.Attempts) != 0 {
+	if o := a.outcome(t, "without"); o.Reason == nil || *o.Reason != "Unknown" || o.Host != nil || len(o.Attempts) != 0 {
 		t.Errorf("imported without: %+v", o)
 	}
 	if _, _, err := a.GetJobRunOutcome(t.Context(), refTo("none")); !errors.Is(err, client.ErrNotFound) {
@@ -152,11 +76,35 @@ func TestOutcomesAreImported(t *testing.T) {
 	}
 }
 
+// TestJobrunIsSmall measures jobrun while its command runs, and after it has passed on 100 MB.
+func TestJobrunIsSmall(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newStore(t))
+	info, err := os.Stat(filepath.Join(programs, "jobrun"))
+	if err != nil || info.Size() > 10_000_000 {
+		t.Errorf("the program has %d bytes (%v)", info.Size(), err)
+	}
+	for _, test := range []struct {
+		script string
+		flags  []string
+		most   int // MiB
+	}{
+		{"sleep 0.5", nil, 12},
+		{"head -c 100000000 /dev/zero", []string{"--keep-output", "16KiB"}, 32},
+	} {
+		got := outcomeOf(t, recorded(t, a, test.script+"; grep VmRSS /proc/$PPID/status >&2", test.flags...))
+		_, size, _ := strings.Cut(got.stderr, "VmRSS:")
+		if kilobytes, err := strconv.Atoi(strings.Fields(size + " ?")[0]); err != nil || kilobytes > test.most<<10 {
+			t.Errorf("%s: %s (%v)", test.script, got.stderr, err)
+		}
+	}
+}
+
 // A token that nobody gave the permission by its name reads no output.
 func TestOutputNeedsItsOwnPermission(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
-	cmd := recorded(t, a.store, "echo secret", "--run", "r", "--keep-output", "1KiB")
+	cmd := recorded(t, a, "echo secret", "--run", "r", "--keep-output", "1KiB")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +124,7 @@ const logsPermission = "Project > Observability > Logs > Read"
 // logsClient returns a client that may read what commands print, and runs.
 func (a *api) logsClient(t testing.TB) *client.Client {
 	t.Helper()
-	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
+	token := output(t, "jobrund", "token", "create", "--name", "logs", "--replace", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
 	c := newClient(t, a.server, token)
 	return c

@@ -3,15 +3,13 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/e2e/postgres"
 	"github.com/jobruns/jobruns/gen/model"
 )
@@ -22,8 +20,15 @@ func TestPostgres(t *testing.T) {
 	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
 	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
-	t.Run("HoldsNoCommandUp", func(t *testing.T) { testPostgresHoldsNoCommandUp(t, pg) })
+	t.Run("KilledRecorder", func(t *testing.T) { testKilledRecorder(t, pg.NewDatabase(t)) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
+	t.Run("Burst", func(t *testing.T) { testBurst(t, pg.NewDatabase(t)) })
+	t.Run("BurstWithFewConnections", func(t *testing.T) {
+		pg.Stop(t)
+		pg.MaxConnections = 20
+		pg.Restart(t)
+		testBurst(t, pg.NewDatabase(t))
+	})
 }
 
 // testSeveralServers has two servers and a recorder share a database, each in a process of its own,
@@ -37,6 +42,19 @@ func testSeveralServers(t *testing.T, store string) {
 	w.want(t, 3, model.JobRunStatusFailed)
 	if got := exitStatus(t, waitFor(t, other.url, w.token, w.id).Run()); got != 3 {
 		t.Errorf("through the other server: exit status %d, want 3", got)
+	}
+	timeout := 10
+	if _, _, err := recordingClient(t, other, w.api.recorder).RecordJobRun(t.Context(), refTo("lost"),
+		client.JobRunReport{HeartbeatTimeout: &timeout}); err != nil {
+		t.Fatal(err)
+	}
+	listenFor(t, store, time.Minute)
+	if run, _, err := w.WaitForJobRun(t.Context(), refTo("lost")); err != nil || run.Status != model.JobRunStatusFailed {
+		t.Errorf("%+v, %v", run, err)
+	}
+	time.Sleep(6 * time.Second) // longer than a tick
+	if logs := w.server.log.String() + other.log.String(); strings.Count(logs, "a run is lost") != 1 {
+		t.Errorf("the run is not lost once: %s", logs)
 	}
 	output(t, "jobrund", "token", "revoke", "waiter", "--store", store)
 	for _, s := range []*apiServer{w.server, other} {
@@ -113,57 +131,6 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 	w.want(t, 0, model.JobRunStatusSuccess)
 	if err := w.recorder.Wait(); err != nil {
 		t.Errorf("the recorder: %v", err)
-	}
-}
-
-// testPostgresHoldsNoCommandUp records commands while the database does not let a recorder go on.
-func testPostgresHoldsNoCommandUp(t *testing.T, pg *postgres.Server) {
-	ready := func(t *testing.T) string {
-		store := pg.NewDatabase(t)
-		output(t, "jobrund", "token", "list", "--store", store)
-		return store
-	}
-	hold := func(t *testing.T, store, statement string) {
-		conn, err := pgx.Connect(t.Context(), store+"&search_path=jobruns")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close(context.Background()) })
-		if _, err := conn.Exec(t.Context(), "BEGIN; "+statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, test := range map[string]struct {
-		store    func(t *testing.T) string
-		recorded bool
-	}{
-		"locked runs": {func(t *testing.T) string {
-			store := ready(t)
-			hold(t, store, "LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-			return store
-		}, false},
-		"the migration lock, with a current schema": {func(t *testing.T) string {
-			store := ready(t)
-			hold(t, store, "SELECT pg_advisory_lock(1785684594)")
-			return store
-		}, true},
-		"silence after the login": {func(t *testing.T) string {
-			proxy := pg.NewProxy(t)
-			proxy.SilentAfterLogin()
-			return strings.Replace(ready(t), pg.Address(), proxy.Address, 1)
-		}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			begin := time.Now()
-			got := outcomeOf(t, recorded(t, test.store(t), "exit 7"))
-			took := time.Since(begin)
-			line := strings.Contains(got.stderr, "jobrund import")
-			if got.status != 7 || line == test.recorded || took > 20*time.Second {
-				t.Errorf("after %s: %+v, want exit status 7, recorded: %t", took, got, test.recorded)
-			}
-			t.Logf("took %s", took)
-		})
 	}
 }
 

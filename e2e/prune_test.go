@@ -102,7 +102,7 @@ func TestServeRetains(t *testing.T) {
 	for range 3 {
 		servers = append(servers, serve(t, store, "--retain", "90d"))
 	}
-	db := openDatabase(t, strings.TrimPrefix(store, "sqlite:"))
+	db := openDatabase(t, store)
 	for left := 0; left != 1; time.Sleep(10 * time.Millisecond) {
 		if err := db.QueryRow("SELECT count(*) FROM runs").Scan(&left); err != nil {
 			t.Fatal(err)

@@ -7,18 +7,33 @@ import (
 	"strings"
 	"testing"
 
-	_ "modernc.org/sqlite" // what the stores are
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
 )
 
-// openDatabase opens a store's file behind the back of the programs.
-func openDatabase(t testing.TB, file string) *sql.DB {
+// openDatabase opens the database of a store behind the back of the programs.
+func openDatabase(t testing.TB, store string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(1)")
+	driver, source := "pgx", store+"&search_path=jobruns"
+	if file, ok := strings.CutPrefix(store, "sqlite:"); ok {
+		driver, source = "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=ignore_check_constraints(1)"
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// change executes a statement in the database of a store.
+func change(t testing.TB, store, statement string, args ...any) {
+	t.Helper()
+	db := openDatabase(t, store)
+	defer db.Close()
+	if _, err := db.Exec(statement, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestUnusableStores(t *testing.T) {
@@ -35,13 +50,7 @@ func TestUnusableStores(t *testing.T) {
 		if strings.HasPrefix(statement, "INSERT") {
 			output(t, "jobrund", "import", os.DevNull, "--store", "sqlite:"+path) // which makes the database
 		}
-		db := openDatabase(t, path)
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
+		change(t, "sqlite:"+path, statement)
 		return path
 	}
 	for name, test := range map[string]struct{ store, says string }{

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
 )
 
@@ -112,16 +113,19 @@ func TestTokenList(t *testing.T) {
 		secrets = append(secrets,
 			output(t, "jobrund", append(strings.Fields(args), "Project > Jobs > General > Read")...))
 	}
+	secrets = append(secrets,
+		output(t, "jobrund", "token", "create", "--store", store, "--name", "c", "--record", "--project", "p"))
 	list := output(t, "jobrund", "token", "list", "--store", store)
 	lines := strings.Split(list, "\n")
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Fatalf("%q", lines)
 	}
 	columns := regexp.MustCompile(` {2,}`)
 	for i, want := range [][]string{
-		{"NAME", "TEAMS", "PROJECTS", "PERMISSIONS", "CREATED", "EXPIRES"},
-		{"a", "t,u,v", "p,q", "Project > Jobs > General > Read", "", ""},
-		{"b", "default", "all", "Project > Jobs > General > Read", "", "never"},
+		{"NAME", "CAN", "TEAMS", "PROJECTS", "PERMISSIONS", "CREATED", "EXPIRES"},
+		{"a", "read", "t,u,v", "p,q", "Project > Jobs > General > Read", "", ""},
+		{"b", "read", "default", "all", "Project > Jobs > General > Read", "", "never"},
+		{"c", "record", "default", "p", "Project > Jobs > Runs > Record", "", "never"},
 	} {
 		got := columns.Split(lines[i], -1)
 		if len(got) != len(want) {
@@ -134,10 +138,10 @@ func TestTokenList(t *testing.T) {
 		}
 	}
 	a := columns.Split(lines[1], -1)
-	created, errCreated := time.Parse(time.RFC3339, a[4])
-	expires, errExpires := time.Parse(time.RFC3339, a[5])
+	created, errCreated := time.Parse(time.RFC3339, a[5])
+	expires, errExpires := time.Parse(time.RFC3339, a[6])
 	if errCreated != nil || errExpires != nil || expires.Sub(created) != 720*time.Hour {
-		t.Errorf("created %s, expires %s", a[4], a[5])
+		t.Errorf("created %s, expires %s", a[5], a[6])
 	}
 	tellsNothing(t, store, list, secrets)
 }
@@ -282,5 +286,37 @@ func TestTokenRestrictions(t *testing.T) {
 				t.Errorf("%q, without %q", got, test.says)
 			}
 		})
+	}
+}
+
+func TestRecordingTokenCanOnlyRecord(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newStore(t))
+	file := recordingToken(t, a.store, "--name", "limited", "--project", "p")
+	limited := recordingClient(t, a.server, file)
+	for name, test := range map[string]struct {
+		recorder *client.Client
+		project  string
+		status   int
+	}{
+		"its project":        {limited, "p", http.StatusOK},
+		"another project":    {limited, "other", http.StatusForbidden},
+		"a token that reads": {a.Client, "p", http.StatusForbidden},
+	} {
+		ref := client.RunRef{Project: test.project, Job: "j", Run: "r"}
+		_, response, err := test.recorder.RecordJobRun(t.Context(), ref, client.JobRunReport{})
+		if response == nil || response.StatusCode != test.status {
+			t.Errorf("%s: %v, want %d", name, err, test.status)
+		}
+	}
+	token, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const jobs = "/v1/projects/p/jobs"
+	for _, path := range []string{
+		"/v1/projects", jobs, jobs + "/j/runs", jobs + "/j/runs/r", jobs + "/j/runs/r/outcome", jobs + "/j/runs/r/output",
+	} {
+		ask(t, a.server, strings.TrimSpace(string(token)), path, http.StatusForbidden)
 	}
 }

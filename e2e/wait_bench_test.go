@@ -41,11 +41,16 @@ func importRuns(t testing.TB, store string, n int, concluded bool) {
 // residentBytes reads a process's memory from /proc (proc_pid_status(5)).
 func residentBytes(t testing.TB, pid int) int {
 	t.Helper()
+	return memoryOf(t, pid, "VmRSS:")
+}
+
+func memoryOf(t testing.TB, pid int, what string) int {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), what)
 	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		t.Fatal(err)

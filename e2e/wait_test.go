@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -38,12 +39,11 @@ func newWaiting(t *testing.T, store string, flags ...string) *waiting {
 	t.Helper()
 	w := &waiting{api: newAPI(t, store)}
 	w.token = output(t, "jobrund", "token", "create", "--name", "waiter", "--store", store)
-	w.recorder = recorded(t, store, `read status; exit "$status"`)
+	w.recorder = recorded(t, w.api, `read status; exit "$status"`, "--deliver-within", "1m")
 	w.recorder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end the command with its recorder
 	stdin, _, stderr := pipes(t, w.recorder)
 	start(t, w.recorder)
 	w.end, w.id = stdin, runID(t, readLine(t, stderr))
-	w.eventually(t, w.id, func(*model.JobRun) bool { return true })
 
 	w.waiter = waitFor(t, w.server.url, w.token, w.id, flags...)
 	w.waiter.Stdout = &w.stdout
@@ -174,36 +174,46 @@ func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
 	}
 }
 
-// TestWaitThroughARestart stops the server under a waiter, lets the run conclude, and serves again
-// at the same address.
+// TestWaitThroughARestart stops the server under a waiter and a recorder, which ends its command, and
+// serves again at the same address.
 func TestWaitThroughARestart(t *testing.T) {
 	t.Parallel()
 	w := newWaiting(t, newStore(t))
-	address := strings.TrimPrefix(w.server.url, "http://")
 	w.server.stop(t, syscall.SIGTERM)
 	w.tell(t, "0")
-	if err := w.recorder.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	serve(t, w.store, "--addr", address)
+	soon(t, func() error {
+		if len(spooled(w.recorder)) == 0 {
+			return errors.New("the spool is empty")
+		}
+		return nil
+	})
+	serve(t, w.store, "--addr", strings.TrimPrefix(w.server.url, "http://"))
 	w.want(t, 0, model.JobRunStatusSuccess)
+	if err := w.recorder.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
-// TestWaitForARunWhoseRecorderIsKilled has a run whose conclusion nobody stores.
+// TestWaitForARunWhoseRecorderIsKilled kills jobrun with its command.
 func TestWaitForARunWhoseRecorderIsKilled(t *testing.T) {
 	t.Parallel()
-	w := newWaiting(t, newStore(t))
+	testKilledRecorder(t, newStore(t))
+}
+
+func testKilledRecorder(t *testing.T, store string) {
+	w := newWaiting(t, store)
 	if err := syscall.Kill(-w.recorder.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	listenFor(t, store, 120*time.Second)
 	w.want(t, 3, model.JobRunStatusFailed)
 	run := w.run(t, w.id)
 	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||
 		run.ConcludedAt.After(time.Now()) {
 		t.Errorf("the run reads %+v", *run)
 	}
-	why, _ := whyOf(t, w.outcome(t, w.id))
-	if why.reason != "RecorderLost" || !strings.HasPrefix(why.message, "its recorder was last heard of at ") {
+	why := whyOf(t, w.outcome(t, w.id))
+	if why.reason != "RecorderLost" || !strings.HasPrefix(why.message, "its recorder last reported at ") {
 		t.Errorf("the outcome is %+v", why)
 	}
 }

@@ -2,6 +2,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,7 +28,9 @@ const superuser, password = "postgres", "p%40ss" // as they stand in URLs
 type Server struct {
 	programs, folder string
 	port             int
-	databases        atomic.Int64
+	// MaxConnections is how many connections Restart allows; 0 for 200.
+	MaxConnections int
+	databases      atomic.Int64
 }
 
 // Start starts a server, which the test stops and removes in the end. The test fails if PostgreSQL
@@ -131,8 +134,8 @@ func (s *Server) Restart(t testing.TB) {
 		port, tries = freePort(t), 5 // somebody else may be faster to take it
 	}
 	for {
-		options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200",
-			port)
+		options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=%d",
+			port, cmp.Or(s.MaxConnections, 200))
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port
@@ -150,6 +153,14 @@ func (s *Server) Restart(t testing.TB) {
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
 	if out, err := s.control("stop", "--mode", "fast"); err != nil {
+		t.Fatalf("PostgreSQL does not stop: %v\n%s", err, out)
+	}
+}
+
+// Kill stops the server as a crash does.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	if out, err := s.control("stop", "--mode", "immediate"); err != nil {
 		t.Fatalf("PostgreSQL does not stop: %v\n%s", err, out)
 	}
 }

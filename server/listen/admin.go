@@ -22,8 +22,8 @@ const readyTimeout = 2 * time.Second
 // format of Prometheus. Profiles are at /debug/pprof/ (net/http/pprof).
 //
 // The function returns why the process is not ready, or nil; its context ends after two seconds. Of
-// an error that wraps ErrUnavailable, the response tells no more than that; the text of any other
-// is the response.
+// an error that wraps ErrOutdated or ErrUnavailable, the response tells no more than that; the text
+// of any other is the response.
 func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -36,6 +36,8 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 		switch {
 		case err == nil:
 			answer(w, http.StatusOK, "ok")
+		case errors.Is(err, jobrun.ErrOutdated):
+			answer(w, http.StatusServiceUnavailable, "not ready: "+jobrun.ErrOutdated.Error())
 		case errors.Is(err, jobrun.ErrUnavailable):
 			answer(w, http.StatusServiceUnavailable, "not ready: "+jobrun.ErrUnavailable.Error())
 		default:
