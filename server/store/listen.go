@@ -29,15 +29,14 @@ type reading struct {
 	margin time.Duration
 }
 
-// now returns the count that is due now. It may be too large, never too small: a run is not lost too
-// early.
+// now returns the present count. It may be too large, never too small: a run is not lost too early.
 func (r *reading) now() int64 {
 	return r.count + (r.margin + min(time.Since(r.since), maxTick)).Milliseconds()
 }
 
 // Listen counts the time during which servers listen for reports, and concludes the runs whose
-// recorders have not reported in time, until the context ends or the store must no longer be used. A
-// server calls it from when it listens until it drains. Any number of servers may do so on one
+// recorders have not reported in time, until the context ends or the store must no longer be used.
+// A server calls it from when it listens until it drains. Any number of servers may do so on one
 // database.
 //
 // The count does not grow while no server or no database works, and does not depend on the time of
@@ -72,9 +71,9 @@ func (s *Store) Tick(ctx context.Context, log *slog.Logger) error {
 	return s.sweep(ctx, log, listened.count)
 }
 
-// count adds the time since the last reading, unless another server has counted since, and reads the
-// count. It counts only while a run has a heartbeat timeout. After an error, the time does not count:
-// without a database, a server hears nobody.
+// count adds the time since the last reading, unless another server has counted since, and reads
+// the count. It counts only while a run has a heartbeat timeout. After an error, the time does not
+// count: without a database, a server hears nobody.
 func (s *Store) count(ctx context.Context) (*reading, error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()

@@ -22,8 +22,8 @@ const maxBatch = 64
 // write is a change of one run, which waits for the writer.
 type write struct {
 	key jobrun.Key
-	// change changes the row, or returns an error, and the row stays as it was. The row of a new run has
-	// only a key. A transaction that is tried again calls it again.
+	// change changes the row, or returns an error, and the row stays as it was. The row of a new run
+	// has only a key. A transaction that is tried again calls it again.
 	change func(r *row, isNew bool) error
 	run    model.JobRun // the run after the change
 	err    error        // what change returned
@@ -114,7 +114,7 @@ func (s *Store) runWriter() {
 }
 
 // commit commits the writes in one transaction. If that fails, it commits each write by itself, as
-// long as the database can be reached: the others must not suffer from one that the database refuses.
+// long as the database can be reached: a write that the database refuses does not fail the others.
 func (s *Store) commit(batch []*write) {
 	// All processes lock runs in the same order, so that two never wait for each other.
 	slices.SortStableFunc(batch, func(a, b *write) int { return compareKeys(a.key, b.key) })
@@ -147,8 +147,8 @@ func (s *Store) transact(batch []*write) error {
 	return s.classify(ctx, err)
 }
 
-// change locks all rows before it updates the first, because a trigger may lock the table revision
-// then: a process that has locked that waits for no row.
+// change makes the changes. It locks all rows before it updates the first, because a trigger then may
+// lock the table revision, and a process that has locked revision must not wait for a row.
 func (s *Store) change(ctx context.Context, tx *sql.Tx, batch []*write) error {
 	var updates []func() error
 	for len(batch) > 0 {
@@ -250,8 +250,9 @@ func (s *Store) updateRow(ctx context.Context, tx *sql.Tx, before, after *row) e
 			sets[i] = fmt.Sprintf("log = coalesce(log, $%d)", keyLength+1+i)
 		}
 	}
+	args = append(values(after)[:keyLength:keyLength], args...)
 	_, err := s.execIn(ctx, tx, "UPDATE "+s.engine.table("runs")+" SET "+strings.Join(sets, ", ")+
-		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4", append(values(after)[:keyLength:keyLength], args...)...)
+		" WHERE team = $1 AND project = $2 AND job = $3 AND id = $4", args...)
 	return err
 }
 

@@ -42,8 +42,8 @@ func filled(b *testing.B, count int, record func(i int) jobrun.Record) *storetes
 	return s
 }
 
-// BenchmarkRecordRun has 64 callers report new runs. "times" is how many runs it records while as many
-// are written in one transaction each.
+// BenchmarkRecordRun has 64 callers report new runs. "times" is how many it records in the time in
+// which one run is written in a transaction of its own.
 func BenchmarkRecordRun(b *testing.B) {
 	s := filled(b, 0, nil)
 	begin := time.Now()

@@ -26,7 +26,7 @@ func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	}
 }
 
-// CallAll calls the methods of the store that has the run of Record or none, and returns their errors.
+// CallAll calls the methods of the store, and returns their errors.
 func CallAll(ctx context.Context, s *Store) map[string]error {
 	key := Record().Key()
 	_, runErr := s.Run(ctx, key)
