@@ -58,8 +58,8 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 //
 // Imitated are make build and make install, because the programs are built already; su, because the
 // test's PostgreSQL server has another superuser, with a password; and systemctl, which starts what
-// the unit says, with another folder and without its sandbox, as TestPackage does for real.
-// Addresses are others, and a run that takes ten seconds takes one.
+// the unit says, with other folders and without its sandbox, as TestPackage does for real. Addresses
+// are others, and a run that takes ten seconds takes one.
 func TestReadmeRunsTwice(t *testing.T) {
 	database := postgres.Start(t)
 	other := newDesk(t)
@@ -69,10 +69,11 @@ func TestReadmeRunsTwice(t *testing.T) {
 		d.addresses["127.0.0.1:8080"] = other.addresses["127.0.0.1:8080"]
 		d.imitate(t, "su", `exec psql -q -v ON_ERROR_STOP=1 "$SUPERUSER"`)
 		d.imitate(t, "systemctl", `mkdir -p "$STATE" && cd "$STATE" && [[ -s pid ]] || {
-  JOBRUND_STORE=sqlite:$STATE/jobruns.db setsid "$HOME/bin/jobrund" serve --addr 127.0.0.1:0 &> log < /dev/null & echo $! > pid
+  JOBRUND_STORE=sqlite:$STATE/jobruns.db setsid "$HOME/bin/jobrund" serve --addr 127.0.0.1:0 --socket "$STATE/socket" &> log < /dev/null & echo $! > pid
   until grep -q serving log; do sleep 0.1; done
 }`)
 		d.imitate(t, "systemd-sysusers", "")
+		d.imitate(t, "jobrun", `JOBRUN_SERVER=unix://$STATE/socket JOBRUN_TOKEN_FILE=$STATE/etc/token exec "$HOME/bin/jobrun" "$@"`)
 		host, port, err := net.SplitHostPort(database.Address())
 		if err != nil {
 			t.Fatal(err)
@@ -98,10 +99,9 @@ func TestReadmeRunsTwice(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, block := range readmeBlocks(t, "sh") {
-		text := strings.ReplaceAll(block.text, "/var/lib/jobruns", `"$STATE"`)
+		text := strings.NewReplacer("/var/lib/jobruns", `"$STATE"`, "/etc/jobruns", `"$STATE/etc"`, "0640 -g jobruns", "0600").Replace(block.text)
 		switch {
-		case text == "make run\n", strings.Contains(text, "npm "):
-			// TestReadmeTriesOut and TestReadmeExamples have these.
+		case text == "make run\n", strings.Contains(text, "npm "): // TestReadmeTriesOut and TestReadmeExamples have these
 		case strings.Contains(text, "kubectl "):
 			t.Run(block.section, func(t *testing.T) {
 				c, d := newCluster(t), newDesk(t)
@@ -119,10 +119,14 @@ func TestReadmeRunsTwice(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.folder, "bin/token"), []byte("an old one\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out := d.paste(t, all.String()+all.String()); strings.Contains(out, "address already in use") {
-		t.Errorf("another server has the port: %s", out)
+	out := d.paste(t, all.String()+all.String())
+	if strings.Contains(out, "address already in use") || strings.Count(out, "\njobrun: run ") != 4 {
+		t.Errorf("another server has the port, or runs are not recorded: %s", out)
 	}
-	d.wantPrivate(t, "token", "local.env")
+	if files, _ := filepath.Glob(filepath.Join(d.folder, "spool", "*.json")); len(files) > 0 {
+		t.Errorf("no server has accepted %v", files)
+	}
+	d.wantPrivate(t, "token", "record-token", "local.env", "local.record")
 }
 
 // TestReadmeTriesOut runs make run twice at once, pastes the lines that it prints, and runs it again
@@ -163,7 +167,7 @@ func TestReadmeTriesOut(t *testing.T) {
 	if out := d.paste(t, lines); !strings.Contains(out, "Status     SUCCESS") {
 		t.Errorf("with another store, pasting %s prints %s", lines, out)
 	}
-	d.wantPrivate(t, "local.env")
+	d.wantPrivate(t, "local.env", "local.record")
 }
 
 // TestReadmeExamples runs the programs of the README in Go and JavaScript as printed.
@@ -200,7 +204,7 @@ func TestReadmeExamples(t *testing.T) {
 		write("go/main.go", blocks[0].text)
 		cmd := exec.CommandContext(t.Context(), "go", "run", "-mod=mod", ".")
 		cmd.Dir = filepath.Join(d.folder, "go")
-		cmd.Env = append(os.Environ(), d.env[2:]...)
+		cmd.Env = append(os.Environ(), d.env[3:]...)
 		out, err := cmd.CombinedOutput()
 		want := "2020-12-08 11:47:08 +0000 UTC SUCCESS " + documented.Run + "\nThere is such a run: false\n"
 		if err != nil || string(out) != want {

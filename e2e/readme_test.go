@@ -52,7 +52,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{folder: t.TempDir(), addresses: map[string]string{}}
-	for _, port := range []string{"8080", "8081", "8082", "8083"} {
+	for _, port := range []string{"8080", "8081", "8082", "8083", "8084"} {
 		d.addresses["127.0.0.1:"+port] = freeAddress(t)
 	}
 	for _, name := range []string{"bin", ".ci", "path"} {
@@ -78,7 +78,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	d.imitate(t, "make", `case $1 in run) exec .ci/serve-locally;; build | install) ;; *) exit 2;; esac`)
-	d.env = []string{"HOME=" + d.folder, "PATH=" + filepath.Join(d.folder, "path") + ":" + os.Getenv("PATH")}
+	d.env = []string{"HOME=" + d.folder, "JOBRUN_SPOOL=" + d.folder + "/spool", "PATH=" + filepath.Join(d.folder, "path") + ":" + os.Getenv("PATH")}
 	return d
 }
 
@@ -101,18 +101,19 @@ func (d *desk) imitate(t *testing.T, name, script string) {
 	}
 }
 
+// served finds a server that a block waits for.
+var served = regexp.MustCompile(`(?m)(--addr (\S+):(\d+) .*\n)sleep 1\n`)
+
 // shell returns a shell that reads the text as if it were pasted, with the usual umask. It ends with
 // the status 0 if no command fails that should not.
 func (d *desk) shell(t *testing.T, text string) *exec.Cmd {
 	t.Helper()
-	// A machine that is busy takes longer.
-	ready := strings.Replace("until (exec 3<> /dev/tcp/127.0.0.1/8081) 2> /dev/null; do sleep 0.1; done\n",
-		"127.0.0.1/8081", strings.Replace(d.addresses["127.0.0.1:8081"], ":", "/", 1), 1)
-	text = strings.ReplaceAll(text, "sleep 1\nexport", ready+"export")
 	text = strings.ReplaceAll(text, "sleep 10", "sleep 1")
 	for old, address := range d.addresses {
 		text = strings.ReplaceAll(text, old, address)
 	}
+	// A machine that is busy takes longer to serve.
+	text = served.ReplaceAllString(text, "${1}until (exec 3<> /dev/tcp/$2/$3) 2> /dev/null; do sleep 0.1; done\n")
 	const check = `set -m; umask 022
 trap '[[ $BASH_COMMAND == *"-- test"* ]] || { echo "FAILS ($?): $BASH_COMMAND"; failed=1; }' ERR
 `
@@ -192,5 +193,5 @@ func TestReadmeShowsWhatFailed(t *testing.T) {
 	if !strings.Contains(out, "\nStatus     FAILED: exit status 1 on ") {
 		t.Errorf("the latest run is not shown: %s", out)
 	}
-	d.wantPrivate(t, "token")
+	d.wantPrivate(t, "token", "record-token")
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// tickInterval is how often a server counts that it listens, and looks for lost runs.
-	tickInterval = 5 * time.Second
+	// tickInterval is how often a server counts that it listens, and looks for lost runs. A run is lost
+	// at most two intervals after its heartbeat timeout, because of reading.margin.
+	tickInterval = 4 * time.Second
 	// maxTick bounds what one tick counts: a server that was stopped, or without a database, heard
 	// nobody.
 	maxTick = 15 * time.Second
