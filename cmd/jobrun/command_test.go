@@ -127,7 +127,7 @@ func TestKeptOutputIsReportedAndPassedOn(t *testing.T) {
 			stdout, _, _ := h.run("--quiet", "--keep-output", "24B", "--", "sh", "-c", test.script)
 			if name == "left running" {
 				test.log = strings.TrimSpace(stdout)
-				defer exec.Command("kill", test.log).Run()
+				defer func() { _ = exec.Command("kill", test.log).Run() }()
 			}
 			if got := logOf(s.only(t)); got != test.log || time.Since(began) > 5*time.Second {
 				t.Errorf("after %v: %q, want %q", time.Since(began), got, test.log)
