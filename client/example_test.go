@@ -200,3 +200,29 @@ func ExampleClient_GetJobRunOutcome() {
 	// backup-5fcf67bc has failed: exit status 23 (ExitStatus), after 3 attempts
 	// on web-1
 }
+
+func ExampleClient_RecordJobRun() {
+	server := exampleServer() // yours is where jobrund serves
+	defer server.Close()
+
+	// A token of: jobrund token create --record
+	c, err := client.New(server.URL, client.WithToken("my-token"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	run := client.RunRef{Project: "nightly", Job: "cleanup", Run: "cleanup-1"}
+	status := 0
+	// Any of the reports may be repeated, and the first one may be left out.
+	for _, report := range []client.JobRunReport{
+		{}, // the run starts now
+		{Conclusion: &client.JobRunConclusion{Succeeded: status == 0, ExitStatus: &status}},
+	} {
+		if _, _, err := c.RecordJobRun(context.Background(), run, report); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println("recorded")
+	// Output: recorded
+}
