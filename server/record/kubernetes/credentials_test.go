@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,16 +122,16 @@ func TestRequestWithoutResponseIsReportedAndEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := make(chan struct{})
 		defer close(hangs)
-		reported := 0
+		var reported atomic.Int32
 		transport := giveUp(roundTripper(func(*http.Request) (*http.Response, error) {
 			<-hangs
 			return nil, errors.New("too late")
-		}), func() { reported++ })
+		}), func() { reported.Add(1) })
 		ctx, cancel := context.WithTimeout(t.Context(), slowAfter+time.Second)
 		defer cancel()
 		_, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
-		if !errors.Is(err, context.DeadlineExceeded) || reported != 1 {
-			t.Errorf("%v, reported %d times", err, reported)
+		if !errors.Is(err, context.DeadlineExceeded) || reported.Load() != 1 {
+			t.Errorf("%v, reported %d times", err, reported.Load())
 		}
 	})
 }
