@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +56,30 @@ func BenchmarkJobrun(b *testing.B) {
 	c := comparison{what: "jobrun -- true", unit: "ms", digits: 1, besideWhat: "true"}
 	for b.Loop() {
 		c.add(inTurn(b, recordTrue(b, a), justTrue))
+	}
+	c.report(b)
+}
+
+// BenchmarkJobrunStart measures when a command starts after jobrun, in turn with the command alone.
+func BenchmarkJobrunStart(b *testing.B) {
+	a := newAPI(b, newStore(b))
+	c := comparison{what: "the start of a command with jobrun", unit: "ms", digits: 1, besideWhat: "without"}
+	start := func(cmd *exec.Cmd) float64 {
+		var starts []float64
+		for range pairs {
+			cmd := &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir, Env: cmd.Env}
+			began := time.Now()
+			out, err := cmd.Output()
+			nanoseconds, parseErr := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+			if err := errors.Join(err, parseErr); err != nil {
+				b.Fatal(err)
+			}
+			starts = append(starts, milliseconds(time.Unix(0, nanoseconds).Sub(began)))
+		}
+		return middle(starts)
+	}
+	for b.Loop() {
+		c.add(start(a.jobrun(b, "--project", "p", "--job", "j", "--", "date", "+%s%N")), start(exec.Command("date", "+%s%N")))
 	}
 	c.report(b)
 }

@@ -33,10 +33,11 @@ func contractOf(t testing.TB) *openapi3.T {
 // conformance sends requests that are made from the contract. Its transport validates the responses.
 type conformance struct {
 	*testing.T
-	doc              *openapi3.T
-	server           *apiServer
-	reader, recorder string      // tokens
-	sent             map[int]int // how many requests were answered with each status
+	doc    *openapi3.T
+	server *apiServer
+	token  string
+	record string      // a token that records
+	sent   map[int]int // how many requests were answered with each status
 }
 
 // request is one for an operation of the contract.
@@ -75,11 +76,10 @@ func (c *conformance) example(path, method string, op *openapi3.Operation) reque
 		r.headers.Set("Content-Type", "application/json")
 	}
 	if op.Security == nil || len(*op.Security) > 0 {
-		token := c.reader
+		r.headers.Set("Authorization", "Bearer "+c.token)
 		if method == http.MethodPut {
-			token = c.recorder
+			r.headers.Set("Authorization", "Bearer "+c.record)
 		}
-		r.headers.Set("Authorization", "Bearer "+token)
 	}
 	return r
 }
@@ -134,27 +134,31 @@ func (c *conformance) send(r request) (int, model.Error) {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}
 	host := strings.TrimPrefix(c.server.url, "http://")
+	body := io.NopCloser(strings.NewReader(r.body))
+	if r.body == "" {
+		body = http.NoBody
+	}
 	response, err := http.DefaultTransport.RoundTrip(&http.Request{
 		Method:        r.method,
 		Host:          host,
 		Header:        r.headers,
 		URL:           &url.URL{Scheme: "http", Host: host, Opaque: path, RawQuery: r.query},
-		Body:          io.NopCloser(strings.NewReader(r.body)),
+		Body:          body,
 		ContentLength: int64(len(r.body)),
 	})
 	if err != nil {
 		c.Fatalf("%s %s: %v", r.method, path, err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		c.Fatalf("%s %s: %v", r.method, path, err)
 	}
 	c.sent[response.StatusCode]++
 	var result model.ErrorResult
 	if response.StatusCode/100 != 2 && r.method != http.MethodHead {
-		if err := json.Unmarshal(body, &result); err != nil {
-			c.Errorf("%s %.200s: %d: %v: %.500s", r.method, path, response.StatusCode, err, body)
+		if err := json.Unmarshal(text, &result); err != nil {
+			c.Errorf("%s %.200s: %d: %v: %.500s", r.method, path, response.StatusCode, err, text)
 		}
 	}
 	return response.StatusCode, result.Error
@@ -206,16 +210,15 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	create := []string{"token", "create", "--store", store, "--name", "reader"}
+	create := []string{"token", "create", "--store", store, "--name", "everything"}
 	for _, permission := range document.Permissions() {
 		if !slices.Contains(document.WritePermissions(), permission) {
 			create = append(create, "--permission", permission)
 		}
 	}
-	c := &conformance{
-		T: t, doc: contractOf(t), server: serve(t, store), sent: map[int]int{}, reader: output(t, "jobrund", create...),
-		recorder: output(t, "jobrund", "token", "create", "--store", store, "--name", "recorder", "--record"),
-	}
+	token := output(t, "jobrund", create...)
+	record := output(t, "jobrund", "token", "create", "--store", store, "--name", "recorder", "--record")
+	c := &conformance{T: t, doc: contractOf(t), server: serve(t, store), token: token, record: record, sent: map[int]int{}}
 	for path, item := range c.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			example := c.example(path, method, op)
@@ -225,9 +228,12 @@ func TestConformance(t *testing.T) {
 			c.checkHeaders(example)
 			c.checkToken(example)
 			c.checkMethods(example, item)
+			if op.RequestBody != nil {
+				c.checkBody(example)
+			}
 		}
 	}
-	for _, status := range []int{200, 400, 401, 404, 405} {
+	for _, status := range []int{200, 400, 401, 404, 405, 413, 415} {
 		if c.sent[status] == 0 {
 			t.Errorf("no request was answered with %d: %v", status, c.sent)
 		}
@@ -257,6 +263,21 @@ func (c *conformance) checkPath(example request) {
 		c.want("an empty "+p.Name, example.with(p.Name, ""), http.StatusNotFound, http.StatusBadRequest)
 		c.want("more segments in "+p.Name, example.with(p.Name, "a/b"), http.StatusNotFound)
 	}
+}
+
+// checkBody sends no body, and bodies that the operation does not take.
+func (c *conformance) checkBody(example request) {
+	c.Helper()
+	for body, want := range map[string]int{
+		"": http.StatusOK, "{}": http.StatusOK, "{": http.StatusBadRequest, "[]": http.StatusBadRequest,
+		`{"unknown": 1}`: http.StatusBadRequest, `{"host": "` + strings.Repeat("a", 1<<20) + `"}`: http.StatusRequestEntityTooLarge,
+	} {
+		r := example.with("runId", "new") // which has no name yet
+		r.body = body
+		c.want(fmt.Sprintf("the body %.20s", body), r, want)
+	}
+	c.want("plain text", example.under("Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
+	c.want("a compressed body", example.under("Content-Encoding", "gzip"), http.StatusUnsupportedMediaType)
 }
 
 // checkHeaders leaves headers out, and has something strange in them.
@@ -292,9 +313,8 @@ func (c *conformance) checkToken(example request) {
 		want = http.StatusUnauthorized
 	}
 	c.want("no token", example.under("Authorization"), want)
-	token := strings.TrimPrefix(example.headers.Get("Authorization"), "Bearer ")
-	c.want("two tokens", example.under("Authorization", "Bearer "+token, "Bearer "+token), want)
-	for _, value := range []string{"", "Bearer", "Bearer ", "Basic " + token, token, "Bearer " + token + "x", "Bearer a b", "Bearer \xff"} {
+	c.want("two tokens", example.under("Authorization", "Bearer "+c.token, "Bearer "+c.token), want)
+	for _, value := range []string{"", "Bearer", "Bearer ", "Basic " + c.token, c.token, "Bearer " + c.token + "x", "Bearer a b", "Bearer \xff"} {
 		c.want(fmt.Sprintf("Authorization %.20q", value), example.under("Authorization", value), want)
 	}
 }
@@ -303,7 +323,7 @@ func (c *conformance) checkToken(example request) {
 func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
 	c.Helper()
 	for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "BREW"} {
-		if item.GetOperation(method) != nil || method == http.MethodHead && example.method != http.MethodGet {
+		if item.GetOperation(method) != nil || method == http.MethodHead && example.body != "" {
 			continue
 		}
 		r := example
@@ -319,6 +339,11 @@ func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
 // checkQuery has something strange in each parameter of the query, and all of them twice.
 func (c *conformance) checkQuery(example request) {
 	c.Helper()
+	unknown := example.success()
+	if example.body != "" { // these parameters are only for a request without a body
+		example, unknown = example.under("Content-Type"), http.StatusBadRequest
+		example.body = ""
+	}
 	for _, p := range example.parameters(openapi3.ParameterInQuery) {
 		for value, rules := range strangeQueries(p) {
 			r := example
@@ -339,7 +364,7 @@ func (c *conformance) checkQuery(example request) {
 	}
 	r := example
 	r.query = appendQuery(r.query, "unknown", "%zz;1")
-	c.want("a query that the contract does not have", r, example.success())
+	c.want("a query that the contract does not have", r, unknown)
 }
 
 // strangeQueries returns values that the parameter cannot have, as they are sent, and the rules

@@ -175,7 +175,7 @@ func (o *Operation) CheckParameters(r *http.Request, path func(name string) stri
 		}
 	}
 	if o.writes() && r.URL.RawQuery != "" {
-		return o.checkUnknown(r.URL.Query())
+		return o.checkUnknown(readQuery(r.URL.RawQuery))
 	}
 	return nil
 }
@@ -185,8 +185,8 @@ const maxShownName = 32
 
 // checkUnknown returns a violation for a query parameter that the document does not have. For an
 // operation that writes, an ignored parameter could lose data.
-func (o *Operation) checkUnknown(query url.Values) error {
-	for _, name := range slices.Sorted(maps.Keys(query)) {
+func (o *Operation) checkUnknown(q *query) error {
+	for _, name := range append(slices.Sorted(maps.Keys(q.values)), q.broken...) {
 		known := slices.ContainsFunc(o.parameters, func(p parameter) bool {
 			return p.In == openapi3.ParameterInQuery && p.Name == name
 		})
