@@ -44,7 +44,7 @@ const maxSkew = time.Minute
 // another conclusion, or ErrInvalid if the report breaks a rule that the document states only in
 // words. The record is then unchanged.
 func (r *Record) Apply(report model.JobRunReport, now time.Time) error {
-	now = now.UTC().Truncate(time.Second)
+	received, now := now.UTC(), now.UTC().Truncate(time.Second)
 	isNew := r.Run.RunName == ""
 	name := r.Run.ID
 	if report.RunName != nil {
@@ -70,7 +70,7 @@ func (r *Record) Apply(report model.JobRunReport, now time.Time) error {
 			shift = 0
 		}
 	}
-	recorded := func(at time.Time) time.Time { return clamp(at.Add(shift), now) }
+	recorded := func(at time.Time) time.Time { return clamp(at.Add(shift), now).Truncate(time.Second) }
 
 	r.Run.RunName = name
 	if !r.isFinal() {
@@ -82,7 +82,7 @@ func (r *Record) Apply(report model.JobRunReport, now time.Time) error {
 	r.applyOutcome(report, recorded)
 	if len(r.Log) == 0 && report.Log != nil {
 		for _, line := range *report.Log {
-			r.Log = append(r.Log, model.LogLine{TS: line.TS.Add(shift).UTC(), Log: line.Log})
+			r.Log = append(r.Log, model.LogLine{TS: clamp(line.TS.Add(shift), received), Log: line.Log})
 		}
 	}
 	if r.Run.Concluded {
@@ -102,9 +102,9 @@ func (r *Record) Apply(report model.JobRunReport, now time.Time) error {
 	return nil
 }
 
-// clamp returns the time in UTC and whole seconds, not after now and not before 1970.
+// clamp returns the time in UTC, not after now and not before 1970.
 func clamp(at, now time.Time) time.Time {
-	at = at.UTC().Truncate(time.Second)
+	at = at.UTC()
 	if at.After(now) {
 		return now
 	}

@@ -148,3 +148,22 @@ func TestApplySetsTimes(t *testing.T) {
 		}
 	}
 }
+
+func TestApplyKeepsTheTimesOfALogWithinTheContract(t *testing.T) {
+	for name, test := range map[string]struct{ sentAt, printed, want time.Time }{
+		"the past":   {reportedAt, reportedAt.Add(-1500 * time.Millisecond), reportedAt.Add(-1500 * time.Millisecond)},
+		"the future": {reportedAt, reportedAt.Add(time.Hour), reportedAt},
+		"a year after 9999": {
+			time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), reportedAt,
+		},
+		"a year before 0": {
+			time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0).UTC(),
+		},
+	} {
+		r := newRecord()
+		report := model.JobRunReport{SentAt: &test.sentAt, Log: &[]model.LogLine{{TS: test.printed, Log: "x"}}}
+		if err := r.Apply(report, reportedAt); err != nil || !r.Log[0].TS.Equal(test.want) {
+			t.Errorf("%s: %v, %v; want %s", name, err, r.Log, test.want)
+		}
+	}
+}
