@@ -293,12 +293,6 @@ func TestContractChange(t *testing.T) {
 // changeAll changes a parameter, a pattern, a length, a response, a permission and a field.
 func (c checkout) changeAll() {
 	c.Helper()
-	const getTeamJobRun = "  /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}:\n"
-	const errors = `        '429': {$ref: '#/components/responses/TooManyRequests'}
-        '500': {$ref: '#/components/responses/InternalServerError'}
-        '503': {$ref: '#/components/responses/ServiceUnavailable'}
-        default: {$ref: '#/components/responses/Default'}
-`
 	c.edit("openapi.yaml", `  headers:
     RateLimit:
 `, `    Reason:
@@ -316,13 +310,13 @@ func (c checkout) changeAll() {
 `, `        - $ref: '#/components/parameters/Prefer'
         - $ref: '#/components/parameters/Reason'
       responses: &getRunResponses
+        '410': {$ref: '#/components/responses/Gone'}
 `)
 	c.edit("openapi.yaml", `      maxLength: 253
       pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$
 `, `      maxLength: 100
       pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$
 `)
-	c.edit("openapi.yaml", errors+getTeamJobRun, "        '410': {$ref: '#/components/responses/Gone'}\n"+errors+getTeamJobRun)
 	c.edit("openapi.yaml", "    MethodNotAllowed:\n", `    Gone:
       description: The run has been removed.
       headers: *rateLimit

@@ -22,6 +22,10 @@ func TestPostgres(t *testing.T) {
 	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
 	t.Run("KilledRecorder", func(t *testing.T) { testKilledRecorder(t, pg.NewDatabase(t)) })
 	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
+	t.Run("ListensAfterAStop", func(t *testing.T) {
+		a := newAPI(t, pg.NewDatabase(t))
+		testLostWhileListening(t, a, func() { pg.Stop(t) }, func() { pg.Restart(t) })
+	})
 	t.Run("Burst", func(t *testing.T) { testBurst(t, pg.NewDatabase(t)) })
 	t.Run("BurstWithFewConnections", func(t *testing.T) {
 		pg.Stop(t)

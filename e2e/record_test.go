@@ -49,11 +49,18 @@ func (a *api) report(t testing.TB, id string, timeout int, conclusion *client.Jo
 	}
 }
 
-// TestRunIsLostOnlyWhileAServerListens stops the server for longer than heartbeat timeouts, under two
-// runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
+// TestRunIsLostOnlyWhileAServerListens kills the server.
 func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
+	testLostWhileListening(t, a, func() { a.server.stop(t, syscall.SIGKILL) }, func() {
+		a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
+	})
+}
+
+// testLostWhileListening stops the server or the database for longer than heartbeat timeouts, under two
+// runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
+func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {
 		a.report(t, id, 10, nil)
@@ -62,10 +69,11 @@ func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	_, _, stderr := pipes(t, waiter)
 	start(t, waiter)
 	readLine(t, stderr) // it is waiting
-	a.server.stop(t, syscall.SIGKILL)
+	stop()
 	time.Sleep(11 * time.Second)
-	a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
+	restart()
 	restarted := time.Now()
+	time.Sleep(3 * time.Second) // a recorder takes a moment to come back
 	for _, id := range []string{"live", "dead"} {
 		if run := a.run(t, id); run.Concluded {
 			t.Errorf("%+v", *run)
