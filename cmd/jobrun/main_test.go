@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -283,10 +284,17 @@ func TestCommandHasStreamsAndEnvironmentOfJobrun(t *testing.T) {
 	}
 	for _, line := range []string{
 		out.Name(), "input", "JOBRUN_ID=r1", "JOBRUN_TEAM=red", "JOBRUN_PROJECT=p", "JOBRUN_JOB=j", "TRACEPARENT=00-1-2-01",
-		"JOBRUN_TOKEN_FILE=" + h.path("token"), "SigIgn:\t0000000000000000",
+		"JOBRUN_TOKEN_FILE=" + h.path("token"),
 	} {
 		if !strings.Contains("\n"+string(text), "\n"+line+"\n") {
 			t.Errorf("there is no line %q in\n%s", line, text)
+		}
+	}
+	_, mask, _ := strings.Cut(string(text), "SigIgn:\t")
+	ignored, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGXCPU, syscall.SIGXFSZ} {
+		if err != nil || ignored&(1<<(sig-1)) != 0 {
+			t.Errorf("the command ignores %s: %s, %v", sig, mask, err)
 		}
 	}
 	if strings.Contains(string(text), "secret") || strings.Contains(string(text), "jobrun:") {
