@@ -105,7 +105,8 @@ func testChaos(t *testing.T, store string, database *postgres.Server) {
 		all = append(all, started...)
 	}
 	files, _ := filepath.Glob(spool + "/*")
-	if got := outcomeOf(t, a.jobrun(t, "--flush", "--spool", spool)); got.status != 0 || strings.Count(got.stderr, "is recorded") != len(files) {
+	got := outcomeOf(t, a.jobrun(t, "--flush", "--spool", spool))
+	if got.status != 0 || strings.Count(got.stderr, "is recorded") != len(files) {
 		t.Errorf("%v: %+v", files, got)
 	}
 	listenFor(t, store, 120*time.Second)

@@ -218,7 +218,9 @@ func TestConformance(t *testing.T) {
 	}
 	token := output(t, "jobrund", create...)
 	record := output(t, "jobrund", "token", "create", "--store", store, "--name", "recorder", "--record")
-	c := &conformance{T: t, doc: contractOf(t), server: serve(t, store), token: token, record: record, sent: map[int]int{}}
+	c := &conformance{
+		T: t, doc: contractOf(t), server: serve(t, store), token: token, record: record, sent: map[int]int{},
+	}
 	for path, item := range c.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			example := c.example(path, method, op)
@@ -270,7 +272,8 @@ func (c *conformance) checkBody(example request) {
 	c.Helper()
 	for body, want := range map[string]int{
 		"": http.StatusOK, "{}": http.StatusOK, "{": http.StatusBadRequest, "[]": http.StatusBadRequest,
-		`{"unknown": 1}`: http.StatusBadRequest, `{"host": "` + strings.Repeat("a", 1<<20) + `"}`: http.StatusRequestEntityTooLarge,
+		`{"unknown": 1}`: http.StatusBadRequest,
+		`{"host": "` + strings.Repeat("a", 1<<20) + `"}`: http.StatusRequestEntityTooLarge,
 	} {
 		r := example.with("runId", "new") // which has no name yet
 		r.body = body

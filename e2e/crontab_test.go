@@ -187,7 +187,9 @@ func TestCurlRecordsInACrontab(t *testing.T) {
 	var all sync.WaitGroup
 	var folders []string
 	db := openDatabase(t, a.store)
-	for name, host := range map[string]struct{ shell, end string }{"web1": {"/bin/dash", "true"}, "web2": {"/bin/bash", "exit 3"}} {
+	for name, host := range map[string]struct{ shell, end string }{
+		"web1": {"/bin/dash", "true"}, "web2": {"/bin/bash", "exit 3"},
+	} {
 		c := a.readCrontab(t, "Record a command", map[string]string{
 			"backup.sh": "until [ -e end ]; do sleep 0.01; done; " + host.end, "hostname": "echo " + name})
 		if len(c.variables) != 1 || len(c.commands) != 1 {
@@ -204,7 +206,8 @@ func TestCurlRecordsInACrontab(t *testing.T) {
 		folders = append(folders, c.folder)
 		soon(t, func() (err error) {
 			var timeout int
-			err = db.QueryRow("SELECT heartbeat_timeout FROM runs WHERE status = 'RUNNING' AND id LIKE $1", name+"-%").Scan(&timeout)
+			err = db.QueryRow("SELECT heartbeat_timeout FROM runs WHERE status = 'RUNNING' AND id LIKE $1", name+"-%").
+				Scan(&timeout)
 			if err == nil && timeout != 86400 {
 				err = fmt.Errorf("the heartbeat timeout is %d s", timeout)
 			}
@@ -235,8 +238,8 @@ func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
 	return named
 }
 
-// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1. In the
-// morning, one command says which jobs failed, why, and where.
+// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1. In
+// the morning, one command says which jobs failed, why, and where.
 func TestWhatFailedLastNight(t *testing.T) {
 	if out, err := onHost("web1", exec.Command("true")).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {

@@ -56,7 +56,8 @@ func whyOf(t testing.TB, o *model.JobRunOutcome) why {
 func TestOutcomesAreImported(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
-	outcome := `,"outcome":{"host":"web1","reason":"ExitStatus","message":"exit status 23","exitStatus":23,"signal":null,"attempts":[]}}` + "\n"
+	const outcome = `,"outcome":{"host":"web1","reason":"ExitStatus","message":"exit status 23","exitStatus":23,` +
+		`"signal":null,"attempts":[]}}` + "\n"
 	line := strings.Replace(runLine("r"), "}\n", outcome, 1)
 	if got := importText(t, a.store, line+runLine("without")); got != imported(2) {
 		t.Errorf("%+v", got)

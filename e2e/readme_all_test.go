@@ -69,11 +69,13 @@ func TestReadmeRunsTwice(t *testing.T) {
 		d.addresses["127.0.0.1:8080"] = other.addresses["127.0.0.1:8080"]
 		d.imitate(t, "su", `exec psql -q -v ON_ERROR_STOP=1 "$SUPERUSER"`)
 		d.imitate(t, "systemctl", `mkdir -p "$STATE" && cd "$STATE" && [[ -s pid ]] || {
-  JOBRUND_STORE=sqlite:$STATE/jobruns.db setsid "$HOME/bin/jobrund" serve --addr 127.0.0.1:0 --socket "$STATE/socket" &> log < /dev/null & echo $! > pid
+  export JOBRUND_STORE=sqlite:$STATE/jobruns.db JOBRUND_SOCKET=$STATE/socket
+  setsid "$HOME/bin/jobrund" serve --addr 127.0.0.1:0 &> log < /dev/null & echo $! > pid
   until grep -q serving log; do sleep 0.1; done
 }`)
 		d.imitate(t, "systemd-sysusers", "")
-		d.imitate(t, "jobrun", `JOBRUN_SERVER=unix://$STATE/socket JOBRUN_TOKEN_FILE=$STATE/etc/token exec "$HOME/bin/jobrun" "$@"`)
+		d.imitate(t, "jobrun", `export JOBRUN_SERVER=unix://$STATE/socket JOBRUN_TOKEN_FILE=$STATE/etc/token
+exec "$HOME/bin/jobrun" "$@"`)
 		host, port, err := net.SplitHostPort(database.Address())
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +101,8 @@ func TestReadmeRunsTwice(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, block := range readmeBlocks(t, "sh") {
-		text := strings.NewReplacer("/var/lib/jobruns", `"$STATE"`, "/etc/jobruns", `"$STATE/etc"`, "0640 -g jobruns", "0600").Replace(block.text)
+		text := strings.NewReplacer("/var/lib/jobruns", `"$STATE"`, "/etc/jobruns", `"$STATE/etc"`,
+			"0640 -g jobruns", "0600").Replace(block.text)
 		switch {
 		case text == "make run\n", strings.Contains(text, "npm "): // TestReadmeTriesOut and TestReadmeExamples have these
 		case strings.Contains(text, "kubectl "):

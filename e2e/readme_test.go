@@ -78,7 +78,8 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	d.imitate(t, "make", `case $1 in run) exec .ci/serve-locally;; build | install) ;; *) exit 2;; esac`)
-	d.env = []string{"HOME=" + d.folder, "JOBRUN_SPOOL=" + d.folder + "/spool", "PATH=" + filepath.Join(d.folder, "path") + ":" + os.Getenv("PATH")}
+	d.env = []string{"HOME=" + d.folder, "JOBRUN_SPOOL=" + d.folder + "/spool",
+		"PATH=" + filepath.Join(d.folder, "path") + ":" + os.Getenv("PATH")}
 	return d
 }
 

@@ -58,8 +58,8 @@ func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	})
 }
 
-// testLostWhileListening stops the server or the database for longer than heartbeat timeouts, under two
-// runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
+// testLostWhileListening stops the server or the database for longer than heartbeat timeouts, under
+// two runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
 func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
 	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {
@@ -105,8 +105,8 @@ func spooled(cmd *exec.Cmd) []string {
 	return files
 }
 
-// TestSpoolIsDelivered stops the server under two recorders. "jobrun --flush" delivers one record, the
-// next jobrun the other.
+// TestSpoolIsDelivered stops the server under two recorders. "jobrun --flush" delivers one record,
+// the next jobrun the other.
 func TestSpoolIsDelivered(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
@@ -133,7 +133,8 @@ func TestSpoolIsDelivered(t *testing.T) {
 		}
 		text, err := os.ReadFile(spooled(cmd)[0])
 		info, statErr := os.Stat(spooled(cmd)[0])
-		if err := errors.Join(err, statErr); err != nil || info.Mode() != 0o600 || bytes.Contains(text, bytes.TrimSpace(token)) {
+		hasToken := bytes.Contains(text, bytes.TrimSpace(token))
+		if err := errors.Join(err, statErr); err != nil || info.Mode() != 0o600 || hasToken {
 			t.Errorf("%v, %v: %s", err, info, text)
 		}
 		if i == 0 {
@@ -147,7 +148,8 @@ func TestSpoolIsDelivered(t *testing.T) {
 		}
 		id := fmt.Sprint("r", i)
 		kept, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo(id))
-		if why := whyOf(t, a.outcome(t, id)); err != nil || kept.Output == nil || *kept.Output != "printed\n" || why.exitStatus != 7 {
+		why := whyOf(t, a.outcome(t, id))
+		if err != nil || kept.Output == nil || *kept.Output != "printed\n" || why.exitStatus != 7 {
 			t.Errorf("%s: %+v, %+v, %v", id, why, kept, err)
 		}
 	}
@@ -163,7 +165,8 @@ func TestOutdatedServerRefuses(t *testing.T) {
 	change(t, store, "UPDATE schema_support SET oldest_writer = 99999999999999")
 	const reason = "a newer server has upgraded the store"
 	soon(t, func() error {
-		if status, text := read(t, "http://"+admin+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, reason) {
+		status, text := read(t, "http://"+admin+"/readyz")
+		if status != http.StatusServiceUnavailable || !strings.Contains(text, reason) {
 			return fmt.Errorf("/readyz: %d %s", status, text)
 		}
 		return nil
@@ -187,9 +190,9 @@ func TestOpenRunOfVersion07IsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	change(t, store, `PRAGMA application_id = 1785684594`)
-	change(t, store, `INSERT INTO runs (team, project, job, id, active, backoff_limit, completions, concluded, failed, run_name,
-		status, succeeded, started_at, lease_boot, lease_renewed, lease_renewed_at) VALUES ('default', 'p', 'j', 'r', 1, 0, 0, 0, 0,
-		'j-1', 'RUNNING', 0, 1607428028, 'a boot', 1, 1607428100)`)
+	change(t, store, `INSERT INTO runs (team, project, job, id, active, backoff_limit, completions, concluded, failed,
+		run_name, status, succeeded, started_at, lease_boot, lease_renewed, lease_renewed_at) VALUES ('default', 'p', 'j',
+		'r', 1, 0, 0, 0, 0, 'j-1', 'RUNNING', 0, 1607428028, 'a boot', 1, 1607428100)`)
 	a := newAPI(t, store)
 	if run := a.run(t, "r"); run.Status != model.JobRunStatusRunning {
 		t.Errorf("%+v", *run)
@@ -219,7 +222,8 @@ func testBurst(t *testing.T, store string) {
 	signal(syscall.SIGSTOP)
 	var all sync.WaitGroup
 	for i := range programs {
-		cmd := recorded(t, a, fmt.Sprintf("> %s/%d; sleep 3; exit %d", folder, i, i%2), "--quiet", "--run", fmt.Sprintf("program-%d", i))
+		script := fmt.Sprintf("> %s/%d; sleep 3; exit %d", folder, i, i%2)
+		cmd := recorded(t, a, script, "--quiet", "--run", fmt.Sprint("program-", i))
 		all.Go(func() {
 			if got := outcomeOf(t, cmd); got != (outcome{status: i % 2}) {
 				t.Errorf("%+v", got)
