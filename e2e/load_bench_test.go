@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -340,4 +342,89 @@ func BenchmarkManyRuns(b *testing.B) {
 		}
 		c.report(b)
 	})
+}
+
+// BenchmarkRecord has 64 callers record runs through HTTP, and writes the same number of rows beside
+// that, each in a transaction of its own, into a file on the same disk. It reports the time of an
+// fsync too, on which both depend.
+func BenchmarkRecord(b *testing.B) {
+	const callers, d = 64, 4 * time.Second
+	c := comparison{
+		what: "recording runs with 64 callers, SQLite", unit: "runs/s",
+		besideWhat: "a transaction for each row",
+	}
+	store := newStore(b)
+	token := output(b, "jobrund", "token", "create", "--name", "record", "--record", "--store", store)
+	s := serveOnOne(b, store, "--record-limit", "0")
+	connections := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
+	var fsync float64
+	for b.Loop() {
+		var runs atomic.Int64
+		var all sync.WaitGroup
+		begin := time.Now()
+		for range callers {
+			all.Go(func() {
+				for time.Since(begin) < d {
+					url := fmt.Sprintf("%s/v1/projects/p/jobs/j/runs/%d-%d", s.url, begin.UnixNano(), runs.Add(1))
+					request, err := http.NewRequest(http.MethodPut, url, nil)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					request.Header.Set("Authorization", "Bearer "+token)
+					response, err := connections.Do(request)
+					if err != nil || response.StatusCode != http.StatusOK {
+						b.Errorf("%+v, %v", response, err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					response.Body.Close()
+				}
+			})
+		}
+		all.Wait()
+		recorded := float64(runs.Load()) / time.Since(begin).Seconds()
+		rows, synced := singleWrites(b, d/2)
+		c.add(recorded, rows)
+		fsync = synced
+	}
+	c.report(b)
+	b.ReportMetric(fsync, "fsync-ms")
+	s.end(b)
+}
+
+// singleWrites returns how many rows a second fit into a table of SQLite, each in a transaction of its
+// own that is synced, and how many milliseconds an fsync takes.
+func singleWrites(b *testing.B, d time.Duration) (rows, fsync float64) {
+	b.Helper()
+	folder := b.TempDir()
+	db, err := sql.Open("sqlite", filepath.Join(folder, "rows.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("CREATE TABLE runs (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID"); err != nil {
+		b.Fatal(err)
+	}
+	begin, n := time.Now(), 0
+	for ; time.Since(begin) < d; n++ {
+		if _, err := db.Exec("INSERT INTO runs VALUES (?, ?)", numbered(n), strings.Repeat("x", 200)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	rows = float64(n) / time.Since(begin).Seconds()
+	file, err := os.Create(filepath.Join(folder, "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer file.Close()
+	begin = time.Now()
+	const syncs = 200
+	for range syncs {
+		if _, err := file.Write(make([]byte, 4096)); err != nil || file.Sync() != nil {
+			b.Fatal("the file cannot be synced: ", err)
+		}
+	}
+	return rows, float64(time.Since(begin).Microseconds()) / 1000 / syncs
 }

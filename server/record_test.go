@@ -181,6 +181,34 @@ func TestRecordLimit(t *testing.T) {
 	})
 }
 
+// TestRenewalsNeverCostAConclusion has 50 runs renewed every 30 seconds for two hours, with the limits
+// that jobrund has by default.
+func TestRenewalsNeverCostAConclusion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newRecordingAPI(t)
+		handler, err := server.New(a.store, a.logger, server.Options{
+			RateLimit:   auth.RateLimit{Requests: 1000, Window: time.Hour},
+			RecordLimit: auth.RateLimit{Requests: 10_000, Window: time.Hour},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.handler = handler
+		all := func(query string) {
+			for run := range 50 {
+				if got := a.put(fmt.Sprintf("/v1/projects/p/jobs/j/runs/%d%s", run, query), secret, ""); got.status != 200 {
+					t.Fatalf("run %d%s: %d %s", run, query, got.status, got.body)
+				}
+			}
+		}
+		for range 2 * time.Hour / (30 * time.Second) {
+			all("?heartbeatTimeout=120")
+			time.Sleep(30 * time.Second)
+		}
+		all("?exitStatus=0")
+	})
+}
+
 // TestHostileBodies sends bodies of the largest size that take long to validate.
 func TestHostileBodies(t *testing.T) {
 	const size = 256 << 10
