@@ -57,7 +57,7 @@ type store struct {
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fail := func(status int, message string) {
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"status": status, "message": message}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"status": status, "message": message, "id": "1"}})
 	}
 	var report client.JobRunReport
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))

@@ -131,7 +131,7 @@ func TestReporterWarnsOnce(t *testing.T) {
 		"a moment":  {errors.New("refused"), 5 * time.Second, []string{"run r\n"}},
 		"a minute":  {errors.New("refused"), time.Minute, []string{"not recorded yet: refused", "run r is recorded now"}},
 		"no access": {denial, 5 * time.Second, []string{"not recorded yet: ", "run r is recorded now"}},
-		"conflict":  {&client.Error{Status: 409}, time.Hour, []string{"run r was rejected"}},
+		"conflict":  {&client.Error{Status: 409, ID: "1"}, time.Hour, []string{"run r was rejected"}},
 	} {
 		f := &fakeRecorder{}
 		f.respond = func(context.Context, client.JobRunReport) error {

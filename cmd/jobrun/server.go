@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,11 +146,12 @@ func statusOf(err error) int {
 	return 0
 }
 
-// rejected reports whether the server will never accept the report.
+// rejected reports whether the server will never accept the report. A proxy, or a port for HTTPS that
+// gets HTTP, responds with the same statuses, but does not name the request.
 func rejected(err error) bool {
-	status := statusOf(err)
-	return status == http.StatusBadRequest || status == http.StatusConflict ||
-		status == http.StatusRequestEntityTooLarge
+	var response *client.Error
+	return errors.As(err, &response) && response.ID != "" && slices.Contains(
+		[]int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge}, response.Status)
 }
 
 // temporary reports whether the server cannot accept other reports now either.

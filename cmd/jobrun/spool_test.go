@@ -65,6 +65,19 @@ func TestFlushKeepsRejectsAndRemovesFiles(t *testing.T) {
 	}
 }
 
+func TestFlushKeepsAFileThatAProxyRefuses(t *testing.T) {
+	for _, status := range []int{400, 409, 413} {
+		h := newHost(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Client sent an HTTP request to an HTTPS server.", status)
+		}))
+		h.waiting("r")
+		if _, stderr, exit := h.run("--flush"); exit != 1 || len(h.files(".json")) != 1 ||
+			!strings.Contains(stderr, "is not recorded yet") || !strings.Contains(stderr, "HTTPS") {
+			t.Errorf("%d: status %d, %v, %s", status, exit, h.files(""), stderr)
+		}
+	}
+}
+
 func TestTooLargeReportIsSentWithoutLog(t *testing.T) {
 	s := &store{refuse: func(_ *http.Request, report client.JobRunReport) int {
 		if report.Log != nil {
