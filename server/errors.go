@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -74,6 +75,7 @@ func errorObject(err error) (object model.Error, header http.Header) {
 	var violation *contract.Violation
 	var refused *auth.Error
 	var report *jobrun.ReportError
+	var mistyped *json.UnmarshalTypeError
 	switch {
 	case object.Status >= http.StatusInternalServerError:
 	case errors.As(err, &violation):
@@ -85,6 +87,10 @@ func errorObject(err error) (object model.Error, header http.Header) {
 		}
 	case errors.As(err, &report):
 		object.Message = report.Error()
+	case errors.As(err, &mistyped): // kin-openapi takes 1.0 and 1e2 for integers, generated code does not
+		object.Message = fmt.Sprintf(
+			`the body breaks the rule "type": %s must be an integer without a fraction or an exponent`, mistyped.Field)
+		object.Details.Rule = "type"
 	case errors.Is(err, contract.ErrTooLarge):
 		object.Message = err.Error()
 	case errors.As(err, &refused):

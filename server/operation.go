@@ -140,6 +140,7 @@ const bodyTimeout = 30 * time.Second
 func (o *operation) checkBody(c echo.Context) error {
 	r, w := c.Request(), c.Response()
 	listen.ExtendReadDeadline(w, bodyTimeout)
+	listen.ExtendWriteDeadline(w, bodyTimeout)
 	if err := o.ReadBody(w, r); err != nil {
 		return err
 	}

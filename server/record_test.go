@@ -91,6 +91,8 @@ func TestRecordJobRunRefusesBadRequests(t *testing.T) {
 		"a null":                 {body: `{"host":null}`, status: 400, details: model.ErrorDetails{Rule: "nullable", Pointer: "/host"}},
 		"a half second":          {body: `{"heartbeatTimeout":10.5}`, status: 400, details: model.ErrorDetails{Rule: "type", Pointer: "/heartbeatTimeout"}},
 		"a day that is none":     {body: `{"startedAt":"2026-02-30T00:00:00Z"}`, status: 400, details: model.ErrorDetails{Rule: "format", Pointer: "/startedAt"}},
+		"an exponent":            {body: `{"heartbeatTimeout":1.2e2}`, status: 400, details: model.ErrorDetails{Rule: "type"}, says: "heartbeatTimeout must be an integer without"},
+		"a leap second":          {body: `{"startedAt":"2016-12-31T23:59:60Z"}`, status: 400, details: model.ErrorDetails{Rule: "pattern", Pointer: "/startedAt"}},
 		"the server's reason":    {body: `{"conclusion":{"succeeded":false,"reason":"RecorderLost"}}`, status: 400, says: "the server's own"},
 		"a hidden character":     {body: `{"runName":"a\u202eb"}`, status: 400, says: "U+202E"},
 	} {

@@ -66,6 +66,22 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+func TestSlowBodyGetsAResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, secret := newRecordingAPI(t)
+		s := a.serve()
+		c := s.connect(t)
+		start := time.Now()
+		c.want(t, "PUT /v1/projects/p/jobs/j/runs/r HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+secret+
+			"\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n", 400)
+		if took := time.Since(start); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("the response comes after %v", took)
+		}
+		<-c.ended
+		s.shutDown(t)
+	})
+}
+
 func write(t *testing.T, w io.Writer, text string) {
 	t.Helper()
 	if _, err := io.WriteString(w, text); err != nil {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -195,7 +196,7 @@ func (o *options) record(to server) error {
 		times: defaultTimes, server: to, spool: o.spool, say: say, quiet: o.quiet,
 		ref: client.RunRef{Team: o.team, Project: o.project, Job: o.job, Run: run.Run.ID},
 	}
-	reporter.deliver = max(reporter.deliver, o.deliverWithin)
+	reporter.deliver = cmp.Or(o.deliverWithin, reporter.deliver)
 	if o.keep > 0 {
 		o.output = &lines{limit: min(int(o.keep), maxBody)}
 	}

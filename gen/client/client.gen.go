@@ -176,7 +176,7 @@ type ClientInterface interface {
 	// GetJobRunOutput Get the last output of a run
 	//
 	// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-	// that the token belongs to. It is there once the run has concluded. The Northflank API does not have this operation.
+	// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
 	GetJobRunOutput(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -407,7 +407,7 @@ func (c *Client) GetJobRunOutcome(ctx context.Context, projectID ProjectID, jobI
 // GetJobRunOutput Get the last output of a run
 //
 // Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-// that the token belongs to. It is there once the run has concluded. The Northflank API does not have this operation.
+// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
 func (c *Client) GetJobRunOutput(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1903,7 +1903,7 @@ type ClientWithResponsesInterface interface {
 	// GetJobRunOutputWithResponse Get the last output of a run
 	//
 	// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-	// that the token belongs to. It is there once the run has concluded. The Northflank API does not have this operation.
+	// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2623,7 +2623,7 @@ func (c *ClientWithResponses) GetJobRunOutcomeWithResponse(ctx context.Context, 
 // GetJobRunOutputWithResponse Get the last output of a run
 //
 // Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-// that the token belongs to. It is there once the run has concluded. The Northflank API does not have this operation.
+// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -279,8 +279,8 @@ type JobRunOutcomeResult struct {
 
 // JobRunOutput The last lines that the command of a run printed, on both of its streams.
 type JobRunOutput struct {
-	// Output The lines, each with its end, as a terminal would show them. It is null if the run has not concluded, or its
-	// recorder did not keep them.
+	// Output The lines, each with its end, as the recorder reported them. It is null if no report has lines; `jobrun` sends
+	// them when the run concludes.
 	Output *string `json:"output"`
 }
 
@@ -338,7 +338,7 @@ type JobRunReport struct {
 	// Conclusion How the run ended; absent until then.
 	Conclusion *JobRunConclusion `json:"conclusion,omitempty"`
 
-	// Log The last lines that the command printed.
+	// Log The last lines that the command printed. The first report that has lines counts: send them with the conclusion.
 	Log *[]LogLine `json:"log,omitempty"`
 }
 
@@ -404,7 +404,7 @@ type ProjectListResult struct {
 	Pagination Pagination `json:"pagination"`
 }
 
-// Time An RFC 3339 time in UTC, in whole seconds.
+// Time An RFC 3339 time in UTC, in whole seconds, no leap second.
 type Time = time.Time
 
 // Prefer defines model for Prefer.

@@ -48,7 +48,7 @@ var (
 	messageRule = textRule{regexp.MustCompile(`^[^\x00-\x1F\x7F]*$`), 0, 512}
 	signalRule  = textRule{regexp.MustCompile(`^[A-Z0-9][A-Z0-9+-]*$`), 0, 16}
 	hostRule    = textRule{regexp.MustCompile(`^[^\x00-\x1F\x7F]*$`), 1, 253}
-	timeRule    = textRule{regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`), 20, 20}
+	timeRule    = textRule{regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]Z$`), 20, 20}
 )
 
 // check returns an error that names the field if the text breaks the rule, or has a character that a
