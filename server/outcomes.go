@@ -73,11 +73,11 @@ func (h *handler) GetTeamJobLogs(
 func (h *handler) logs(
 	ctx context.Context, p model.GetJobLogsParams,
 ) (response gen.JobLogsJSONResponse, err error) {
-	key := exchangeOf(ctx).subject
+	key := &exchangeOf(ctx).subject // the server logs the run that it reads
 	if p.RunID != nil {
 		key.Run = *p.RunID
 	} else {
-		latest, err := h.lists.JobRuns(ctx, key, jobrun.Filter{}, jobrun.Page{Size: 1})
+		latest, err := h.lists.JobRuns(ctx, *key, jobrun.Filter{}, jobrun.Page{Size: 1})
 		if err == nil && len(latest.Items) == 0 {
 			err = jobrun.ErrNotFound
 		}
@@ -86,7 +86,7 @@ func (h *handler) logs(
 		}
 		key.Run = latest.Items[0].ID
 	}
-	lines, err := h.outcomes.Logs(ctx, key)
+	lines, err := h.outcomes.Logs(ctx, *key)
 	if *p.Direction == model.LogDirectionBackward {
 		slices.Reverse(lines)
 	}

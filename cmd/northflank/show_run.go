@@ -123,7 +123,7 @@ func (run shownRun) summary(now time.Time, color bool) string {
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	if len(run.lines) > 0 {
-		b.WriteString("\nThe last lines of its output:\n")
+		b.WriteString("\nThe last lines of its log:\n")
 	}
 	for _, line := range run.lines {
 		b.WriteString("  " + line + "\n")
