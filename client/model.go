@@ -35,9 +35,18 @@ type JobRunAttemptReport = model.JobRunAttemptReport
 // LogLine is a line that a command printed, with its time in UTC.
 type LogLine = model.LogLine
 
-// JobRunOutput is the last part of what the command of a run printed. Its Output is nil if the run
-// has not concluded or its recorder did not keep it.
-type JobRunOutput = model.JobRunOutput
+// JobLogLine is a line of the log of a run, with its time in UTC and the container, for jobrund the
+// host, that printed it.
+type JobLogLine = model.JobLogLine
+
+// LogDirection is the order of the lines of a log.
+type LogDirection = model.LogDirection
+
+// The orders of a log.
+const (
+	LogDirectionForward  = model.LogDirectionForward  // the oldest line first
+	LogDirectionBackward = model.LogDirectionBackward // the latest line first
+)
 
 // Job is a job of a project. Its LatestRun is nil if there is none or the server does not send it.
 type Job = model.Job
@@ -124,6 +133,13 @@ type ListJobRunsOptions struct {
 	Statuses []JobRunStatus // empty for any
 	Since    time.Time      // the earliest start; zero for any
 	Until    time.Time      // the first start that is too late; zero for any
+}
+
+// JobLogsOptions selects lines of a log. The zero value selects all lines of the latest run.
+type JobLogsOptions struct {
+	Run       string       // ID of the job run; empty for the run that started last
+	LineLimit int          // maximum number of lines, the first in the Direction; 0 for the server's maximum
+	Direction LogDirection // empty for LogDirectionForward
 }
 
 // match reports whether the options select a run.

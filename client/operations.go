@@ -76,26 +76,34 @@ func (c *Client) GetJobRunOutcome(
 	return call.result(call.GetTeamJobRunOutcomeWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run))
 }
 
-// GetJobRunOutput returns the last part of what the command of a run printed. It contains any
-// control characters that the command printed, on which a terminal would act. The token needs the
-// permission "Project > Observability > Logs > Read".
+// GetJobLogs returns the last lines that the command of a run printed, as far as its recorder kept
+// them. They contain any control characters that the command printed, on which a terminal would act.
+// The token needs the permission "Project > Jobs > Deployment > View Instance Logs".
 //
-// The error is [ErrUnsupported] if the server has the run and knows no output, and the token can
-// read the run. Other errors are like those of [Client.GetJobRun].
+// The error is [ErrNotFound] if there is no such run, and otherwise like that of [Client.GetJobRun].
 //
-// Operation getJobRunOutput: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output
-func (c *Client) GetJobRunOutput(
-	ctx context.Context, ref RunRef,
-) (_ *JobRunOutput, _ *Response, err error) {
-	if err := ref.check(); err != nil {
+// Operation getJobLogs: GET /v1/projects/{projectId}/jobs/{jobId}/logs
+func (c *Client) GetJobLogs(
+	ctx context.Context, ref JobRef, opts JobLogsOptions,
+) (_ []JobLogLine, resp *Response, err error) {
+	if err := checkIDs("JobRef.", "Team", ref.Team, "Project", ref.Project, "Job", ref.Job); err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = c.checkSupport(ctx, ref, false, err) }()
-	call := newCall(c, func(r *model.JobRunOutputResult, _ []byte) (*JobRunOutput, bool) { return &r.Data, true })
-	if ref.Team == "" {
-		return call.result(call.GetJobRunOutputWithResponse(ctx, ref.Project, ref.Job, ref.Run))
+	params := model.GetJobLogsParams{
+		RunID: optional(opts.Run), LineLimit: optional(opts.LineLimit), Direction: optional(opts.Direction),
 	}
-	return call.result(call.GetTeamJobRunOutputWithResponse(ctx, ref.Team, ref.Project, ref.Job, ref.Run))
+	call := newCall(c, func(r *model.JobLogsResult, _ []byte) (*[]JobLogLine, bool) { return &r.Data, r.Data != nil })
+	var lines *[]JobLogLine
+	if ref.Team == "" {
+		lines, resp, err = call.result(call.GetJobLogsWithResponse(ctx, ref.Project, ref.Job, &params))
+	} else {
+		lines, resp, err = call.result(call.GetTeamJobLogsWithResponse(ctx, ref.Team, ref.Project, ref.Job,
+			new(model.GetTeamJobLogsParams(params))))
+	}
+	if err != nil {
+		return nil, resp, err
+	}
+	return *lines, resp, nil
 }
 
 // checkSupport turns a 404 into [ErrUnsupported] if the run exists, because the server then lacks

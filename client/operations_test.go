@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -89,14 +90,17 @@ func TestGetJobRunOutcome(t *testing.T) {
 	}
 }
 
-func TestGetJobRunOutput(t *testing.T) {
-	for body, want := range map[string]*JobRunOutput{
-		`{"data": {"output": "a\u001b[31m\n"}}`: {Output: new("a\x1b[31m\n")},
-		`{"data": {"output": null}}`:            {},
+func TestGetJobLogs(t *testing.T) {
+	at := time.Date(2020, 12, 8, 11, 52, 7, 25e7, time.UTC)
+	for body, want := range map[string][]JobLogLine{
+		`{"data": [{"containerId": "web-1", "log": "a\u001b[31m", "ts": "2020-12-08T11:52:07.25Z"}]}`: {
+			{ContainerID: "web-1", Log: "a\x1b[31m", TS: at},
+		},
+		`{"data": []}`: {},
 	} {
-		got, _, err := newClient(t, serve(t, answers(200, body))).GetJobRunOutput(t.Context(), documentedRef)
+		got, _, err := newClient(t, serve(t, answers(200, body))).GetJobLogs(t.Context(), job, JobLogsOptions{})
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v, output (-want +got):\n%s", err, diff)
+			t.Errorf("%v, logs (-want +got):\n%s", err, diff)
 		}
 	}
 }
@@ -109,10 +113,6 @@ func TestUnsupportedOperationDiffersFromAbsentRun(t *testing.T) {
 			return err
 		}
 	}
-	output := func(c *Client) error {
-		_, _, err := c.GetJobRunOutput(t.Context(), documentedRef)
-		return err
-	}
 	for name, tt := range map[string]struct {
 		call   func(*Client) error
 		status int // of the response to a request for the run
@@ -123,8 +123,6 @@ func TestUnsupportedOperationDiffersFromAbsentRun(t *testing.T) {
 		"outcome, no run":         {outcome(), 404, ErrNotFound, 2},
 		"outcome, run invisible":  {outcome(), 403, ErrNotFound, 2},
 		"outcome, RunExists":      {outcome(RunExists()), 404, ErrUnsupported, 1},
-		"output, earlier server":  {output, 200, ErrUnsupported, 2},
-		"output, no run":          {output, 404, ErrNotFound, 2},
 	} {
 		var asked int
 		err := tt.call(newClient(t, "http://example.com", script(&asked, answers(404, "{}"), answers(tt.status, documented))))
@@ -154,7 +152,7 @@ func TestOperationsRejectRef(t *testing.T) {
 		{`RunRef.Project is ".", which is no ID`, run(RunRef{Project: ".", Job: "j", Run: "r"})},
 		{`RunRef.Team is "..", which is no ID`, run(RunRef{Team: "..", Project: "p", Job: "j", Run: "r"})},
 		{"RunRef.Project is empty", errOf(erase(c.GetJobRunOutcome(t.Context(), RunRef{})))},
-		{"RunRef.Project is empty", errOf(erase(c.GetJobRunOutput(t.Context(), RunRef{})))},
+		{"JobRef.Project is empty", logs(c, JobRef{}, JobLogsOptions{})},
 		{"RunRef.Project is empty", errOf(erase(c.WaitForJobRun(t.Context(), RunRef{})))},
 		{"JobRef.Job is empty", runs(JobRef{Project: "p"})},
 		{`JobRef.Project is "..", which is no ID`, runs(JobRef{Project: "..", Job: "j"})},
@@ -169,6 +167,11 @@ func TestOperationsRejectRef(t *testing.T) {
 	if asked != 0 {
 		t.Errorf("%d requests", asked)
 	}
+}
+
+func logs(c *Client, ref JobRef, opts JobLogsOptions) error {
+	_, _, err := c.GetJobLogs(context.Background(), ref, opts)
+	return err
 }
 
 func TestOperationsRequest(t *testing.T) {
@@ -196,8 +199,10 @@ func TestOperationsRequest(t *testing.T) {
 		},
 		"/v1/projects/p/jobs/j/runs/r/outcome?":         func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), run) },
 		"/v1/teams/t/projects/p/jobs/j/runs/r/outcome?": func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), RunRef{"t", "p", "j", "r"}) },
-		"/v1/projects/p/jobs/j/runs/r/output?":          func(c *Client) { _, _, _ = c.GetJobRunOutput(t.Context(), run) },
-		"/v1/teams/t/projects/p/jobs/j/runs/r/output?":  func(c *Client) { _, _, _ = c.GetJobRunOutput(t.Context(), RunRef{"t", "p", "j", "r"}) },
+		"/v1/projects/p/jobs/j/logs?":                   func(c *Client) { _ = logs(c, job, JobLogsOptions{}) },
+		"/v1/teams/t/projects/p/jobs/j/logs?direction=backward&lineLimit=5&runId=r": func(c *Client) {
+			_ = logs(c, JobRef{"t", "p", "j"}, JobLogsOptions{Run: "r", LineLimit: 5, Direction: LogDirectionBackward})
+		},
 	} {
 		var got string
 		var asked int
@@ -223,8 +228,12 @@ func TestOperationsRejectOtherResponses(t *testing.T) {
 		"outcome": func(c *Client) (any, *Response, error) {
 			return erase(c.GetJobRunOutcome(t.Context(), documentedRef))
 		},
-		"output": func(c *Client) (any, *Response, error) {
-			return erase(c.GetJobRunOutput(t.Context(), documentedRef))
+		"logs": func(c *Client) (any, *Response, error) {
+			lines, resp, err := c.GetJobLogs(t.Context(), job, JobLogsOptions{})
+			if lines == nil {
+				return nil, resp, err
+			}
+			return lines, resp, err
 		},
 		"login": func(c *Client) (any, *Response, error) {
 			resp, err := c.Login(t.Context())
@@ -241,13 +250,14 @@ func TestOperationsRejectOtherResponses(t *testing.T) {
 		},
 	}
 	for names, bodies := range map[string][]string{
-		"run outcome output login projects jobs runs": {"", "null", "[]", "1", "<html>Log in</html>", `{"data": []}`},
+		"run outcome login projects jobs runs": {"", "null", "[]", "1", "<html>Log in</html>", `{"data": []}`},
 		"run": {
 			"{}", `{"data": {"status": "SUCCESS"}}`, `{"data": {"id": "default-project"}}`,
 			strings.Replace(documented, `"2020-12-08T11:52:08Z"`, `"yesterday"`, 1),
 			strings.Replace(documented, `"2020-12-08T11:47:08Z"`, `7`, 1),
 			strings.Replace(documented, `"concluded": true`, `"concluded": "true"`, 1),
 		},
+		"logs":               {"", "{}", "[]", `{"data": null}`, `{"data": {}}`, `{"data": [{"ts": "yesterday"}]}`},
 		"outcome":            {"{}", `{"data": null}`, `{"data": {"attempts": null}}`},
 		"projects jobs runs": {"{}", `{"data": {}}`, `{"data": {"others": []}}`},
 		"projects":           {`{"data": {"projects": [{"name": "a"}]}}`, `{"data": {"projects": {}}}`},

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,16 +16,18 @@ import (
 const markup = `i=0; while [ $i -lt 60 ]; do echo "line $i of what the command prints"; i=$((i+1)); done
 	printf '<b>bold</b><script>alert(1)</script>\t\033[31mred\033[0m\342\200\256\r\n'
 	printf '%0200d\n' 7
-	echo 'rsync: connection unexpectedly closed' >&2
+	echo 'rsync: connection unexpectedly closed'
 	[ -e twice ] && exit 23; [ -e once ] && touch twice; touch once; exit 12`
 
-// TestFindPageSaysWhyARunFailed looks at a run that failed, with a token that may read output, and
+// clock matches the time of a line.
+var clock = regexp.MustCompile(`(?m)^[0-9]+:[0-9:]+(.[AP]M)?  `)
+
+// TestFindPageSaysWhyARunFailed looks at a run that failed, with a token that may read logs, and
 // with one that may not.
 func TestFindPageSaysWhyARunFailed(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	id := failedRun(t, a, markup)
-	token := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
-		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
+	token := a.logsToken(t)
 	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
 	s := a.server
 	host, err := os.Hostname()
@@ -37,8 +40,8 @@ func TestFindPageSaysWhyARunFailed(t *testing.T) {
 			b := newTab(t, on)
 			b.media("prefers-color-scheme", scheme)
 			b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, token)
-			b.until("the output", "document.querySelector('pre')?.scrollTop > 0")
-			b.fits("with the output")
+			b.until("the log", "document.querySelector('pre')?.scrollTop > 0")
+			b.fits("with the log")
 			b.screenshot("failed run")
 			got := b.details()
 			if diff := cmp.Diff([]string{"✕ FAILED", "exit status 23", host},
@@ -53,18 +56,22 @@ func TestFindPageSaysWhyARunFailed(t *testing.T) {
 			}, attempts); diff != "" {
 				t.Errorf("the attempts (-want +got):\n%s", diff)
 			}
-			text := get(b, "the output", chromedp.Evaluate[string]("document.querySelector('pre').textContent"))
+			text := get(b, "the log", chromedp.Evaluate[string]("document.querySelector('pre').textContent"))
+			if times := clock.FindAllString(text, -1); len(times) != strings.Count(text, "\n") {
+				t.Errorf("%d lines of the log have a time: %q", len(times), text)
+			}
+			text = clock.ReplaceAllString(text, "")
 			if !strings.Contains(text, "line 59 of what the command prints\n<b>bold</b><script>alert(1)</script>\t"+
 				`red\u202e`+"\n") || !strings.HasSuffix(text, "unexpectedly closed\n") {
-				t.Errorf("the output is shown as %q", text)
+				t.Errorf("the log is shown as %q", text)
 			}
 			if n := get(b, "elements", chromedp.Evaluate[int]("document.querySelectorAll('pre *').length")); n != 0 {
-				t.Errorf("the output has become %d elements", n)
+				t.Errorf("the log has become %d elements", n)
 			}
 			for _, width := range []int64{320, 600, 960, 961} {
 				b.do("change the size", chromedp.EmulateViewport(width, 740))
 				b.width = width
-				b.fits("with the output")
+				b.fits("with the log")
 			}
 			b.quiet(s.url)
 		})

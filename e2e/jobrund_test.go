@@ -63,7 +63,7 @@ func TestWrongUsage(t *testing.T) {
 		"records and reads":    {create("--record", "--permission", "Project > Jobs > General > Read"), "exclude each other", "token create"},
 		"permission to record": {create("--permission", "Project > Jobs > Runs > Record"), "create it with --record", "token create"},
 		"bad name":             {create("--name", "a b"), `--name "a b": must have`, "token create"},
-		"unknown permission":   {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > General > Read`, "token create"},
+		"unknown permission":   {create("--permission", "all"), `--permission "all": must be one of: Project > Jobs > Deployment > View Instance Logs`, "token create"},
 		"expired already":      {create("--expires-in", "0s"), "--expires-in 0s: must be positive", "token create"},
 		"unnamed token":        {[]string{"token", "revoke"}, "NAME is missing", "token revoke"},
 		"two tokens":           {[]string{"token", "revoke", "a", "b"}, `unexpected argument "b"`, "token revoke"},

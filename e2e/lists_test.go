@@ -3,12 +3,8 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,25 +51,12 @@ func listOfficially(
 	parameters, options map[string]any,
 ) ([]string, listResult) {
 	t.Helper()
-	script, err := filepath.Abs("testdata/js-lists.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	input, err := json.Marshal(map[string]any{
-		"host": host, "token": token, "method": method, "all": all, "parameters": parameters, "options": options,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", script)
-	cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(input), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node: %v", err)
-	}
 	var got listResult
-	if err := json.Unmarshal(out, &got); err != nil || got.Error != nil || len(got.Data) != 1 {
-		t.Fatalf("%s: %v: %s", method, err, out)
+	runNode(t, folder, "js-lists.mjs", map[string]any{
+		"host": host, "token": token, "method": method, "all": all, "parameters": parameters, "options": options,
+	}, &got)
+	if got.Error != nil || len(got.Data) != 1 {
+		t.Fatalf("%s: %+v", method, got)
 	}
 	var ids []string
 	for _, items := range got.Data {

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -64,25 +66,31 @@ type jsError struct {
 // folder.
 func askOfficially(t *testing.T, folder, host, token string, parameters map[string]string) jsResult {
 	t.Helper()
-	script, err := filepath.Abs("testdata/js-client.mjs")
+	var got jsResult
+	runNode(t, folder, "js-client.mjs", map[string]any{"host": host, "token": token, "parameters": parameters}, &got)
+	return got
+}
+
+// runNode runs a script of testdata with the packages of the folder, and decodes what it prints.
+func runNode(t *testing.T, folder, script string, input map[string]any, result any) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata", script))
 	if err != nil {
 		t.Fatal(err)
 	}
-	input, err := json.Marshal(map[string]any{"host": host, "token": token, "parameters": parameters})
+	text, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", script)
-	cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(input), os.Stderr
+	cmd := exec.Command("node", path)
+	cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(text), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("node: %v", err)
 	}
-	var got jsResult
-	if err := json.Unmarshal(out, &got); err != nil {
+	if err := json.Unmarshal(out, result); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return got
 }
 
 func TestOfficialJavaScriptClient(t *testing.T) {
@@ -176,6 +184,60 @@ func TestOfficialCommandLine(t *testing.T) {
 			if out, err := run(program, append(ask, "nothing")...); err == nil || !strings.Contains(out, "not found") {
 				t.Errorf("%s, no such run: %v\n%s", program, err, out)
 			}
+		}
+	}
+}
+
+func TestOfficialClientsReadLogs(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newStore(t))
+	for run, flags := range map[string][]string{"r": {"--keep-output", "1KiB"}, "none": nil} {
+		cmd := recorded(t, a, "echo first; echo second", append(flags, "--run", run)...)
+		cmd.Stdout = nil
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, home := a.logsToken(t), t.TempDir()
+	official := func(args ...string) string { // with the exit status 0 for an error, as it is
+		cmd := exec.Command(filepath.Join(npmInstall(t, officialCLI), "node_modules", ".bin", "northflank"), args...)
+		cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
+		out, _ := cmd.CombinedOutput()
+		return string(out)
+	}
+	official("login", "-n", "local", "-t", token, "--host", a.server.url)
+	for _, test := range []struct{ flags, want string }{
+		{"--runId r", `(?m)^\S+Z ` + host + ` -- first\n\S+Z ` + host + ` -- second$`},
+		{"--runId r -o json", `(?s)"containerId": "` + host + `",\s+"log": "first",.*"log": "second"`},
+		{"--runId r --lineLimit 1 --direction backward -o json", `^\[\s+\{[^{]*"log": "second"[^{]*$`},
+		{"--runId none", "No logs found"},
+		{"--runId missing", "not found"},
+		{"--runId r --textIncludes first", "the operation does not have this parameter"},
+	} {
+		args := append([]string{"get", "job", "logs", "--projectId", "p", "--jobId", "j"}, strings.Fields(test.flags)...)
+		if got := official(args...); !regexp.MustCompile(test.want).MatchString(got) {
+			t.Errorf("%s: %s\nwant %s", test.flags, got, test.want)
+		}
+	}
+	for _, parameters := range []map[string]any{
+		{"projectId": "p", "jobId": "j"}, {"projectId": "p", "jobId": "j", "teamId": "default"},
+	} {
+		var got struct {
+			Data []struct {
+				ContainerID, Log string
+				TS               time.Time
+			}
+		}
+		runNode(t, npmInstall(t, jsClient), "js-lists.mjs", map[string]any{
+			"host": a.server.url, "token": token, "method": "get.job.logs",
+			"parameters": parameters, "options": map[string]any{"runId": "r", "lineLimit": 1},
+		}, &got)
+		if len(got.Data) != 1 || got.Data[0].Log != "first" || got.Data[0].ContainerID != host || got.Data[0].TS.IsZero() {
+			t.Errorf("get.job.logs returned %+v", got)
 		}
 	}
 }

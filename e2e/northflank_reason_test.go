@@ -20,8 +20,7 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	id := failedRun(t, a, script)
 	failedRun(t, a, "kill -KILL $$")
 	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
-	logs := output(t, "jobrund", "token", "create", "--name", "logs", "--store", a.store,
-		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
+	logs := a.logsToken(t)
 	s := a.server
 	ask := func(token string, args ...string) string {
 		t.Helper()
@@ -31,16 +30,16 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	want := "Status     FAILED: exit status 23 on " + host + ", 3rd attempt of 3\n"
 	for token, lines := range map[string]string{
 		states: "",
-		logs:   "The last lines of its output:\n  two\n  three\n  four\n  five\n  six",
+		logs:   "The last lines of its log:\n  two\n  three\n  four\n  five\n  six",
 	} {
 		got := ask(token, "get", "job", "run", "--job", "j", "--run", id)
-		if !strings.Contains(got, want) || !strings.HasSuffix(got, lines) || lines == "" && strings.Contains(got, "utput") {
+		if !strings.Contains(got, want) || !strings.HasSuffix(got, lines) || lines == "" && strings.Contains(got, "log") {
 			t.Errorf("%s\nwant %q and at the end %q", got, want, lines)
 		}
 	}
 	printed := strings.TrimSpace(strings.Repeat("one\ntwo\nthree\nfour\nfive\nsix\n", 3)) // by each attempt
-	if got := ask(logs, "get", "job", "output", "--job", "j", "--run", id); got != printed {
-		t.Errorf("the output is %q", got)
+	if got := ask(logs, "get", "job", "logs", "--job", "j", "--run", id, "-o", "json", "--jq", ".[].log"); got != printed {
+		t.Errorf("the log is %q", got)
 	}
 
 	list := ask(states, "list", "runs", "--status", "FAILED", "--since", "1h")
@@ -54,7 +53,7 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 	if got != "ExitStatus\nSignal" {
 		t.Errorf("the reasons are %q", got)
 	}
-	refused := outcomeOf(t, program(t, "northflank", "get", "job", "output", "--host", s.url, "--token", states,
+	refused := outcomeOf(t, program(t, "northflank", "get", "job", "logs", "--host", s.url, "--token", states,
 		"--project", "p", "--job", "j", "--run", id))
 	if !strings.Contains(refused.stderr, logsPermission) {
 		t.Errorf("%+v", refused)

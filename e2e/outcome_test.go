@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
@@ -101,32 +102,42 @@ func TestJobrunIsSmall(t *testing.T) {
 	}
 }
 
-// A token that nobody gave the permission by its name reads no output.
-func TestOutputNeedsItsOwnPermission(t *testing.T) {
+// A token that nobody gave the permission by its name reads no logs.
+func TestLogsNeedTheirOwnPermission(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
 	cmd := recorded(t, a, "echo secret", "--run", "r", "--keep-output", "1KiB")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	const path = "/v1/projects/p/jobs/j/runs/r/output"
+	const path = "/v1/projects/p/jobs/j/logs?runId=r"
 	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
 	if message := ask(t, a.server, states, path, http.StatusForbidden); !strings.Contains(message, logsPermission) {
 		t.Errorf("refused: %s", message)
 	}
-	both := a.logsClient(t)
-	if got, _, err := both.GetJobRunOutput(t.Context(), refTo("r")); err != nil || got.Output == nil || *got.Output != "secret\n" {
-		t.Errorf("%+v, %v", got, err)
+	wantPrinted(t, newClient(t, a.server, a.logsToken(t)), "r", "secret")
+}
+
+const logsPermission = "Project > Jobs > Deployment > View Instance Logs"
+
+// wantPrinted checks that the log of a run of the job j has that line alone, from this host.
+func wantPrinted(t testing.TB, c *client.Client, run, want string) {
+	t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := refTo(run)
+	lines, _, err := c.GetJobLogs(t.Context(), client.JobRef{Project: ref.Project, Job: ref.Job}, client.JobLogsOptions{Run: run})
+	if err != nil || len(lines) != 1 || lines[0].Log != want || lines[0].ContainerID != host ||
+		time.Since(lines[0].TS).Abs() > time.Hour {
+		t.Errorf("the log of run %s is %+v, %v; want %q from %s", run, lines, err, want, host)
 	}
 }
 
-const logsPermission = "Project > Observability > Logs > Read"
-
-// logsClient returns a client that may read what commands print, and runs.
-func (a *api) logsClient(t testing.TB) *client.Client {
+// logsToken returns a token that may read logs and runs.
+func (a *api) logsToken(t testing.TB) string {
 	t.Helper()
-	token := output(t, "jobrund", "token", "create", "--name", "logs", "--replace", "--store", a.store,
+	return output(t, "jobrund", "token", "create", "--name", "logs", "--replace", "--store", a.store,
 		"--permission", "Project > Jobs > General > Read", "--permission", logsPermission)
-	c := newClient(t, a.server, token)
-	return c
 }

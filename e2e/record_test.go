@@ -147,10 +147,9 @@ func TestSpoolIsDelivered(t *testing.T) {
 			t.Errorf("%v: %+v, the spool has %v", args, got, spooled(recorders[i]))
 		}
 		id := fmt.Sprint("r", i)
-		kept, _, err := a.logsClient(t).GetJobRunOutput(t.Context(), refTo(id))
-		why := whyOf(t, a.outcome(t, id))
-		if err != nil || kept.Output == nil || *kept.Output != "printed\n" || why.exitStatus != 7 {
-			t.Errorf("%s: %+v, %+v, %v", id, why, kept, err)
+		wantPrinted(t, newClient(t, a.server, a.logsToken(t)), id, "printed")
+		if why := whyOf(t, a.outcome(t, id)); why.exitStatus != 7 {
+			t.Errorf("%s: %+v", id, why)
 		}
 	}
 }

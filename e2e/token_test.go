@@ -315,7 +315,7 @@ func TestRecordingTokenCanOnlyRecord(t *testing.T) {
 	}
 	const jobs = "/v1/projects/p/jobs"
 	for _, path := range []string{
-		"/v1/projects", jobs, jobs + "/j/runs", jobs + "/j/runs/r", jobs + "/j/runs/r/outcome", jobs + "/j/runs/r/output",
+		"/v1/projects", jobs, jobs + "/j/runs", jobs + "/j/runs/r", jobs + "/j/runs/r/outcome", jobs + "/j/logs",
 	} {
 		ask(t, a.server, strings.TrimSpace(string(token)), path, http.StatusForbidden)
 	}

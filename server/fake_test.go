@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ type fakeStore struct {
 	tokens  map[jobrun.TokenHash]jobrun.Token
 	lookups []jobrun.Key
 	outcome *model.JobRunOutcome // of all runs
-	output  model.JobRunOutput
+	logs    []model.JobLogLine   // of all runs
 
 	revision   int64 // of runs and tokens, for a test to change
 	onRevision func() error
@@ -56,9 +57,9 @@ func (s *fakeStore) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunO
 	return outcome, err
 }
 
-func (s *fakeStore) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
+func (s *fakeStore) Logs(ctx context.Context, key jobrun.Key) ([]model.JobLogLine, error) {
 	_, err := s.Run(ctx, key)
-	return &s.output, err
+	return slices.Clone(s.logs), err
 }
 
 func (s *fakeStore) RecordRun(

@@ -21,12 +21,12 @@ const (
 	queryJobs     = "jobs"
 	queryRuns     = "runs"
 	queryOutcome  = "outcome"
-	queryOutput   = "output"
+	queryLogs     = "logs"
 	queryRecord   = "record"
 )
 
 var queries = []string{
-	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns, queryOutcome, queryOutput,
+	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns, queryOutcome, queryLogs,
 	queryRecord,
 }
 
@@ -76,11 +76,11 @@ func (s *observedStore) Outcome(ctx context.Context, key jobrun.Key) (o *model.J
 	return s.store.Outcome(ctx, key)
 }
 
-// Output returns what the store's Output returns.
-func (s *observedStore) Output(ctx context.Context, key jobrun.Key) (o *model.JobRunOutput, err error) {
-	ctx, end := s.begin(ctx, queryOutput)
+// Logs returns what the store's Logs returns.
+func (s *observedStore) Logs(ctx context.Context, key jobrun.Key) (lines []model.JobLogLine, err error) {
+	ctx, end := s.begin(ctx, queryLogs)
 	defer func() { end(err) }()
-	return s.store.Output(ctx, key)
+	return s.store.Logs(ctx, key)
 }
 
 // Projects returns what the store's Projects returns.

@@ -27,7 +27,7 @@ type exchange struct {
 	remote    string        // the address of the caller
 	operation *operation    // nil until a route takes the request
 	session   *auth.Session // nil until a token is accepted
-	subject   jobrun.Key    // the path's team, project, job and run, once all checks have passed
+	subject   jobrun.Key    // the team, project, job and run of the request, once all checks have passed
 	prefers   bool          // whether the caller sent a valid wait preference
 	wait      time.Duration // the time that the caller prefers to wait
 	waited    time.Duration // the time that the response waited for a run to conclude

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
@@ -14,8 +15,9 @@ import (
 type Outcomes interface {
 	// Outcome returns why the run ended as it did. Its Reason is nil while the run goes on.
 	Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutcome, error)
-	// Output returns the last part of what the run printed. Its Output is nil if that is not known.
-	Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error)
+	// Logs returns the last lines that the run printed, the oldest line first. It returns no lines if
+	// none are recorded.
+	Logs(ctx context.Context, key jobrun.Key) ([]model.JobLogLine, error)
 }
 
 // GetJobRunOutcome returns why a run of the token's own team ended as it did.
@@ -46,30 +48,49 @@ func (h *handler) outcome(ctx context.Context) (response gen.JobRunOutcomeDetail
 	return response, err
 }
 
-// GetJobRunOutput returns what a run of the token's own team printed last.
+// GetJobLogs returns the last lines that a run of a job of the token's own team printed.
 // Returns jobrun.ErrNotFound if there is no such run.
-func (h *handler) GetJobRunOutput(
+func (h *handler) GetJobLogs(
 	ctx context.Context,
-	_ gen.GetJobRunOutputRequestObject,
-) (gen.GetJobRunOutputResponseObject, error) {
-	body, err := h.output(ctx)
-	return gen.GetJobRunOutput200JSONResponse{JobRunOutputDetailsJSONResponse: body}, err
+	r gen.GetJobLogsRequestObject,
+) (gen.GetJobLogsResponseObject, error) {
+	body, err := h.logs(ctx, r.Params)
+	return gen.GetJobLogs200JSONResponse{JobLogsJSONResponse: body}, err
 }
 
-// GetTeamJobRunOutput returns what a run of the named team printed last.
+// GetTeamJobLogs returns the last lines that a run of a job of the named team printed.
 // Returns jobrun.ErrNotFound if there is no such run.
-func (h *handler) GetTeamJobRunOutput(
+func (h *handler) GetTeamJobLogs(
 	ctx context.Context,
-	_ gen.GetTeamJobRunOutputRequestObject,
-) (gen.GetTeamJobRunOutputResponseObject, error) {
-	body, err := h.output(ctx)
-	return gen.GetTeamJobRunOutput200JSONResponse{JobRunOutputDetailsJSONResponse: body}, err
+	r gen.GetTeamJobLogsRequestObject,
+) (gen.GetTeamJobLogsResponseObject, error) {
+	body, err := h.logs(ctx, model.GetJobLogsParams(r.Params))
+	return gen.GetTeamJobLogs200JSONResponse{JobLogsJSONResponse: body}, err
 }
 
-func (h *handler) output(ctx context.Context) (response gen.JobRunOutputDetailsJSONResponse, err error) {
-	output, err := h.outcomes.Output(ctx, exchangeOf(ctx).subject)
-	if err == nil {
-		response.Body.Data = *output
+// logs reads the lines of the run that the parameters name. Only RunID may be nil: the other
+// parameters have defaults.
+func (h *handler) logs(
+	ctx context.Context, p model.GetJobLogsParams,
+) (response gen.JobLogsJSONResponse, err error) {
+	key := &exchangeOf(ctx).subject // the server logs the run that it reads
+	if p.RunID != nil {
+		key.Run = *p.RunID
+	} else {
+		latest, err := h.lists.JobRuns(ctx, *key, jobrun.Filter{}, jobrun.Page{Size: 1})
+		if err == nil && len(latest.Items) == 0 {
+			err = jobrun.ErrNotFound
+		}
+		if err != nil {
+			return response, err
+		}
+		key.Run = latest.Items[0].ID
 	}
+	lines, err := h.outcomes.Logs(ctx, *key)
+	if *p.Direction == model.LogDirectionBackward {
+		slices.Reverse(lines)
+	}
+	lines = lines[:min(*p.LineLimit, len(lines))]
+	response.Body.Data = orEmpty(&lines)
 	return response, err
 }

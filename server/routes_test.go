@@ -160,8 +160,8 @@ func TestHarmlessRequests(t *testing.T) {
 	}
 	forEachOperation(t, func(t *testing.T, o operation) {
 		for _, test := range tests {
-			if test.name == "a query" && o.Operation.RequestBody != nil {
-				continue // TestRecordJobRunRefusesBadRequests
+			if test.name == "a query" && (o.Operation.RequestBody != nil || o.Operation.Extensions["x-sensitive"] != nil) {
+				continue // TestRecordJobRunRefusesBadRequests and TestJobLogs
 			}
 			t.Run(test.name, func(t *testing.T) {
 				a, secret := newFilledAPI(t)

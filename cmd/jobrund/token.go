@@ -43,7 +43,7 @@ func newTokenCreate() *cobra.Command {
 only its owner can read. The store keeps only a hash of it, so it is never shown again.
 
 Without --permission, the token can read projects, jobs, runs and their outcomes, but not
-what commands print: for that, add "Project > Observability > Logs > Read".
+what commands print: for that, add "Project > Jobs > Deployment > View Instance Logs".
 
 With --record, the token can record runs, and nothing else. A token that reads cannot
 record: a host that records needs no access to the runs of other hosts.`,
@@ -52,7 +52,7 @@ record: a host that records needs no access to the runs of other hosts.`,
   jobrund token create --name ci --team default --project default-project --expires-in 30d
   jobrund token create --name ci --replace --out token
   jobrund token create --name logs --permission 'Project > Jobs > General > Read' \
-    --permission 'Project > Observability > Logs > Read'`,
+    --permission 'Project > Jobs > Deployment > View Instance Logs'`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkToken(cmd.Flags(), &t, record); err != nil {

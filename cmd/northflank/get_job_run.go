@@ -38,7 +38,7 @@ On a terminal, the project, the job and the run are asked for where they are mis
 typed filters. --latest is the run of the job that started last.
 
 Of a run that has failed it says why, on which host and in which attempt, where the server knows, and shows the last
-lines of output, where they are recorded and the token may read them: "northflank get job output" shows all of it.
+lines of output, where they are recorded and the token may read them: "northflank get job logs" shows all of them.
 --outcome says of any run why it ended as it did, and of each of its attempts.
 
 -o json and -o yaml print for programs what the server sent. --outcome adds the member outcome: the reason, a message,

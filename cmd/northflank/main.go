@@ -106,7 +106,7 @@ func newRoot() *cobra.Command {
 	root := newGroup("northflank", "See how the runs of your jobs are doing", newLogin(), newContext(),
 		newGroup("list", "List projects, jobs or runs", newListProjects(), newListJobs(), newListRuns()),
 		newGroup("get", "Show something",
-			newGroup("job", "Show something about a job", newGetJobRun(), newGetJobRuns(), newGetJobOutput())))
+			newGroup("job", "Show something about a job", newGetJobRun(), newGetJobRuns(), newGetJobLogs())))
 	root.Long = `See how the runs of your jobs are doing, at Northflank or wherever jobrund serves.
 
 The exit status is 0 for success, 1 for an error and 2 for a wrong command line. "northflank get job run --wait" has more.`

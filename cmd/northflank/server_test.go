@@ -198,7 +198,7 @@ func serveList(w http.ResponseWriter, r *http.Request) bool {
 			}
 			items = append(items, job)
 		}
-	case len(path) == 5 && runs[path[3]] != nil:
+	case len(path) == 5 && path[4] == "runs" && runs[path[3]] != nil:
 		name = "runs"
 		for _, run := range runs[path[3]] {
 			since, _ := time.Parse(time.RFC3339, r.FormValue("since"))
@@ -208,7 +208,7 @@ func serveList(w http.ResponseWriter, r *http.Request) bool {
 				items = append(items, run)
 			}
 		}
-	case len(path) == 3 || len(path) == 5:
+	case len(path) == 3 || len(path) == 5 && path[4] == "runs":
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"error": {"status": 404, "message": "not found", "id": "req-1"}}`)
 		return true
@@ -262,25 +262,47 @@ func attempt(number int, message string) string {
 		"reason": "ExitStatus", "message": %q, "exitStatus": null, "signal": null}`, number, message)
 }
 
-var outputs = map[string]string{
-	"lost":    `{"output": "one\ntwo\nthree\tcolumns\nfour\r\nfive \u001b[31mred\u202e\nsix\n"}`,
-	"empty":   `{"output": ""}`,
-	"whole":   `{"output": "no line end"}`,
-	"none":    `{"output": null}`,
-	"running": `{"output": null}`,
+// logs are the lines of the tests' server by the ID of the run.
+var logs = map[string][]string{
+	"lost": {"one", "two", "three\tcolumns", "four\r", "five \x1b[31mred\u202e", "six"},
+	"none": {},
 }
 
-// serveOutcome answers like the operations getJobRunOutcome and getJobRunOutput, and reports whether
-// the request is for one.
+// logOf returns the body of the operation getJobLogs, and whether there is such a run.
+func logOf(r *http.Request) (string, bool) {
+	texts, known := logs[r.FormValue("runId")]
+	lines := []map[string]any{}
+	for i, text := range texts {
+		at := time.Date(2020, 12, 8, 11, 47, i, 5e8, time.UTC)
+		lines = append(lines, map[string]any{"containerId": "web-1", "log": text, "ts": at})
+	}
+	if r.FormValue("direction") == "backward" {
+		slices.Reverse(lines)
+	}
+	if limit, err := strconv.Atoi(r.FormValue("lineLimit")); err == nil {
+		lines = lines[:min(limit, len(lines))]
+	}
+	body, err := json.Marshal(lines)
+	if err != nil {
+		panic(err)
+	}
+	return string(body), known
+}
+
+// serveOutcome answers like the operations getJobRunOutcome and getJobLogs, and reports whether the
+// request is for one of them.
 func serveOutcome(w http.ResponseWriter, r *http.Request) bool {
-	path, of, _ := strings.Cut(r.URL.Path, "/runs/")
-	run, operation, ok := strings.Cut(of, "/")
-	if !ok {
+	path, run, _ := strings.Cut(r.URL.Path, "/runs/")
+	run, isOutcome := strings.CutSuffix(run, "/outcome")
+	path, isLog := strings.CutSuffix(path, "/logs")
+	if !isOutcome && !isLog {
 		return false
 	}
 	job := path[strings.LastIndexByte(path, '/')+1:]
-	bodies := map[string]map[string]string{"outcome": outcomes, "output": outputs}[operation]
-	body, known := bodies[run]
+	body, known := outcomes[run]
+	if isLog {
+		body, known = logOf(r)
+	}
 	switch {
 	case job == "hangs":
 		<-r.Context().Done()
@@ -289,7 +311,7 @@ func serveOutcome(w http.ResponseWriter, r *http.Request) bool {
 		fmt.Fprint(w, `{"error": {"status": 500, "message": "internal server error", "id": "req-1"}}`)
 	case job == "garbage":
 		fmt.Fprint(w, `<html>Not found</html>`)
-	case job == "refuses", operation == "output" && job == "states":
+	case job == "refuses", isLog && job == "states":
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `{"error": {"status": 403, "message": "lacks the permission", "id": "req-1"}}`)
 	case job == "earlier", !known:

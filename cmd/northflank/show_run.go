@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	lastLines   = 5   // of the output of a run that failed
+	lastLines   = 5   // of the log of a run that failed
 	longestLine = 300 // characters of each
 )
 
@@ -27,7 +28,7 @@ type shownRun struct {
 	*client.JobRun
 	why    *reason  // nil if it is not known
 	detail bool     // whether to show all of the reason
-	lines  []string // the last lines of its output, escaped
+	lines  []string // the last lines of its log, escaped
 }
 
 // show prints the run, which the response contains, and why it ended as it did.
@@ -85,23 +86,20 @@ func sentRun(resp *client.Response, listed bool) (json.RawMessage, error) {
 func (get *getJobRun) lastLines(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
-	output, resp, err := get.client.GetJobRunOutput(ctx, get.ref)
+	log, resp, err := get.client.GetJobLogs(ctx, get.job(), client.JobLogsOptions{
+		Run: get.ref.Run, LineLimit: lastLines, Direction: client.LogDirectionBackward,
+	})
 	get.trace(resp)
-	if err != nil || output.Output == nil {
+	if err != nil {
 		return nil
 	}
-	text := strings.TrimRight(*output.Output, " \t\r\n")
-	if text == "" {
-		return nil
-	}
-	lines := strings.Split(text, "\n")
-	lines = lines[max(0, len(lines)-lastLines):]
-	for i, line := range lines {
-		line = strings.TrimSuffix(line, "\r")
+	var lines []string
+	for _, logged := range slices.Backward(log) {
+		line := strings.TrimSuffix(logged.Log, "\r")
 		if runes := []rune(line); len(runes) > longestLine {
 			line = string(runes[:longestLine]) + "..."
 		}
-		lines[i] = escapeLines(line)
+		lines = append(lines, escapeLines(line))
 	}
 	return lines
 }
@@ -125,7 +123,7 @@ func (run shownRun) summary(now time.Time, color bool) string {
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	if len(run.lines) > 0 {
-		b.WriteString("\nThe last lines of its output:\n")
+		b.WriteString("\nThe last lines of its log:\n")
 	}
 	for _, line := range run.lines {
 		b.WriteString("  " + line + "\n")

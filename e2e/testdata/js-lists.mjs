@@ -1,4 +1,4 @@
-// Calls a list of the official client, one page or all of them, and prints what came of it as JSON.
+// Calls a method of the official client, such as a list, one page or all of them, and prints what came of it as JSON.
 // Standard input: {"host", "token", "method", "all", "parameters", "options"}, where method is a path such as "get.job.runs".
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -114,6 +114,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 	ListJobs(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetJobLogs Get job logs
+	//
+	// Returns the last lines that the command of one run of a job printed, if its recorder was asked to keep them. A
+	// recorder sends them when the run concludes; until then the list is empty. A recorder keeps at most 1,000 lines, so
+	// there are no pages, no filters and no time range: another query parameter returns 400. This server cannot tail a
+	// log (`queryType=tail` over a WebSocket).
+	//
+	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/logs (the `GetJobLogs` operationId).
+	GetJobLogs(ctx context.Context, projectID ProjectID, jobID JobID, params *GetJobLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListJobRuns List runs of a job
 	//
 	// Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
@@ -173,14 +183,6 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetJobRunOutcome` operationId).
 	GetJobRunOutcome(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetJobRunOutput Get the last output of a run
-	//
-	// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-	// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
-	//
-	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
-	GetJobRunOutput(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// ListTeamProjects List a team's projects
 	//
 	// Returns the projects with runs that the token may see, of the named team, by id.
@@ -194,6 +196,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 	ListTeamJobs(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTeamJobLogs Get the logs of a team's job
+	//
+	// As `getJobLogs`, for a job of the named team.
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs (the `GetTeamJobLogs` operationId).
+	GetTeamJobLogs(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, params *GetTeamJobLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTeamJobRuns List runs of a team's job
 	//
@@ -233,13 +242,6 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 	GetTeamJobRunOutcome(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetTeamJobRunOutput Get the last output of a run of a team's job
-	//
-	// As `getJobRunOutput`, for a run of the named team.
-	//
-	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetTeamJobRunOutput` operationId).
-	GetTeamJobRunOutput(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Login Check a token
@@ -285,6 +287,26 @@ func (c *Client) ListProjects(ctx context.Context, params *ListProjectsParams, r
 // Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 func (c *Client) ListJobs(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobsRequest(c.Server, projectID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobLogs Get job logs
+//
+// Returns the last lines that the command of one run of a job printed, if its recorder was asked to keep them. A
+// recorder sends them when the run concludes; until then the list is empty. A recorder keeps at most 1,000 lines, so
+// there are no pages, no filters and no time range: another query parameter returns 400. This server cannot tail a
+// log (`queryType=tail` over a WebSocket).
+//
+// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/logs (the `GetJobLogs` operationId).
+func (c *Client) GetJobLogs(ctx context.Context, projectID ProjectID, jobID JobID, params *GetJobLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobLogsRequest(c.Server, projectID, jobID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -404,24 +426,6 @@ func (c *Client) GetJobRunOutcome(ctx context.Context, projectID ProjectID, jobI
 	return c.Client.Do(req)
 }
 
-// GetJobRunOutput Get the last output of a run
-//
-// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
-//
-// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
-func (c *Client) GetJobRunOutput(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetJobRunOutputRequest(c.Server, projectID, jobID, runID)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // ListTeamProjects List a team's projects
 //
 // Returns the projects with runs that the token may see, of the named team, by id.
@@ -446,6 +450,23 @@ func (c *Client) ListTeamProjects(ctx context.Context, teamID TeamID, params *Li
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 func (c *Client) ListTeamJobs(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTeamJobsRequest(c.Server, teamID, projectID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTeamJobLogs Get the logs of a team's job
+//
+// As `getJobLogs`, for a job of the named team.
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs (the `GetTeamJobLogs` operationId).
+func (c *Client) GetTeamJobLogs(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, params *GetTeamJobLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTeamJobLogsRequest(c.Server, teamID, projectID, jobID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -535,23 +556,6 @@ func (c *Client) RecordTeamJobRun(ctx context.Context, teamID TeamID, projectID 
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 func (c *Client) GetTeamJobRunOutcome(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTeamJobRunOutcomeRequest(c.Server, teamID, projectID, jobID, runID)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// GetTeamJobRunOutput Get the last output of a run of a team's job
-//
-// As `getJobRunOutput`, for a run of the named team.
-//
-// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetTeamJobRunOutput` operationId).
-func (c *Client) GetTeamJobRunOutput(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTeamJobRunOutputRequest(c.Server, teamID, projectID, jobID, runID)
 	if err != nil {
 		return nil, err
 	}
@@ -741,6 +745,110 @@ func NewListJobsRequest(server string, projectID ProjectID, params *ListJobsPara
 		if params.Status != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobLogsRequest constructs an http.Request for the GetJobLogs method
+func NewGetJobLogsRequest(server string, projectID ProjectID, jobID JobID, params *GetJobLogsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/projects/%s/jobs/%s/logs", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RunID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "runId", *params.RunID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LineLimit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lineLimit", *params.LineLimit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Direction != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "direction", *params.Direction, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.QueryType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "queryType", *params.QueryType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1103,54 +1211,6 @@ func NewGetJobRunOutcomeRequest(server string, projectID ProjectID, jobID JobID,
 	return req, nil
 }
 
-// NewGetJobRunOutputRequest constructs an http.Request for the GetJobRunOutput method
-func NewGetJobRunOutputRequest(server string, projectID ProjectID, jobID JobID, runID RunID) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "runId", runID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/projects/%s/jobs/%s/runs/%s/output", pathParam0, pathParam1, pathParam2)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
 // NewListTeamProjectsRequest constructs an http.Request for the ListTeamProjects method
 func NewListTeamProjectsRequest(server string, teamID TeamID, params *ListTeamProjectsParams) (*http.Request, error) {
 	var err error
@@ -1317,6 +1377,117 @@ func NewListTeamJobsRequest(server string, teamID TeamID, projectID ProjectID, p
 		if params.Status != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTeamJobLogsRequest constructs an http.Request for the GetTeamJobLogs method
+func NewGetTeamJobLogsRequest(server string, teamID TeamID, projectID ProjectID, jobID JobID, params *GetTeamJobLogsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "teamId", teamID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/teams/%s/projects/%s/jobs/%s/logs", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RunID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "runId", *params.RunID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LineLimit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "lineLimit", *params.LineLimit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Direction != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "direction", *params.Direction, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.QueryType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "queryType", *params.QueryType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1707,61 +1878,6 @@ func NewGetTeamJobRunOutcomeRequest(server string, teamID TeamID, projectID Proj
 	return req, nil
 }
 
-// NewGetTeamJobRunOutputRequest constructs an http.Request for the GetTeamJobRunOutput method
-func NewGetTeamJobRunOutputRequest(server string, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "teamId", teamID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam3 string
-
-	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "runId", runID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/teams/%s/projects/%s/jobs/%s/runs/%s/output", pathParam0, pathParam1, pathParam2, pathParam3)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -1835,6 +1951,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 	ListJobsWithResponse(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*ListJobsResponse, error)
 
+	// GetJobLogsWithResponse Get job logs
+	//
+	// Returns the last lines that the command of one run of a job printed, if its recorder was asked to keep them. A
+	// recorder sends them when the run concludes; until then the list is empty. A recorder keeps at most 1,000 lines, so
+	// there are no pages, no filters and no time range: another query parameter returns 400. This server cannot tail a
+	// log (`queryType=tail` over a WebSocket).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/logs (the `GetJobLogs` operationId).
+	GetJobLogsWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, params *GetJobLogsParams, reqEditors ...RequestEditorFn) (*GetJobLogsResponse, error)
+
 	// ListJobRunsWithResponse List runs of a job
 	//
 	// Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
@@ -1900,16 +2028,6 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetJobRunOutcome` operationId).
 	GetJobRunOutcomeWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunOutcomeResponse, error)
 
-	// GetJobRunOutputWithResponse Get the last output of a run
-	//
-	// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-	// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
-	GetJobRunOutputWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunOutputResponse, error)
-
 	// ListTeamProjectsWithResponse List a team's projects
 	//
 	// Returns the projects with runs that the token may see, of the named team, by id.
@@ -1927,6 +2045,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 	ListTeamJobsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*ListTeamJobsResponse, error)
+
+	// GetTeamJobLogsWithResponse Get the logs of a team's job
+	//
+	// As `getJobLogs`, for a job of the named team.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs (the `GetTeamJobLogs` operationId).
+	GetTeamJobLogsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, params *GetTeamJobLogsParams, reqEditors ...RequestEditorFn) (*GetTeamJobLogsResponse, error)
 
 	// ListTeamJobRunsWithResponse List runs of a team's job
 	//
@@ -1972,15 +2099,6 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 	GetTeamJobRunOutcomeWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunOutcomeResponse, error)
-
-	// GetTeamJobRunOutputWithResponse Get the last output of a run of a team's job
-	//
-	// As `getJobRunOutput`, for a run of the named team.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetTeamJobRunOutput` operationId).
-	GetTeamJobRunOutputWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunOutputResponse, error)
 }
 
 type LoginResponse struct {
@@ -2076,6 +2194,39 @@ func (r ListJobsResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r ListJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetJobLogsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobLogs
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobLogsResponse) GetJSON200() *JobLogs {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobLogsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobLogsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobLogsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -2214,39 +2365,6 @@ func (r GetJobRunOutcomeResponse) StatusCode() int {
 	return 0
 }
 
-type GetJobRunOutputResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *JobRunOutputDetails
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetJobRunOutputResponse) GetJSON200() *JobRunOutputDetails {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r GetJobRunOutputResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetJobRunOutputResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetJobRunOutputResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
 type ListTeamProjectsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2307,6 +2425,39 @@ func (r ListTeamJobsResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r ListTeamJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetTeamJobLogsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobLogs
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTeamJobLogsResponse) GetJSON200() *JobLogs {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTeamJobLogsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTeamJobLogsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTeamJobLogsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -2445,39 +2596,6 @@ func (r GetTeamJobRunOutcomeResponse) StatusCode() int {
 	return 0
 }
 
-type GetTeamJobRunOutputResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *JobRunOutputDetails
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetTeamJobRunOutputResponse) GetJSON200() *JobRunOutputDetails {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r GetTeamJobRunOutputResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetTeamJobRunOutputResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetTeamJobRunOutputResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
 // LoginWithResponse Check a token
 //
 // Returns 200 for a valid token. Any valid token will do; no permission is needed.
@@ -2523,6 +2641,24 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, projectI
 		return nil, err
 	}
 	return ParseListJobsResponse(rsp)
+}
+
+// GetJobLogsWithResponse Get job logs
+//
+// Returns the last lines that the command of one run of a job printed, if its recorder was asked to keep them. A
+// recorder sends them when the run concludes; until then the list is empty. A recorder keeps at most 1,000 lines, so
+// there are no pages, no filters and no time range: another query parameter returns 400. This server cannot tail a
+// log (`queryType=tail` over a WebSocket).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/logs (the `GetJobLogs` operationId).
+func (c *ClientWithResponses) GetJobLogsWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, params *GetJobLogsParams, reqEditors ...RequestEditorFn) (*GetJobLogsResponse, error) {
+	rsp, err := c.GetJobLogs(ctx, projectID, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobLogsResponse(rsp)
 }
 
 // ListJobRunsWithResponse List runs of a job
@@ -2620,22 +2756,6 @@ func (c *ClientWithResponses) GetJobRunOutcomeWithResponse(ctx context.Context, 
 	return ParseGetJobRunOutcomeResponse(rsp)
 }
 
-// GetJobRunOutputWithResponse Get the last output of a run
-//
-// Returns the last part of what the command of one run printed, if its recorder was asked to keep it, of the team
-// that the token belongs to. `jobrun` sends it when the run concludes. The Northflank API does not have this operation.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetJobRunOutput` operationId).
-func (c *ClientWithResponses) GetJobRunOutputWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunOutputResponse, error) {
-	rsp, err := c.GetJobRunOutput(ctx, projectID, jobID, runID, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetJobRunOutputResponse(rsp)
-}
-
 // ListTeamProjectsWithResponse List a team's projects
 //
 // Returns the projects with runs that the token may see, of the named team, by id.
@@ -2664,6 +2784,21 @@ func (c *ClientWithResponses) ListTeamJobsWithResponse(ctx context.Context, team
 		return nil, err
 	}
 	return ParseListTeamJobsResponse(rsp)
+}
+
+// GetTeamJobLogsWithResponse Get the logs of a team's job
+//
+// As `getJobLogs`, for a job of the named team.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs (the `GetTeamJobLogs` operationId).
+func (c *ClientWithResponses) GetTeamJobLogsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, params *GetTeamJobLogsParams, reqEditors ...RequestEditorFn) (*GetTeamJobLogsResponse, error) {
+	rsp, err := c.GetTeamJobLogs(ctx, teamID, projectID, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTeamJobLogsResponse(rsp)
 }
 
 // ListTeamJobRunsWithResponse List runs of a team's job
@@ -2741,21 +2876,6 @@ func (c *ClientWithResponses) GetTeamJobRunOutcomeWithResponse(ctx context.Conte
 	return ParseGetTeamJobRunOutcomeResponse(rsp)
 }
 
-// GetTeamJobRunOutputWithResponse Get the last output of a run of a team's job
-//
-// As `getJobRunOutput`, for a run of the named team.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output (the `GetTeamJobRunOutput` operationId).
-func (c *ClientWithResponses) GetTeamJobRunOutputWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunOutputResponse, error) {
-	rsp, err := c.GetTeamJobRunOutput(ctx, teamID, projectID, jobID, runID, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetTeamJobRunOutputResponse(rsp)
-}
-
 // ParseLoginResponse parses an HTTP response from a LoginWithResponse call
 func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2824,6 +2944,32 @@ func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJobLogsResponse parses an HTTP response from a GetJobLogsWithResponse call
+func ParseGetJobLogsResponse(rsp *http.Response) (*GetJobLogsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobLogsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobLogs
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -2938,32 +3084,6 @@ func ParseGetJobRunOutcomeResponse(rsp *http.Response) (*GetJobRunOutcomeRespons
 	return response, nil
 }
 
-// ParseGetJobRunOutputResponse parses an HTTP response from a GetJobRunOutputWithResponse call
-func ParseGetJobRunOutputResponse(rsp *http.Response) (*GetJobRunOutputResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetJobRunOutputResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest JobRunOutputDetails
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	}
-
-	return response, nil
-}
-
 // ParseListTeamProjectsResponse parses an HTTP response from a ListTeamProjectsWithResponse call
 func ParseListTeamProjectsResponse(rsp *http.Response) (*ListTeamProjectsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3006,6 +3126,32 @@ func ParseListTeamJobsResponse(rsp *http.Response) (*ListTeamJobsResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTeamJobLogsResponse parses an HTTP response from a GetTeamJobLogsWithResponse call
+func ParseGetTeamJobLogsResponse(rsp *http.Response) (*GetTeamJobLogsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTeamJobLogsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobLogs
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3110,32 +3256,6 @@ func ParseGetTeamJobRunOutcomeResponse(rsp *http.Response) (*GetTeamJobRunOutcom
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobRunOutcomeDetails
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseGetTeamJobRunOutputResponse parses an HTTP response from a GetTeamJobRunOutputWithResponse call
-func ParseGetTeamJobRunOutputResponse(rsp *http.Response) (*GetTeamJobRunOutputResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetTeamJobRunOutputResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest JobRunOutputDetails
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -46,6 +46,39 @@ func (e JobRunStatus) Valid() bool {
 	}
 }
 
+// Defines values for LogDirection.
+const (
+	LogDirectionBackward LogDirection = "backward"
+	LogDirectionForward  LogDirection = "forward"
+)
+
+// Valid indicates whether the value is a known member of the LogDirection enum.
+func (e LogDirection) Valid() bool {
+	switch e {
+	case LogDirectionBackward:
+		return true
+	case LogDirectionForward:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogQueryType.
+const (
+	LogQueryTypeRange LogQueryType = "range"
+)
+
+// Valid indicates whether the value is a known member of the LogQueryType enum.
+func (e LogQueryType) Valid() bool {
+	switch e {
+	case LogQueryTypeRange:
+		return true
+	default:
+		return false
+	}
+}
+
 // Error What went wrong.
 type Error struct {
 	// Status The HTTP status of the response.
@@ -119,6 +152,25 @@ type JobListResult struct {
 
 	// Pagination Where a page is in its list.
 	Pagination Pagination `json:"pagination"`
+}
+
+// JobLogLine A line of the log of a run.
+type JobLogLine struct {
+	// ContainerID The name of the host on which the run was recorded, or the ID of the run if the host is not known.
+	ContainerID string `json:"containerId"`
+
+	// Log The line, without its end. It contains any control characters that the command printed, on which a terminal
+	// would act.
+	Log string `json:"log"`
+
+	// TS When the line was printed, an RFC 3339 time in UTC.
+	TS time.Time `json:"ts"`
+}
+
+// JobLogsResult The response to a request for the logs of a job.
+type JobLogsResult struct {
+	// Data The lines, in the order of `direction`.
+	Data []JobLogLine `json:"data"`
 }
 
 // JobRun One run of a job.
@@ -277,19 +329,6 @@ type JobRunOutcomeResult struct {
 	Data JobRunOutcome `json:"data"`
 }
 
-// JobRunOutput The last lines that the command of a run printed, on both of its streams.
-type JobRunOutput struct {
-	// Output The lines, each with its end, as the recorder reported them. It is null if no report has lines; `jobrun` sends
-	// them when the run concludes.
-	Output *string `json:"output"`
-}
-
-// JobRunOutputResult The response to a request for the output of a run.
-type JobRunOutputResult struct {
-	// Data The last lines that the command of a run printed, on both of its streams.
-	Data JobRunOutput `json:"data"`
-}
-
 // JobRunReason Why a run or an attempt ended as it did, in one word, as Kubernetes writes them.
 //
 // Of a command: `Completed`, `ExitStatus` (it exited with another status than 0), `Signal` (a signal ended it),
@@ -353,6 +392,9 @@ type JobRunResult struct {
 // JobRunStatus How the run is doing.
 type JobRunStatus string
 
+// LogDirection The order of the lines of a log.
+type LogDirection string
+
 // LogLine A line that a command printed.
 type LogLine struct {
 	// TS When the line was printed, an RFC 3339 time in UTC.
@@ -361,6 +403,9 @@ type LogLine struct {
 	// Log The line, without its end.
 	Log string `json:"log"`
 }
+
+// LogQueryType What part of a log to return.
+type LogQueryType string
 
 // LoginResult The response to a check of a valid token.
 type LoginResult struct {
@@ -410,6 +455,9 @@ type Time = time.Time
 // Prefer defines model for Prefer.
 type Prefer = string
 
+// Direction The order of the lines of a log.
+type Direction = LogDirection
+
 // ExitStatus defines model for exitStatus.
 type ExitStatus = int
 
@@ -422,6 +470,12 @@ type IDCursor = ID
 // JobID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type JobID = ID
 
+// LineLimit defines model for lineLimit.
+type LineLimit = int
+
+// LogRunID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
+type LogRunID = ID
+
 // Page defines model for page.
 type Page = int
 
@@ -430,6 +484,9 @@ type PerPage = int
 
 // ProjectID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ProjectID = ID
+
+// QueryType What part of a log to return.
+type QueryType = LogQueryType
 
 // RunCursor defines model for runCursor.
 type RunCursor = string
@@ -470,6 +527,9 @@ type InternalServerError = ErrorResult
 // JobList A page of jobs.
 type JobList = JobListResult
 
+// JobLogs The response to a request for the logs of a job.
+type JobLogs = JobLogsResult
+
 // JobRunDetails The response to a request for a run.
 type JobRunDetails = JobRunResult
 
@@ -478,9 +538,6 @@ type JobRunList = JobRunListResult
 
 // JobRunOutcomeDetails The response to a request for the outcome of a run.
 type JobRunOutcomeDetails = JobRunOutcomeResult
-
-// JobRunOutputDetails The response to a request for the output of a run.
-type JobRunOutputDetails = JobRunOutputResult
 
 // JobRunRecorded The response to a request for a run.
 type JobRunRecorded = JobRunResult
@@ -539,6 +596,21 @@ type ListJobsParams struct {
 
 	// Status Only results with this status. It can be repeated.
 	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// GetJobLogsParams defines parameters for GetJobLogs.
+type GetJobLogsParams struct {
+	// RunID ID of the job run; by default the run of the job that started last.
+	RunID *LogRunID `form:"runId,omitempty" json:"runId,omitempty"`
+
+	// LineLimit Maximum number of lines to return. The first line in the `direction` is the first to count.
+	LineLimit *LineLimit `form:"lineLimit,omitempty" json:"lineLimit,omitempty"`
+
+	// Direction The order of the lines. `forward` begins with the oldest line, `backward` with the latest.
+	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// QueryType The official clients send it. `range` is the only value.
+	QueryType *QueryType `form:"queryType,omitempty" json:"queryType,omitempty"`
 }
 
 // ListJobRunsParams defines parameters for ListJobRuns.
@@ -606,6 +678,21 @@ type ListTeamJobsParams struct {
 
 	// Status Only results with this status. It can be repeated.
 	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// GetTeamJobLogsParams defines parameters for GetTeamJobLogs.
+type GetTeamJobLogsParams struct {
+	// RunID ID of the job run; by default the run of the job that started last.
+	RunID *LogRunID `form:"runId,omitempty" json:"runId,omitempty"`
+
+	// LineLimit Maximum number of lines to return. The first line in the `direction` is the first to count.
+	LineLimit *LineLimit `form:"lineLimit,omitempty" json:"lineLimit,omitempty"`
+
+	// Direction The order of the lines. `forward` begins with the oldest line, `backward` with the latest.
+	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// QueryType The official clients send it. `range` is the only value.
+	QueryType *QueryType `form:"queryType,omitempty" json:"queryType,omitempty"`
 }
 
 // ListTeamJobRunsParams defines parameters for ListTeamJobRuns.

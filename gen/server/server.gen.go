@@ -28,6 +28,9 @@ type ServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/projects/{projectId}/jobs)
 	ListJobs(ctx echo.Context, projectID ProjectID, params ListJobsParams) error
+	// GetJobLogs Get job logs
+	// (GET /v1/projects/{projectId}/jobs/{jobId}/logs)
+	GetJobLogs(ctx echo.Context, projectID ProjectID, jobID JobID, params GetJobLogsParams) error
 	// ListJobRuns List runs of a job
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs)
 	ListJobRuns(ctx echo.Context, projectID ProjectID, jobID JobID, params ListJobRunsParams) error
@@ -40,9 +43,6 @@ type ServerInterface interface {
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error
-	// GetJobRunOutput Get the last output of a run
-	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output)
-	GetJobRunOutput(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error
 	// GetSwaggerHTML Get this document as a page
 	// (GET /v1/swagger-html)
 	GetSwaggerHTML(ctx echo.Context) error
@@ -55,6 +55,9 @@ type ServerInterface interface {
 	// ListTeamJobs List jobs of a team's project
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs)
 	ListTeamJobs(ctx echo.Context, teamID TeamID, projectID ProjectID, params ListTeamJobsParams) error
+	// GetTeamJobLogs Get the logs of a team's job
+	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs)
+	GetTeamJobLogs(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, params GetTeamJobLogsParams) error
 	// ListTeamJobRuns List runs of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs)
 	ListTeamJobRuns(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, params ListTeamJobRunsParams) error
@@ -67,9 +70,6 @@ type ServerInterface interface {
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error
-	// GetTeamJobRunOutput Get the last output of a run of a team's job
-	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output)
-	GetTeamJobRunOutput(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -161,6 +161,60 @@ func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListJobs(ctx, projectID, params)
+	return err
+}
+
+// GetJobLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) GetJobLogs(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobLogsParams
+	// ------------- Optional query parameter "runId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "runId", ctx.QueryParams(), &params.RunID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
+	}
+
+	// ------------- Optional query parameter "lineLimit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineLimit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lineLimit: %s", err))
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", ctx.QueryParams(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter direction: %s", err))
+	}
+
+	// ------------- Optional query parameter "queryType" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "queryType", ctx.QueryParams(), &params.QueryType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter queryType: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetJobLogs(ctx, projectID, jobID, params)
 	return err
 }
 
@@ -364,38 +418,6 @@ func (w *ServerInterfaceWrapper) GetJobRunOutcome(ctx echo.Context) error {
 	return err
 }
 
-// GetJobRunOutput converts echo context to params.
-func (w *ServerInterfaceWrapper) GetJobRunOutput(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "projectId" -------------
-	var projectID ProjectID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
-	}
-
-	// ------------- Path parameter "jobId" -------------
-	var jobID JobID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
-	}
-
-	// ------------- Path parameter "runId" -------------
-	var runID RunID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "runId", ctx.Param("runId"), &runID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetJobRunOutput(ctx, projectID, jobID, runID)
-	return err
-}
-
 // GetSwaggerHTML converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSwaggerHTML(ctx echo.Context) error {
 	var err error
@@ -504,6 +526,68 @@ func (w *ServerInterfaceWrapper) ListTeamJobs(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListTeamJobs(ctx, teamID, projectID, params)
+	return err
+}
+
+// GetTeamJobLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTeamJobLogs(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "teamId" -------------
+	var teamID TeamID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "teamId", ctx.Param("teamId"), &teamID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter teamId: %s", err))
+	}
+
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTeamJobLogsParams
+	// ------------- Optional query parameter "runId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "runId", ctx.QueryParams(), &params.RunID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
+	}
+
+	// ------------- Optional query parameter "lineLimit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineLimit", ctx.QueryParams(), &params.LineLimit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lineLimit: %s", err))
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", ctx.QueryParams(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter direction: %s", err))
+	}
+
+	// ------------- Optional query parameter "queryType" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "queryType", ctx.QueryParams(), &params.QueryType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter queryType: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTeamJobLogs(ctx, teamID, projectID, jobID, params)
 	return err
 }
 
@@ -739,46 +823,6 @@ func (w *ServerInterfaceWrapper) GetTeamJobRunOutcome(ctx echo.Context) error {
 	return err
 }
 
-// GetTeamJobRunOutput converts echo context to params.
-func (w *ServerInterfaceWrapper) GetTeamJobRunOutput(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "teamId" -------------
-	var teamID TeamID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "teamId", ctx.Param("teamId"), &teamID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter teamId: %s", err))
-	}
-
-	// ------------- Path parameter "projectId" -------------
-	var projectID ProjectID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
-	}
-
-	// ------------- Path parameter "jobId" -------------
-	var jobID JobID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
-	}
-
-	// ------------- Path parameter "runId" -------------
-	var runID RunID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "runId", ctx.Param("runId"), &runID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter runId: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetTeamJobRunOutput(ctx, teamID, projectID, jobID, runID)
-	return err
-}
-
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -832,14 +876,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId", wrapper.RecordTeamJobRun, options.OperationMiddlewares["recordTeamJobRun"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId/outcome", wrapper.GetJobRunOutcome, options.OperationMiddlewares["getJobRunOutcome"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId/outcome", wrapper.GetTeamJobRunOutcome, options.OperationMiddlewares["getTeamJobRunOutcome"]...)
-	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs/:runId/output", wrapper.GetJobRunOutput, options.OperationMiddlewares["getJobRunOutput"]...)
-	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs/:runId/output", wrapper.GetTeamJobRunOutput, options.OperationMiddlewares["getTeamJobRunOutput"]...)
 	router.GET(options.BaseURL+"/v1/projects", wrapper.ListProjects, options.OperationMiddlewares["listProjects"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects", wrapper.ListTeamProjects, options.OperationMiddlewares["listTeamProjects"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs", wrapper.ListTeamJobs, options.OperationMiddlewares["listTeamJobs"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs", wrapper.ListJobRuns, options.OperationMiddlewares["listJobRuns"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs", wrapper.ListTeamJobRuns, options.OperationMiddlewares["listTeamJobRuns"]...)
+	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/logs", wrapper.GetJobLogs, options.OperationMiddlewares["getJobLogs"]...)
+	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/logs", wrapper.GetTeamJobLogs, options.OperationMiddlewares["getTeamJobLogs"]...)
 	router.GET(options.BaseURL+"/v1/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.GET(options.BaseURL+"/v1/swagger-json", wrapper.GetSwaggerJSON, options.OperationMiddlewares["getSwaggerJson"]...)
 	router.GET(options.BaseURL+"/v1/swagger-html", wrapper.GetSwaggerHTML, options.OperationMiddlewares["getSwaggerHtml"]...)
@@ -920,6 +964,17 @@ type JobListJSONResponse struct {
 	Headers JobListResponseHeaders
 }
 
+type JobLogsResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type JobLogsJSONResponse struct {
+	Body JobLogsResult
+
+	Headers JobLogsResponseHeaders
+}
+
 type JobRunDetailsResponseHeaders struct {
 	PreferenceApplied   *string
 	XRatelimitLimit     *int
@@ -952,17 +1007,6 @@ type JobRunOutcomeDetailsJSONResponse struct {
 	Body JobRunOutcomeResult
 
 	Headers JobRunOutcomeDetailsResponseHeaders
-}
-
-type JobRunOutputDetailsResponseHeaders struct {
-	XRatelimitLimit     *int
-	XRatelimitRemaining *int
-	XRatelimitReset     *int
-}
-type JobRunOutputDetailsJSONResponse struct {
-	Body JobRunOutputResult
-
-	Headers JobRunOutputDetailsResponseHeaders
 }
 
 type JobRunRecordedResponseHeaders struct {
@@ -1700,6 +1744,238 @@ type ListJobsdefaultJSONResponse struct {
 }
 
 func (response ListJobsdefaultJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogsRequestObject struct {
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+	Params    GetJobLogsParams
+}
+
+type GetJobLogsResponseObject interface {
+	VisitGetJobLogsResponse(w http.ResponseWriter) error
+}
+
+type GetJobLogs200JSONResponse struct{ JobLogsJSONResponse }
+
+func (response GetJobLogs200JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetJobLogs400JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetJobLogs401JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetJobLogs403JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetJobLogs404JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetJobLogs405JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetJobLogs429JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetJobLogs500JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogs503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetJobLogs503JSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobLogsdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetJobLogsdefaultJSONResponse) VisitGetJobLogsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2727,240 +3003,6 @@ func (response GetJobRunOutcomedefaultJSONResponse) VisitGetJobRunOutcomeRespons
 	return err
 }
 
-type GetJobRunOutputRequestObject struct {
-	ProjectID ProjectID `json:"projectId"`
-	JobID     JobID     `json:"jobId"`
-	RunID     RunID     `json:"runId"`
-}
-
-type GetJobRunOutputResponseObject interface {
-	VisitGetJobRunOutputResponse(w http.ResponseWriter) error
-}
-
-type GetJobRunOutput200JSONResponse struct {
-	JobRunOutputDetailsJSONResponse
-}
-
-func (response GetJobRunOutput200JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetJobRunOutput400JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetJobRunOutput401JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetJobRunOutput403JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetJobRunOutput404JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput405JSONResponse struct{ MethodNotAllowedJSONResponse }
-
-func (response GetJobRunOutput405JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
-	w.WriteHeader(405)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput429JSONResponse struct{ TooManyRequestsJSONResponse }
-
-func (response GetJobRunOutput429JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput500JSONResponse struct {
-	InternalServerErrorJSONResponse
-}
-
-func (response GetJobRunOutput500JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutput503JSONResponse struct{ ServiceUnavailableJSONResponse }
-
-func (response GetJobRunOutput503JSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJobRunOutputdefaultJSONResponse struct {
-	Body       ErrorResult
-	Headers    DefaultResponseHeaders
-	StatusCode int
-}
-
-func (response GetJobRunOutputdefaultJSONResponse) VisitGetJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetSwaggerHTMLRequestObject struct {
 }
 
@@ -3597,6 +3639,239 @@ type ListTeamJobsdefaultJSONResponse struct {
 }
 
 func (response ListTeamJobsdefaultJSONResponse) VisitListTeamJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogsRequestObject struct {
+	TeamID    TeamID    `json:"teamId"`
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+	Params    GetTeamJobLogsParams
+}
+
+type GetTeamJobLogsResponseObject interface {
+	VisitGetTeamJobLogsResponse(w http.ResponseWriter) error
+}
+
+type GetTeamJobLogs200JSONResponse struct{ JobLogsJSONResponse }
+
+func (response GetTeamJobLogs200JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetTeamJobLogs400JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetTeamJobLogs401JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetTeamJobLogs403JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetTeamJobLogs404JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetTeamJobLogs405JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetTeamJobLogs429JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetTeamJobLogs500JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogs503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetTeamJobLogs503JSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobLogsdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetTeamJobLogsdefaultJSONResponse) VisitGetTeamJobLogsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4628,241 +4903,6 @@ func (response GetTeamJobRunOutcomedefaultJSONResponse) VisitGetTeamJobRunOutcom
 	return err
 }
 
-type GetTeamJobRunOutputRequestObject struct {
-	TeamID    TeamID    `json:"teamId"`
-	ProjectID ProjectID `json:"projectId"`
-	JobID     JobID     `json:"jobId"`
-	RunID     RunID     `json:"runId"`
-}
-
-type GetTeamJobRunOutputResponseObject interface {
-	VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error
-}
-
-type GetTeamJobRunOutput200JSONResponse struct {
-	JobRunOutputDetailsJSONResponse
-}
-
-func (response GetTeamJobRunOutput200JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response GetTeamJobRunOutput400JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput401JSONResponse struct{ UnauthorizedJSONResponse }
-
-func (response GetTeamJobRunOutput401JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetTeamJobRunOutput403JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetTeamJobRunOutput404JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput405JSONResponse struct{ MethodNotAllowedJSONResponse }
-
-func (response GetTeamJobRunOutput405JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
-	w.WriteHeader(405)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput429JSONResponse struct{ TooManyRequestsJSONResponse }
-
-func (response GetTeamJobRunOutput429JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput500JSONResponse struct {
-	InternalServerErrorJSONResponse
-}
-
-func (response GetTeamJobRunOutput500JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutput503JSONResponse struct{ ServiceUnavailableJSONResponse }
-
-func (response GetTeamJobRunOutput503JSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTeamJobRunOutputdefaultJSONResponse struct {
-	Body       ErrorResult
-	Headers    DefaultResponseHeaders
-	StatusCode int
-}
-
-func (response GetTeamJobRunOutputdefaultJSONResponse) VisitGetTeamJobRunOutputResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.XRatelimitLimit != nil {
-		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
-	}
-	if response.Headers.XRatelimitRemaining != nil {
-		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
-	}
-	if response.Headers.XRatelimitReset != nil {
-		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
-	}
-	w.WriteHeader(response.StatusCode)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Login Check a token
@@ -4874,6 +4914,9 @@ type StrictServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/projects/{projectId}/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// GetJobLogs Get job logs
+	// (GET /v1/projects/{projectId}/jobs/{jobId}/logs)
+	GetJobLogs(ctx context.Context, request GetJobLogsRequestObject) (GetJobLogsResponseObject, error)
 	// ListJobRuns List runs of a job
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs)
 	ListJobRuns(ctx context.Context, request ListJobRunsRequestObject) (ListJobRunsResponseObject, error)
@@ -4886,9 +4929,6 @@ type StrictServerInterface interface {
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx context.Context, request GetJobRunOutcomeRequestObject) (GetJobRunOutcomeResponseObject, error)
-	// GetJobRunOutput Get the last output of a run
-	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/output)
-	GetJobRunOutput(ctx context.Context, request GetJobRunOutputRequestObject) (GetJobRunOutputResponseObject, error)
 	// GetSwaggerHTML Get this document as a page
 	// (GET /v1/swagger-html)
 	GetSwaggerHTML(ctx context.Context, request GetSwaggerHTMLRequestObject) (GetSwaggerHTMLResponseObject, error)
@@ -4901,6 +4941,9 @@ type StrictServerInterface interface {
 	// ListTeamJobs List jobs of a team's project
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs)
 	ListTeamJobs(ctx context.Context, request ListTeamJobsRequestObject) (ListTeamJobsResponseObject, error)
+	// GetTeamJobLogs Get the logs of a team's job
+	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs)
+	GetTeamJobLogs(ctx context.Context, request GetTeamJobLogsRequestObject) (GetTeamJobLogsResponseObject, error)
 	// ListTeamJobRuns List runs of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs)
 	ListTeamJobRuns(ctx context.Context, request ListTeamJobRunsRequestObject) (ListTeamJobRunsResponseObject, error)
@@ -4913,9 +4956,6 @@ type StrictServerInterface interface {
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx context.Context, request GetTeamJobRunOutcomeRequestObject) (GetTeamJobRunOutcomeResponseObject, error)
-	// GetTeamJobRunOutput Get the last output of a run of a team's job
-	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/output)
-	GetTeamJobRunOutput(ctx context.Context, request GetTeamJobRunOutputRequestObject) (GetTeamJobRunOutputResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -4998,6 +5038,33 @@ func (sh *strictHandler) ListJobs(ctx echo.Context, projectID ProjectID, params 
 		return err
 	} else if validResponse, ok := response.(ListJobsResponseObject); ok {
 		return validResponse.VisitListJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetJobLogs operation middleware
+func (sh *strictHandler) GetJobLogs(ctx echo.Context, projectID ProjectID, jobID JobID, params GetJobLogsParams) error {
+	var request GetJobLogsRequestObject
+
+	request.ProjectID = projectID
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobLogs(ctx.Request().Context(), request.(GetJobLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobLogs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetJobLogsResponseObject); ok {
+		return validResponse.VisitGetJobLogsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5140,33 +5207,6 @@ func (sh *strictHandler) GetJobRunOutcome(ctx echo.Context, projectID ProjectID,
 	return nil
 }
 
-// GetJobRunOutput operation middleware
-func (sh *strictHandler) GetJobRunOutput(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error {
-	var request GetJobRunOutputRequestObject
-
-	request.ProjectID = projectID
-	request.JobID = jobID
-	request.RunID = runID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetJobRunOutput(ctx.Request().Context(), request.(GetJobRunOutputRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetJobRunOutput")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetJobRunOutputResponseObject); ok {
-		return validResponse.VisitGetJobRunOutputResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
 // GetSwaggerHTML operation middleware
 func (sh *strictHandler) GetSwaggerHTML(ctx echo.Context) error {
 	var request GetSwaggerHTMLRequestObject
@@ -5260,6 +5300,34 @@ func (sh *strictHandler) ListTeamJobs(ctx echo.Context, teamID TeamID, projectID
 		return err
 	} else if validResponse, ok := response.(ListTeamJobsResponseObject); ok {
 		return validResponse.VisitListTeamJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTeamJobLogs operation middleware
+func (sh *strictHandler) GetTeamJobLogs(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, params GetTeamJobLogsParams) error {
+	var request GetTeamJobLogsRequestObject
+
+	request.TeamID = teamID
+	request.ProjectID = projectID
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTeamJobLogs(ctx.Request().Context(), request.(GetTeamJobLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTeamJobLogs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTeamJobLogsResponseObject); ok {
+		return validResponse.VisitGetTeamJobLogsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5400,34 +5468,6 @@ func (sh *strictHandler) GetTeamJobRunOutcome(ctx echo.Context, teamID TeamID, p
 		return err
 	} else if validResponse, ok := response.(GetTeamJobRunOutcomeResponseObject); ok {
 		return validResponse.VisitGetTeamJobRunOutcomeResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetTeamJobRunOutput operation middleware
-func (sh *strictHandler) GetTeamJobRunOutput(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error {
-	var request GetTeamJobRunOutputRequestObject
-
-	request.TeamID = teamID
-	request.ProjectID = projectID
-	request.JobID = jobID
-	request.RunID = runID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTeamJobRunOutput(ctx.Request().Context(), request.(GetTeamJobRunOutputRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetTeamJobRunOutput")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetTeamJobRunOutputResponseObject); ok {
-		return validResponse.VisitGetTeamJobRunOutputResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -174,7 +174,7 @@ func (o *Operation) CheckParameters(r *http.Request, path func(name string) stri
 			return violation
 		}
 	}
-	if o.writes() && r.URL.RawQuery != "" {
+	if (o.writes() || o.sensitive) && r.URL.RawQuery != "" {
 		return o.checkUnknown(readQuery(r.URL.RawQuery))
 	}
 	return nil
@@ -184,7 +184,8 @@ func (o *Operation) CheckParameters(r *http.Request, path func(name string) stri
 const maxShownName = 32
 
 // checkUnknown returns a violation for a query parameter that the document does not have. For an
-// operation that writes, an ignored parameter could lose data.
+// operation that writes, an ignored parameter could lose data. A sensitive operation could return
+// what an ignored filter excludes.
 func (o *Operation) checkUnknown(q *query) error {
 	for _, name := range append(slices.Sorted(maps.Keys(q.values)), q.broken...) {
 		known := slices.ContainsFunc(o.parameters, func(p parameter) bool {

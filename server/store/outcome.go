@@ -23,30 +23,43 @@ func (s *Store) Outcome(ctx context.Context, key jobrun.Key) (*model.JobRunOutco
 	return outcome, err
 }
 
-// Output returns the last lines that the run of that key printed, as one text. Its Output is nil if
-// no recorder kept them.
+// Logs returns the last lines that the run of that key printed, the oldest line first. It returns no
+// lines if no recorder kept any.
 // Returns jobrun.ErrNotFound if there is no such run.
-func (s *Store) Output(ctx context.Context, key jobrun.Key) (*model.JobRunOutput, error) {
-	var lines []model.LogLine
-	if _, err := s.readJSON(ctx, s.logQuery, key, &lines); err != nil || lines == nil {
-		return &model.JobRunOutput{}, err
+func (s *Store) Logs(ctx context.Context, key jobrun.Key) ([]model.JobLogLine, error) {
+	var outcome model.JobRunOutcome
+	var stored []model.LogLine
+	if _, err := s.readJSON(ctx, s.logQuery, key, &outcome, &stored); err != nil {
+		return nil, err
 	}
-	var text strings.Builder
-	for _, line := range lines {
-		text.WriteString(strings.TrimSuffix(line.Log, "\n") + "\n") // version 0.7 kept the end of the last line
+	container := key.Run
+	if outcome.Host != nil {
+		container = *outcome.Host
 	}
-	return &model.JobRunOutput{Output: new(text.String())}, nil
+	var lines []model.JobLogLine
+	for _, line := range stored {
+		// The log of a run of version 0.7 is one text.
+		for text := range strings.SplitSeq(strings.TrimSuffix(line.Log, "\n"), "\n") {
+			lines = append(lines, model.JobLogLine{ContainerID: container, Log: text, TS: line.TS})
+		}
+	}
+	return lines, nil
 }
 
-// readJSON decodes a JSON column of the run of that key, which the query selects after concluded. If
-// the column is null, into stays as it is.
-func (s *Store) readJSON(ctx context.Context, query string, key jobrun.Key, into any) (concluded bool, err error) {
+// readJSON decodes JSON columns of the run of that key, which the query selects after concluded. If
+// a column is null, its value in into stays as it is.
+func (s *Store) readJSON(ctx context.Context, query string, key jobrun.Key, into ...any) (concluded bool, err error) {
 	ctx, cancel := limit(ctx)
 	defer cancel()
-	var text sql.Null[string]
-	err = s.queryRow(ctx, query, key.Team, key.Project, key.Job, key.Run).Scan((*boolean)(&concluded), &text)
-	if err == nil && text.Valid {
-		err = json.Unmarshal([]byte(text.V), into)
+	texts, targets := make([]sql.Null[string], len(into)), []any{(*boolean)(&concluded)}
+	for i := range texts {
+		targets = append(targets, &texts[i])
+	}
+	err = s.queryRow(ctx, query, key.Team, key.Project, key.Job, key.Run).Scan(targets...)
+	for i, text := range texts {
+		if err == nil && text.Valid {
+			err = json.Unmarshal([]byte(text.V), into[i])
+		}
 	}
 	return concluded, s.classify(ctx, err)
 }

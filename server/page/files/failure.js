@@ -1,4 +1,4 @@
-// Why a run failed, and what it printed last.
+// Why a run failed, and the end of its log.
 import { ask } from './api.js';
 import { element, foreign, moment, table } from './elements.js';
 import { segments } from './route.js';
@@ -8,9 +8,9 @@ import { duration, explain, printable } from './words.js';
 const unknown = [403, 404];
 
 // get returns what the API says of the run beside its state, or null if the server does not say.
-async function get(route, what, signal) {
+async function get(path, signal, query) {
   try {
-    return (await ask([...segments(route), what], { signal })).data;
+    return (await ask(path, { query, signal })).data;
   } catch (error) {
     if (!unknown.includes(error.status)) {
       throw error;
@@ -22,12 +22,16 @@ async function get(route, what, signal) {
 // reasonOf says in a few words why a run, or an attempt of it, ended.
 const reasonOf = (end) => end.message || end.reason || '';
 
-// failure shows in into why the run failed: its attempts and its last output. It returns a row for
+// failure shows in into why the run failed: its attempts and its log. It returns a row for
 // the reason and one for the host, by their names, as far as they are known.
 export async function failure(route, signal, into) {
-  const [outcome, output] = await Promise.allSettled([get(route, 'outcome', signal), get(route, 'output', signal)]);
+  const job = segments({ ...route, runs: null });
+  const [outcome, logs] = await Promise.allSettled([
+    get([...segments(route), 'outcome'], signal),
+    get([...job, 'logs'], signal, { runId: route.runs }),
+  ]);
   signal.throwIfAborted();
-  for (const { reason } of [outcome, output].filter(({ status }) => status === 'rejected')) {
+  for (const { reason } of [outcome, logs].filter(({ status }) => status === 'rejected')) {
     if (reason.status === undefined) {
       throw reason;
     }
@@ -39,8 +43,8 @@ export async function failure(route, signal, into) {
   if (attempts.length > 1 || (attempts.length === 1 && reasonOf(attempts[0]) !== reasonOf(why))) {
     into.append(element('h2', {}, 'Attempts'), attemptTable(attempts));
   }
-  if (output.value?.output) {
-    into.append(...lastOutput(output.value));
+  if (logs.value?.length > 0) {
+    into.append(...log(logs.value));
   }
   return {
     ...(why?.reason && { Reason: foreign(reasonOf(why)) }),
@@ -62,16 +66,19 @@ function attemptTable(attempts) {
   return made.all;
 }
 
-// lastOutput shows the end of what the run printed, scrolled to its last line.
-function lastOutput({ output }) {
-  const lines = printable(output.replaceAll('\r\n', '\n'), '\n\t');
+// log shows the lines that the run printed, each after its time, scrolled to the last line.
+function log(lines) {
+  const shown = lines.map((line) => {
+    const text = printable(line.log.replace(/\r$/, ''), '\t');
+    return `${new Date(line.ts).toLocaleTimeString()}  ${text}\n`;
+  });
   // It can be scrolled with the keyboard.
-  const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'output' }, lines);
+  const text = element('pre', { tabindex: '0', role: 'region', 'aria-labelledby': 'log' }, shown.join(''));
   requestAnimationFrame(() => {
     text.scrollTop = text.scrollHeight;
   });
   return [
-    element('h2', { id: 'output' }, 'Last output'),
+    element('h2', { id: 'log' }, 'Log'),
     text,
   ];
 }

@@ -33,7 +33,8 @@ func TestStore(t *testing.T) {
 		const schemaOf07 = 6
 		url := earlier(t, pg, schemaOf07)
 		pg.Exec(t, url, "SET search_path = jobruns; "+storetest.StoreRunsOf07+
-			"; UPDATE runs SET lease_renewed = 1607428100000 WHERE id = 'running'")
+			"; UPDATE runs SET lease_renewed = 1607428100000 WHERE id = 'running'"+
+			storetest.StoreTokenOf07(`sha256('')`))
 		storetest.ExerciseUpgradeOf07(t, postgres.Engine, url)
 	})
 	t.Run("OpenSaysWhatIsWrong", func(t *testing.T) { testOpenPostgresSaysWhatIsWrong(t, pg) })

@@ -129,7 +129,7 @@ func TestOpenUpgradesVersion07(t *testing.T) {
 	}
 	defer db.Close()
 	if _, err := db.Exec(storetest.StoreRunsOf07 + `; UPDATE runs SET lease_boot = 'boot', lease_renewed = 1,
-		lease_renewed_at = 1607428100 WHERE id = 'running'`); err != nil {
+		lease_renewed_at = 1607428100 WHERE id = 'running'` + storetest.StoreTokenOf07(`randomblob(32)`)); err != nil {
 		t.Fatal(err)
 	}
 	storetest.ExerciseUpgradeOf07(t, sqlite.Engine, "sqlite:"+path)

@@ -31,7 +31,7 @@ func CallAll(ctx context.Context, s *Store) map[string]error {
 	key := Record().Key()
 	_, runErr := s.Run(ctx, key)
 	_, outcomeErr := s.Outcome(ctx, key)
-	_, outputErr := s.Output(ctx, key)
+	_, logsErr := s.Logs(ctx, key)
 	_, awaitErr := s.Await(ctx, key, nil)
 	_, recordErr := s.RecordRun(ctx, Record(withID("reported")).Key(), model.JobRunReport{}, Admit)
 	_, listErr := s.JobRuns(ctx, key, jobrun.Filter{}, jobrun.Page{Size: 1})
@@ -41,7 +41,7 @@ func CallAll(ctx context.Context, s *Store) map[string]error {
 	_, tokensErr := s.Tokens(ctx)
 	_, pruneErr := s.Prune(ctx, time.Now())
 	return map[string]error{
-		"Run": runErr, "Outcome": outcomeErr, "Output": outputErr, "Await": awaitErr, "RecordRun": recordErr,
+		"Run": runErr, "Outcome": outcomeErr, "Logs": logsErr, "Await": awaitErr, "RecordRun": recordErr,
 		"JobRuns": listErr, "JobStates": statesErr, "Revision": revisionErr, "Token": tokenErr, "Tokens": tokensErr,
 		"Prune": pruneErr, "PutRun": s.PutRun(ctx, Record()), "ImportRuns": s.ImportRuns(ctx, sequence(1, nil)),
 		"CreateToken": s.CreateToken(ctx, jobrun.TokenHash{}, jobrun.Token{Name: "a", Teams: []string{"x"}}),

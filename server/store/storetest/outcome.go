@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,19 +40,16 @@ func wantOutcome(t *testing.T, s *Store, r jobrun.Record, want *model.JobRunOutc
 	}
 }
 
-// wantOutput checks that the output of the record's run consists of the lines of its log.
-func wantOutput(t *testing.T, s *Store, r jobrun.Record) {
+// wantLogs checks that the logs of the record's run are the lines of its log, from that container.
+func wantLogs(t *testing.T, s *Store, r jobrun.Record, container string) {
 	t.Helper()
-	want := &model.JobRunOutput{}
+	var want []model.JobLogLine
 	for _, line := range r.Log {
-		if want.Output == nil {
-			want.Output = new("")
-		}
-		*want.Output += line.Log + "\n"
+		want = append(want, model.JobLogLine{ContainerID: container, Log: line.Log, TS: line.TS})
 	}
-	got, err := s.Output(t.Context(), r.Key())
+	got, err := s.Logs(t.Context(), r.Key())
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v, output (-want +got):\n%s", err, diff)
+		t.Errorf("%v, logs (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -60,7 +59,7 @@ func wantUnknown(t *testing.T, s *Store, r jobrun.Record) {
 	r.Outcome, r.Log = nil, nil
 	r.Conclude(concludedAt, r.Run.Status == model.JobRunStatusSuccess, jobrun.Unknown())
 	wantOutcome(t, s, r, r.Outcome)
-	wantOutput(t, s, r)
+	wantLogs(t, s, r, "")
 }
 
 func testOutcomeComesBackAsStored(t *testing.T, on subject) {
@@ -68,8 +67,8 @@ func testOutcomeComesBackAsStored(t *testing.T, on subject) {
 	if _, err := s.Outcome(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("the outcome of no run: %v, want ErrNotFound", err)
 	}
-	if _, err := s.Output(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("the output of no run: %v, want ErrNotFound", err)
+	if _, err := s.Logs(t.Context(), Record().Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the logs of no run: %v, want ErrNotFound", err)
 	}
 	for name, r := range map[string]jobrun.Record{
 		"failed": failedTwice(),
@@ -79,13 +78,18 @@ func testOutcomeComesBackAsStored(t *testing.T, on subject) {
 		}),
 		"without a host": Running(func(r *jobrun.Record) {
 			r.Conclude(concludedAt, true, jobrun.End{Reason: "CompletionsReached"})
+			r.Log = []model.LogLine{{TS: concludedAt.Add(time.Millisecond), Log: ""}}
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			Put(t, s, r)
+			container := r.Run.ID
+			if r.Outcome.Host != nil {
+				container = *r.Outcome.Host
+			}
 			for _, s := range []*Store{s, on.reopen(t, url)} {
 				wantOutcome(t, s, r, r.Outcome)
-				wantOutput(t, s, r)
+				wantLogs(t, s, r, container)
 				WantRun(t, s, r)
 			}
 		})
@@ -108,7 +112,7 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 		t.Fatal(err)
 	}
 	wantOutcome(t, s, imported, imported.Outcome)
-	wantOutput(t, s, imported)
+	wantLogs(t, s, imported, "")
 	if err := s.ImportRuns(t.Context(), one(Record())); err != nil {
 		t.Fatal(err)
 	}
@@ -119,15 +123,16 @@ func testOutcomeIsThatOfItsRun(t *testing.T, on subject) {
 	Put(t, s, later)
 	Put(t, s, observed(7, Record()))
 	wantOutcome(t, s, later, later.Outcome)
-	wantOutput(t, s, later)
+	wantLogs(t, s, later, "web-1")
 
 	wantPruned(t, s, concludedAt.Add(time.Minute), 1)
-	if got, err := s.Output(t.Context(), later.Key()); !errors.Is(err, jobrun.ErrNotFound) {
-		t.Errorf("the output of a run that was pruned: %+v, %v", got, err)
+	if got, err := s.Logs(t.Context(), later.Key()); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the logs of a run that was pruned: %+v, %v", got, err)
 	}
 }
 
-// ExerciseUpgradeOf07 opens a database of version 0.7 that has the runs of StoreRunsOf07.
+// ExerciseUpgradeOf07 opens a database of version 0.7 that has the runs of StoreRunsOf07 and the token
+// of StoreTokenOf07.
 func ExerciseUpgradeOf07(t *testing.T, engine store.Engine, url string) {
 	s := Open(t, engine, url)
 	killed := "KILL"
@@ -139,7 +144,7 @@ func ExerciseUpgradeOf07(t *testing.T, engine store.Engine, url string) {
 		running(r)
 		r.AddAttempt(started.Add(time.Minute), concludedAt, exited(1))
 		r.Conclude(concludedAt, false, exited(1))
-		r.Log = []model.LogLine{{Log: "\x00\x1b[31mé"}}
+		r.Log = []model.LogLine{{TS: concludedAt, Log: "\x00\x1b[31mé"}, {TS: concludedAt, Log: "a"}}
 	}
 	unknown := func(r *jobrun.Record) { r.Conclude(concludedAt, false, jobrun.Unknown()) }
 	for id, want := range map[string]func(*jobrun.Record){
@@ -152,7 +157,12 @@ func ExerciseUpgradeOf07(t *testing.T, engine store.Engine, url string) {
 	} {
 		r := Running(withID(id), want)
 		wantOutcome(t, s, r, r.Outcome)
-		wantOutput(t, s, r)
+		wantLogs(t, s, r, "web-1")
+	}
+	tokens, err := s.Tokens(t.Context())
+	want := []string{"Project > Jobs > General > Read", "Project > Jobs > Deployment > View Instance Logs"}
+	if err != nil || len(tokens) != 1 || !slices.Equal(tokens[0].Permissions, want) {
+		t.Errorf("tokens %+v, %v, want one with the permissions %q", tokens, err, want)
 	}
 	// Only the recorder of one run had a lease. It gets two minutes to report.
 	listen(t, s, 119*time.Second)
@@ -177,9 +187,16 @@ const attemptOf07 = `{"number":1,"startedAt":1607428028,"concludedAt":1607428029
 const StoreRunsOf07 = `INSERT INTO runs (team, project, job, run_name, backoff_limit, completions, started_at,
 	id, active, concluded, failed, succeeded, status, concluded_at, outcome, output)
 	SELECT 'default', 'default-project', 'example-job', 'n', 0, 0, 1607428028, listed.* FROM (VALUES
-	('failed',    0, 1, 1, 0, 'FAILED',  1607428328, ` + outcomeOf07 + `, '{"output":"\u0000\u001b[31mé\n","truncated":true}'),
+	('failed',    0, 1, 1, 0, 'FAILED',  1607428328, ` + outcomeOf07 + `, '{"output":"\u0000\u001b[31mé\na\n","truncated":true}'),
 	('replaced',  0, 1, 1, 0, 'FAILED',  1607428329, ` + outcomeOf07 + `, '{"output":"a","truncated":false}'),
 	('without',   0, 1, 1, 0, 'FAILED',  1607428328, NULL, '{"output":"a","truncated":false}'),
 	('succeeded', 0, 1, 0, 1, 'SUCCESS', 1607428328, '{"of":"SUCCESS 1607428328","reason":"Completed"}', NULL),
 	('running',   1, 0, 0, 0, 'RUNNING', NULL, '{"host":"web-1","attempts":[` + attemptOf07 + `]}', NULL),
 	('reopened',  1, 0, 0, 0, 'RUNNING', NULL, ` + outcomeOf07 + `, '{"output":"a","truncated":false}')) AS listed`
+
+// StoreTokenOf07 returns a statement that stores a token that reads output, as version 0.7 did. The
+// hash is 32 bytes in the SQL of the engine.
+func StoreTokenOf07(hash string) string {
+	return fmt.Sprintf(`; INSERT INTO tokens VALUES (%s, 'logs', '["default"]', '[]',
+	'["Project \u003e Jobs \u003e General \u003e Read","Project \u003e Observability \u003e Logs \u003e Read"]', 1607428028, NULL)`, hash)
+}

@@ -93,7 +93,7 @@ func testReportsInAnyOrder(t *testing.T, on subject) {
 		}
 		WantRun(t, s, want)
 		wantOutcome(t, s, want, want.Outcome)
-		wantOutput(t, s, want)
+		wantLogs(t, s, want, "web-1")
 	}
 	listen(t, s, time.Hour)
 	WantRun(t, s, want)
