@@ -89,19 +89,24 @@ func (s *stream) add(p []byte, at time.Time) {
 		s.part = nil
 	}
 	for len(p) > 0 {
-		if line, rest, ok := bytes.Cut(p, []byte{'\n'}); ok && s.isPlain(line) {
+		line, rest, ended := bytes.Cut(p, []byte{'\n'})
+		if ended && s.isPlain(line) {
 			s.lines.add(string(line), at) // three times as fast
-			p = rest
-			continue
-		}
-		if !utf8.FullRune(p) {
-			s.part = slices.Clone(p)
+		} else if s.part = s.putAll(p[:len(p)-len(rest)]); len(s.part) > 0 {
 			return
 		}
+		p = rest
+	}
+}
+
+// putAll puts characters, and returns a copy of the beginning of a character at the end of p.
+func (s *stream) putAll(p []byte) []byte {
+	for utf8.FullRune(p) {
 		r, size := utf8.DecodeRune(p)
 		s.put(r)
 		p = p[size:]
 	}
+	return slices.Clone(p)
 }
 
 // isPlain reports whether a line is shown as it is: nothing comes before it, and it is plain ASCII.
