@@ -56,6 +56,9 @@ func (l listenOptions) listenAtSocket() (net.Listener, error) {
 	}
 	listener, err := net.Listen("unix", l.socket)
 	if errors.Is(err, syscall.EADDRINUSE) {
+		if info, err := os.Lstat(l.socket); err == nil && info.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("--socket: %s is not a socket: choose another path", l.socket)
+		}
 		if conn, dialErr := net.Dial("unix", l.socket); dialErr == nil {
 			conn.Close()
 			return nil, fmt.Errorf("--socket: another server listens on %s", l.socket)
