@@ -343,6 +343,9 @@ func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
 func (c *conformance) checkQuery(example request) {
 	c.Helper()
 	unknown := example.success()
+	if example.operation.Extensions["x-sensitive"] == true {
+		unknown = http.StatusBadRequest
+	}
 	if example.body != "" { // these parameters are only for a request without a body
 		example, unknown = example.under("Content-Type"), http.StatusBadRequest
 		example.body = ""

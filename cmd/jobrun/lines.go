@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	// maxLines and maxLine are the contract's bounds: lines of a report, characters of a line.
-	maxLines = 1000
-	maxLine  = 65_536
+	maxLines = 1000   // of a report: the contract's bound
+	maxLine  = 16_000 // characters; each takes up to 6 bytes in JSON, so that any line fits into a report
 )
 
 // lines keeps the last lines of what is printed. It is safe for concurrent use.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,7 +28,10 @@ const (
 	userAgent     = "jobrun (+https://github.com/jobruns/jobruns)"
 )
 
-var errNoToken = fmt.Errorf("no token: write one to %s, or set --token-file or $%s", systemToken, tokenVariable)
+var (
+	errNoToken    = fmt.Errorf("no token: write one to %s, or set --token-file or $%s", systemToken, tokenVariable)
+	errOtherToken = fmt.Errorf("its token was in $%s: set that again, or remove \"tokenHash\" from the record", tokenVariable)
+)
 
 // recorder sends a report to a server.
 type recorder interface {
@@ -38,7 +42,8 @@ type recorder interface {
 // server is where jobrun records, and the token that it shows there. A file of the spool contains it.
 type server struct {
 	URL       string `json:"server"`
-	TokenFile string `json:"tokenFile"` // "" if the token comes from the environment
+	TokenFile string `json:"tokenFile"`           // "" if the token comes from the environment
+	TokenHash string `json:"tokenHash,omitempty"` // SHA-256 of the token if it comes from the environment
 	CACert    string `json:"caCert,omitempty"`
 	token     string // the token if TokenFile is ""
 }
@@ -61,6 +66,7 @@ func newServer(address, tokenFile, caCert string) (s server, err error) {
 		return s, nil
 	}
 	if s.token = os.Getenv(tokenVariable); s.token != "" {
+		s.TokenHash = fmt.Sprintf("%x", sha256.Sum256([]byte(s.token)))
 		return s, nil
 	}
 	files := []string{systemToken}
@@ -85,7 +91,8 @@ func absolute(path string) string {
 }
 
 // connect returns a recorder for the server, to which it does not connect yet.
-// Returns errNoToken if there is no token, and an error that names the file that cannot be read.
+// Returns errNoToken or errOtherToken if there is no token, and an error that names the file that
+// cannot be read.
 func (s server) connect() (recorder, error) {
 	if s.TokenFile != "" {
 		text, err := os.ReadFile(s.TokenFile)
@@ -96,7 +103,10 @@ func (s server) connect() (recorder, error) {
 			return nil, fmt.Errorf("the token file %s is empty", s.TokenFile)
 		}
 	}
-	if s.token == "" {
+	switch {
+	case s.token == "" && s.TokenHash != "":
+		return nil, errOtherToken
+	case s.token == "":
 		return nil, errNoToken
 	}
 	opts := []client.Option{client.WithToken(s.token), client.WithMaxRetries(0), client.WithUserAgent(userAgent)}
@@ -133,6 +143,9 @@ func send(ctx context.Context, to recorder, ref client.RunRef, report client.Job
 	if statusOf(err) == http.StatusRequestEntityTooLarge && report.Log != nil {
 		report.Log = nil
 		_, _, err = to.RecordJobRun(ctx, ref, report)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("the server does not respond")
 	}
 	return err
 }

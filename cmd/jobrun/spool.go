@@ -21,11 +21,12 @@ import (
 
 // The spool is a folder with the final states of runs that no server has accepted.
 //
-// Each state is a file NAME.json with mode 0600: an entry, which names its server and its token
-// file, but contains no token. A file is written beside its name, synced and renamed, so that it is
-// complete after a crash. The next jobrun with the same server and token delivers it, and so does
-// "jobrun --flush". One process delivers at a time, with a lock on the folder; delivering twice is
-// harmless, because a repeated report changes nothing.
+// Each state is a file NAME.json with mode 0600: an entry, which names its server and its token file,
+// or the hash of a token from the environment, which may be of another team, but contains no token. A
+// file is written beside its name, synced and renamed, so that it is complete after a crash. The next
+// jobrun with the same server and token delivers it, and so does "jobrun --flush". One process
+// delivers at a time, with a lock on the folder; delivering twice is harmless, because a repeated
+// report changes nothing.
 //
 // A server that is unreachable, overloaded or broken, or does not know the token, may accept the
 // report later: the file stays. The statuses 400, 409 and 413 are final, and a file that is not an
@@ -135,7 +136,7 @@ func (s spool) reject(path string, e entry, reason error, say messages) {
 // unix.LOCK_EX to wait while another process delivers, or with unix.LOCK_NB to return an error then.
 // Returns how many entries are not delivered.
 func (s spool) deliver(ctx context.Context, d *deliverer, lock int) (left int, err error) {
-	folder, err := os.Open(s.folder)
+	folder, err := os.OpenFile(s.folder, unix.O_DIRECTORY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	} else if err != nil {
@@ -187,8 +188,8 @@ type deliverer struct {
 
 func (d *deliverer) send(ctx context.Context, e entry) (err error) {
 	to := e.server
-	if to.TokenFile == "" && to.URL == d.server.URL {
-		to.token, to.TokenFile = d.server.token, d.server.TokenFile
+	if to.TokenFile == "" && to.URL == d.server.URL && (to.TokenHash == "" || to.TokenHash == d.server.TokenHash) {
+		to.token, to.TokenFile, to.TokenHash = d.server.token, d.server.TokenFile, d.server.TokenHash
 	}
 	switch {
 	case !d.others && to != d.server:

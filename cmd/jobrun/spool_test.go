@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -137,6 +138,32 @@ func TestFlushKeepsFileWithoutTokenOfItsServer(t *testing.T) {
 	}
 	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 1 {
 		t.Errorf("its server: status %d, %s", status, stderr)
+	}
+}
+
+// The token of another team would put the run there.
+func TestRecordOfOneTokenIsNotDeliveredWithAnother(t *testing.T) {
+	s := &store{}
+	h := newHost(t, s)
+	e := h.waiting("r")
+	e.TokenFile, e.TokenHash = "", fmt.Sprintf("%x", sha256.Sum256([]byte(token)))
+	if err := os.WriteFile(h.files(".json")[0], e.line(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.env = append(h.env, "JOBRUN_TOKEN_FILE=", "JOBRUN_TOKEN=other")
+	if _, stderr, status := h.run("--flush"); status != 1 || s.count() != 0 || !strings.Contains(stderr, "tokenHash") {
+		t.Errorf("another token: status %d, %s", status, stderr)
+	}
+	h.env = append(h.env, "JOBRUN_TOKEN="+token)
+	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 1 {
+		t.Errorf("its token: status %d, %s", status, stderr)
+	}
+}
+
+func TestFlushNamesASpoolThatIsNoFolder(t *testing.T) {
+	h := newHost(t, &store{})
+	if _, stderr, status := h.run("--flush", "--spool", h.path("token")); status != 1 || !strings.Contains(stderr, "token") {
+		t.Errorf("status %d, %s", status, stderr)
 	}
 }
 
