@@ -4,6 +4,8 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 
 # The race detector makes tests several times slower, and needs a C compiler.
 RACE = $(if $(filter true,$(CI)),-race)
+# Some tests mostly wait. Under the race detector, all of them need the processors.
+PARALLEL = $(if $(RACE),,-parallel 4)
 
 .PHONY: build man install uninstall run test generate check e2e bench release image clean
 
@@ -33,7 +35,7 @@ run:
 
 ## test: every test that needs nothing but Go; with CI=true, under the race detector
 test:
-	go test $(RACE) -timeout 10m ./...
+	go test $(RACE) $(PARALLEL) -timeout 10m ./...
 
 ## generate: write gen/ from openapi.yaml
 generate:
