@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,7 @@ func (s *Store) runWriter() {
 		case <-s.open.Done():
 			return
 		}
+		runtime.Gosched() // callers that can run now, such as those of the last batch, join this one
 		for more := true; more && len(batch) < maxBatch; {
 			select {
 			case w := <-s.writes:
