@@ -152,17 +152,24 @@ func TestARecordingTokenReadsNothing(t *testing.T) {
 	})
 }
 
+// newLimitedRecordingAPI is newRecordingAPI with so many requests and new runs an hour.
+func newLimitedRecordingAPI(t *testing.T, requests, newRuns int) (a *api, secret string) {
+	t.Helper()
+	a, secret = newRecordingAPI(t)
+	handler, err := server.New(a.store, a.logger, server.Options{
+		RateLimit:   auth.RateLimit{Requests: requests, Window: time.Hour},
+		RecordLimit: auth.RateLimit{Requests: newRuns, Window: time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.handler = handler
+	return a, secret
+}
+
 func TestRecordLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, secret := newRecordingAPI(t)
-		handler, err := server.New(a.store, a.logger, server.Options{
-			RateLimit:   auth.RateLimit{Requests: 1, Window: time.Hour},
-			RecordLimit: auth.RateLimit{Requests: 2, Window: time.Hour},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.handler = handler
+		a, secret := newLimitedRecordingAPI(t, 1, 2)
 		run := func(n int, query string) answer {
 			return a.put(fmt.Sprintf("/v1/projects/p/jobs/j/runs/%d%s", n, query), secret, "")
 		}
@@ -187,15 +194,7 @@ func TestRecordLimit(t *testing.T) {
 // that jobrund has by default.
 func TestRenewalsNeverCostAConclusion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, secret := newRecordingAPI(t)
-		handler, err := server.New(a.store, a.logger, server.Options{
-			RateLimit:   auth.RateLimit{Requests: 1000, Window: time.Hour},
-			RecordLimit: auth.RateLimit{Requests: 10_000, Window: time.Hour},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.handler = handler
+		a, secret := newLimitedRecordingAPI(t, 1000, 10_000)
 		all := func(query string) {
 			for run := range 50 {
 				if got := a.put(fmt.Sprintf("/v1/projects/p/jobs/j/runs/%d%s", run, query), secret, ""); got.status != 200 {
