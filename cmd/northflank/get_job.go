@@ -64,7 +64,7 @@ func jobSummary(job *client.JobDetail, now time.Time, color bool) string {
 	fmt.Fprintf(w, "Created\t%s\n", moment(job.CreatedAt, now))
 	if latest := &job.State.LatestRun; latest.ID != "" {
 		fmt.Fprintf(w, "Latest run\t%s%s: %s\n", paint(latest.Status, color), lasting(latest, now), escape(latest.ID))
-		fmt.Fprintf(w, "Started\t%s\n", moment(latest.StartedAt, now))
+		fmt.Fprintf(w, "Latest start\t%s\n", moment(latest.StartedAt, now))
 		fmt.Fprintf(w, "Latest success\t%s\n", concluded(job.State.LatestSuccess, now))
 		fmt.Fprintf(w, "Latest failure\t%s\n", concluded(job.State.LatestFailure, now))
 		fmt.Fprintf(w, "Failures in a row\t%d\n", job.State.FailuresInARow)
