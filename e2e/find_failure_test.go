@@ -113,7 +113,7 @@ func TestFindPageListsFailedRunsOfProject(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	id := failedRun(t, a, "exit 23")
 	for range 60 {
-		cmd := recorded(t, a, "exit 1", "--job", "other", "--quiet")
+		cmd := recorded(t, a, "exit 1", "--job", "other", "--backoff-limit", "0", "--quiet")
 		if cmd.Run() == nil {
 			t.Fatal("the run has not failed")
 		}
