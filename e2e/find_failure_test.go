@@ -107,3 +107,38 @@ func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
 	}
 	b.quiet(a.server.url)
 }
+
+// TestFindPageListsFailedRunsOfProject looks at what failed in all jobs of a project.
+func TestFindPageListsFailedRunsOfProject(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	id := failedRun(t, a, "exit 23")
+	for range 60 {
+		cmd := recorded(t, a, "exit 1", "--job", "other", "--backoff-limit", "0", "--quiet")
+		if cmd.Run() == nil {
+			t.Fatal("the run has not failed")
+		}
+	}
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range screens {
+		b := newTab(t, on)
+		b.find(a.server.url+"/#/projects/p", token)
+		b.heading("p")
+		b.follow("Failed")
+		b.until("50 failed runs", "document.querySelectorAll('h2 ~ table tbody tr').length === 50")
+		b.screenshot("failed runs of " + on.name)
+		b.do("more", chromedp.Click(chromedp.CSS("h2 ~ .more"), chromedp.NodeVisible))
+		b.until("all of them", "document.querySelectorAll('h2 ~ table tbody tr').length === 61")
+		row := get(b, "the row", chromedp.Evaluate[[]string](
+			"Array.from(document.querySelector('h2 ~ table tr:last-child').children, (cell) => cell.textContent)"))
+		if len(row) != 5 || row[0] != "j" || row[2] != "exit status 23" || row[3] != host {
+			t.Errorf("the row is %q", row)
+		}
+		b.do("open the run", chromedp.Click(chromedp.CSS("h2 ~ table tr:last-child td:nth-child(2) a")))
+		b.until("the run", "document.querySelector('dl')?.textContent.includes('"+id+"')")
+		b.quiet(a.server.url)
+	}
+}

@@ -62,7 +62,7 @@ func (s *fakeStore) Job(_ context.Context, key jobrun.Key) (*model.JobDetail, er
 // states returns the states of the jobs of a project, by id.
 func (s *fakeStore) states(key jobrun.Key) []jobrun.JobState {
 	var states []jobrun.JobState
-	for _, r := range s.listed() {
+	for _, r := range slices.Backward(s.listed()) { // the run that started first comes first
 		if r.Team != key.Team || r.Project != key.Project {
 			continue
 		}
@@ -72,6 +72,7 @@ func (s *fakeStore) states(key jobrun.Key) []jobrun.JobState {
 		run := jobrun.RunState{ID: r.Run.ID, Status: r.Run.Status, StartedAt: r.Run.StartedAt, ConcludedAt: r.Run.ConcludedAt}
 		states[len(states)-1].Change(jobrun.RunState{}, run, time.Now())
 	}
+	slices.Reverse(states)
 	return states
 }
 

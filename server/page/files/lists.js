@@ -1,6 +1,7 @@
 // The lists: projects, jobs, and the history of a job. Each returns what the page then shows.
 import { ask, now } from './api.js';
 import { badge, element, foreign, link, moment, table } from './elements.js';
+import { reasonOf } from './failure.js';
 import { address, segments } from './route.js';
 import { attempts, count, explain, here, runDuration } from './words.js';
 
@@ -93,8 +94,8 @@ const named = (route, run) =>
 
 export async function jobs(route, { signal, say, refresh }) {
   const get = (cursor) =>
-    ask([...segments(route), 'jobs'], { query: { per_page: 50, cursor, status: route.status }, signal });
-  const first = await get();
+    ask([...segments(route), 'jobs'], { query: { per_page: 50, cursor, status: route.status, latestRun: true }, signal });
+  const [first, failed] = await Promise.all([get(), route.status === 'FAILED' ? failures(route, signal, say) : []]);
   const into = table('Jobs, each with its latest run', ['Job', 'Latest run', 'Started', 'Duration', 'Attempts']);
   const show = (job) => {
     const to = { ...route, jobs: job.id, status: '' };
@@ -108,7 +109,29 @@ export async function jobs(route, { signal, say, refresh }) {
   return [
     filter(route, 'Jobs by the status of their latest run'),
     ...pages({ first, next: get, key: 'jobs', noun: 'job', into, show, say, none }),
+    ...failed,
     loaded(refresh),
+  ];
+}
+
+// failures lists the failed runs of all jobs of the project, each with its reason and its host.
+async function failures(route, signal, say) {
+  const get = (cursor) => ask([...segments(route), 'runs'], { query: { per_page: 50, cursor, status: 'FAILED' }, signal });
+  const first = await get();
+  const into = table('Failed runs, the one that started last first', ['Job', 'Run', 'Reason', 'Host', 'Started']);
+  const show = (run) => {
+    const to = { ...route, jobs: run.jobId, status: '' };
+    into.add([
+      link(address(to), foreign(run.jobId)),
+      named(to, run),
+      foreign(reasonOf(run)),
+      run.host ? foreign(run.host) : 'not known',
+      moment(run.startedAt),
+    ]);
+  };
+  return [
+    element('h2', {}, 'Failed runs of all jobs'),
+    ...pages({ first, next: get, key: 'runs', noun: 'failed run', into, show, say, none: 'No run has failed.' }),
   ];
 }
 
