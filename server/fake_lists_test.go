@@ -52,8 +52,7 @@ func (s *fakeStore) Jobs(
 func (s *fakeStore) Job(_ context.Context, key jobrun.Key) (*model.JobDetail, error) {
 	for _, state := range s.states(key) {
 		if state.Job == key.Job {
-			key.Run = state.Latest.ID
-			return state.Detail(s.runs[key]), s.listError()
+			return state.Detail(), s.listError()
 		}
 	}
 	return nil, cmp.Or(s.listError(), jobrun.ErrNotFound)
@@ -69,8 +68,7 @@ func (s *fakeStore) states(key jobrun.Key) []jobrun.JobState {
 		if n := len(states); n == 0 || states[n-1].Job != r.Job {
 			states = append(states, jobrun.JobState{Team: r.Team, Project: r.Project, Job: r.Job, Type: model.JobTypeManual})
 		}
-		run := jobrun.RunState{ID: r.Run.ID, Status: r.Run.Status, StartedAt: r.Run.StartedAt, ConcludedAt: r.Run.ConcludedAt}
-		states[len(states)-1].Change(jobrun.RunState{}, run, time.Now())
+		states[len(states)-1].Change(jobrun.RunState{}, jobrun.RunState{JobRun: r.Run}, time.Now())
 	}
 	slices.Reverse(states)
 	return states
@@ -80,6 +78,7 @@ func (s *fakeStore) ProjectRuns(
 	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
 ) (jobrun.List[model.ProjectRun], error) {
 	var runs []model.ProjectRun
+	outcome := cmp.Or(s.outcome, jobrun.NewOutcome(""))
 	for _, state := range s.states(key) {
 		if key.Job != "" && key.Job != state.Job {
 			continue
@@ -90,7 +89,7 @@ func (s *fakeStore) ProjectRuns(
 			return jobrun.List[model.ProjectRun]{}, err
 		}
 		for _, run := range ofJob.Items {
-			runs = append(runs, jobrun.NewProjectRun(state.Job, run, s.outcome))
+			runs = append(runs, jobrun.NewProjectRun(state.Job, run, outcome.Reason, outcome.Message, outcome.Host))
 		}
 	}
 	slices.SortStableFunc(runs, func(a, b model.ProjectRun) int { return b.StartedAt.Compare(a.StartedAt) })

@@ -86,16 +86,19 @@ func TestJobMetrics(t *testing.T) {
 	}
 	running := jobrun.JobState{
 		Team: "t", Project: "p", Job: "j",
-		Latest:  jobrun.RunState{ID: "c", Status: model.JobRunStatusRunning, StartedAt: *at(1_700_000_000)},
-		Success: jobrun.RunState{ID: "a", StartedAt: *at(1_599_999_910), ConcludedAt: at(1_600_000_000)},
+		Latest: jobrun.RunState{JobRun: model.JobRun{
+			ID: "c", Status: model.JobRunStatusRunning, StartedAt: *at(1_700_000_000),
+		}},
+		Success: jobrun.RunState{JobRun: model.JobRun{
+			ID: "a", StartedAt: *at(1_599_999_910), ConcludedAt: at(1_600_000_000),
+		}},
 		Running: 2, RunningSince: at(1_650_000_000),
 	}
+	failed := model.JobRun{ID: "d", Status: model.JobRunStatusFailed, StartedAt: *at(1), ConcludedAt: at(91)}
 	lost := jobrun.JobState{
 		Team: "t", Project: "p", Job: "k",
-		Latest: jobrun.RunState{
-			ID: "d", Status: model.JobRunStatusFailed, StartedAt: *at(1), ConcludedAt: at(91), Lost: true,
-		},
-		Failure: jobrun.RunState{ID: "d", StartedAt: *at(1), ConcludedAt: at(91)},
+		Latest:  jobrun.RunState{JobRun: failed, Lost: true},
+		Failure: jobrun.RunState{JobRun: failed},
 	}
 	const ofRunning, ofLost = `{job="j",project="p",team="t"}`, `{job="k",project="p",team="t"}`
 	samplesOfRunning := []string{
@@ -223,7 +226,9 @@ func TestScrapesAtTheSameTimeShareARead(t *testing.T) {
 // BenchmarkJobMetrics scrapes 10,000 jobs, without what the store takes.
 func BenchmarkJobMetrics(b *testing.B) {
 	now := time.Now()
-	run := jobrun.RunState{ID: "r", Status: model.JobRunStatusSuccess, StartedAt: now, ConcludedAt: &now}
+	run := jobrun.RunState{JobRun: model.JobRun{
+		ID: "r", Status: model.JobRunStatusSuccess, StartedAt: now, ConcludedAt: &now,
+	}}
 	store := &fakeStates{}
 	for i := range 10_000 {
 		store.states = append(store.states, jobrun.JobState{

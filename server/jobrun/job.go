@@ -23,12 +23,10 @@ type JobState struct {
 	RunningSince *time.Time
 }
 
-// RunState is what the state of a job depends on, of one of its runs.
+// RunState is a run, as far as the state of its job depends on it. Success and Failure of a JobState
+// have an ID, StartedAt and ConcludedAt only.
 type RunState struct {
-	ID          string
-	Status      model.JobRunStatus
-	StartedAt   time.Time
-	ConcludedAt *time.Time // nil until the run has concluded
+	model.JobRun
 	// Lost is whether a server has concluded the run, because its recorder has died.
 	Lost bool
 }
@@ -103,15 +101,15 @@ func NewJob(key Key, jobType model.JobType) model.Job {
 	}
 }
 
-// Detail returns the job as getJob has it. latest is its latest run.
-func (s *JobState) Detail(latest model.JobRun) *model.JobDetail {
+// Detail returns the job as getJob has it.
+func (s *JobState) Detail() *model.JobDetail {
 	job := NewJob(Key{Team: s.Team, Project: s.Project, Job: s.Job}, s.Type)
 	return &model.JobDetail{
 		ID: job.ID, ProjectID: job.ProjectID, AppID: job.AppID, Name: job.Name, Tags: job.Tags, JobType: job.JobType,
 		DisabledCI: job.DisabledCI, DisabledCD: job.DisabledCD, CreatedAt: s.CreatedAt,
-		Settings: model.JobSettings{BackoffLimit: latest.BackoffLimit},
+		Settings: model.JobSettings{BackoffLimit: s.Latest.BackoffLimit},
 		State: model.JobState{
-			LatestRun: latest, LatestSuccess: s.Success.concluded(), LatestFailure: s.Failure.concluded(),
+			LatestRun: s.Latest.JobRun, LatestSuccess: s.Success.concluded(), LatestFailure: s.Failure.concluded(),
 			FailuresInARow: s.FailuresInARow, Running: s.Running,
 		},
 	}
@@ -125,19 +123,17 @@ func (r RunState) concluded() *model.ConcludedRun {
 	return &model.ConcludedRun{ID: r.ID, StartedAt: r.StartedAt, ConcludedAt: *r.ConcludedAt}
 }
 
-// NewProjectRun returns a run of a job as the lists of a project have it. outcome may be nil.
-func NewProjectRun(job string, run model.JobRun, outcome *model.JobRunOutcome) model.ProjectRun {
-	r := model.ProjectRun{
+// NewProjectRun returns a run of a job as the lists of a project have it. The reason, message and host
+// are those of its outcome, nil if they are not known.
+func NewProjectRun(job string, run model.JobRun, reason, message, host *string) model.ProjectRun {
+	if run.Concluded && reason == nil {
+		unknown := Unknown()
+		reason, message = &unknown.Reason, &unknown.Message
+	}
+	return model.ProjectRun{
 		ID: run.ID, Active: run.Active, BackoffLimit: run.BackoffLimit, Completions: run.Completions,
 		Concluded: run.Concluded, Failed: run.Failed, RunName: run.RunName, Status: run.Status,
-		Succeeded: run.Succeeded, StartedAt: run.StartedAt, ConcludedAt: run.ConcludedAt, JobID: job,
+		Succeeded: run.Succeeded, StartedAt: run.StartedAt, ConcludedAt: run.ConcludedAt,
+		JobID: job, Reason: reason, Message: message, Host: host,
 	}
-	if outcome != nil {
-		r.Reason, r.Message, r.Host = outcome.Reason, outcome.Message, outcome.Host
-	}
-	if run.Concluded && r.Reason == nil {
-		unknown := Unknown()
-		r.Reason, r.Message = &unknown.Reason, &unknown.Message
-	}
-	return r
 }

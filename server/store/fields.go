@@ -77,10 +77,7 @@ func (r *row) state() jobrun.RunState {
 	if r.Run.RunName == "" {
 		return jobrun.RunState{}
 	}
-	return jobrun.RunState{
-		ID: r.Run.ID, Status: r.Run.Status, StartedAt: r.Run.StartedAt, ConcludedAt: r.Run.ConcludedAt,
-		Lost: r.Run.Concluded && r.lostAt.Valid,
-	}
+	return jobrun.RunState{JobRun: r.Run, Lost: r.Run.Concluded && r.lostAt.Valid}
 }
 
 // values returns the values of writtenColumns. Some are pointers into the row.

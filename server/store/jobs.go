@@ -6,6 +6,7 @@ import (
 	_ "embed" // the statement that looks jobs up
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,29 +21,28 @@ const jobKeyColumns = "team, project, job"
 // ofJob is the condition for the job, or the runs of the job, whose key is in $1 to $3.
 const ofJob = " WHERE team = $1 AND project = $2 AND job = $3"
 
+// latestColumns are the columns of the table jobs that repeat the latest run.
+var latestColumns = strings.Split("latest_"+strings.Join(columnsOf(fields), " latest_"), " ")
+
 // jobColumns are the columns of the table jobs, in the order of jobTargets.
-var jobColumns = strings.Split("team project job job_type created_at latest_id latest_status latest_started_at "+
-	"latest_concluded_at latest_lost success_id success_started_at success_concluded_at failure_id failure_started_at "+
-	"failure_concluded_at failures running running_since", " ")
+var jobColumns = slices.Concat([]string{"team", "project", "job", "job_type", "created_at"}, latestColumns, []string{
+	"latest_lost", "success_id", "success_started_at", "success_concluded_at", "failure_id", "failure_started_at",
+	"failure_concluded_at", "failures", "running", "running_since",
+})
 
 // oneJob is a query of the key in $1 to $3.
 const oneJob = "SELECT CAST($1 AS text) AS team, CAST($2 AS text) AS project, CAST($3 AS text) AS job"
 
 // jobTargets returns pointers into the state, as database/sql takes them for parameters and for Scan.
 func jobTargets(s *jobrun.JobState) []any {
-	return []any{
-		&s.Team, &s.Project, &s.Job, &s.Type, (*seconds)(&s.CreatedAt),
-		&s.Latest.ID, &s.Latest.Status, (*seconds)(&s.Latest.StartedAt), nullSeconds{&s.Latest.ConcludedAt},
-		(*boolean)(&s.Latest.Lost),
+	targets := []any{&s.Team, &s.Project, &s.Job, &s.Type, (*seconds)(&s.CreatedAt)}
+	for _, f := range fields {
+		targets = append(targets, f.in(&s.Latest.JobRun))
+	}
+	return append(targets, (*boolean)(&s.Latest.Lost),
 		&s.Success.ID, (*seconds)(&s.Success.StartedAt), nullSeconds{&s.Success.ConcludedAt},
 		&s.Failure.ID, (*seconds)(&s.Failure.StartedAt), nullSeconds{&s.Failure.ConcludedAt},
-		&s.FailuresInARow, &s.Running, nullSeconds{&s.RunningSince},
-	}
-}
-
-// qualified returns the columns of the table, separated by commas.
-func qualified(table string, columns []string) string {
-	return table + "." + strings.Join(columns, ", "+table+".")
+		&s.FailuresInARow, &s.Running, nullSeconds{&s.RunningSince})
 }
 
 // Job returns the job of the key, whose Run does not matter.
@@ -51,20 +51,11 @@ func (s *Store) Job(ctx context.Context, key jobrun.Key) (*model.JobDetail, erro
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	var state jobrun.JobState
-	var latest model.JobRun
-	query := "SELECT " + qualified("runs", columnsOf(fields)) + ", " + qualified("jobs", jobColumns) + s.engine.jobsWithRuns() +
-		" WHERE jobs.team = $1 AND jobs.project = $2 AND jobs.job = $3"
-	err := ScanRun(s.queryRow(ctx, query, key.Team, key.Project, key.Job), &latest, jobTargets(&state)...)
-	if err != nil {
+	query := "SELECT " + strings.Join(jobColumns, ", ") + " FROM " + s.engine.table("jobs") + ofJob
+	if err := s.queryRow(ctx, query, key.Team, key.Project, key.Job).Scan(jobTargets(&state)...); err != nil {
 		return nil, s.classify(ctx, err)
 	}
-	return state.Detail(latest), nil
-}
-
-// jobsWithRuns is the FROM of jobs and their latest runs.
-func (e Engine) jobsWithRuns() string {
-	return " FROM " + e.table("jobs") + " AS jobs JOIN " + e.table("runs") + " AS runs ON runs.team = jobs.team" +
-		" AND runs.project = jobs.project AND runs.job = jobs.job AND runs.id = jobs.latest_id"
+	return state.Detail(), nil
 }
 
 // Jobs lists the jobs of the project of the key, by id, and leaves out those whose latest run does
@@ -79,16 +70,15 @@ func (s *Store) Jobs(
 		return list, err
 	}
 	defer end()
-	columns, from := "jobs.job, jobs.job_type", " FROM "+s.engine.table("jobs")+" AS jobs"
+	columns, statuses := "job, job_type", ""
 	if withRuns {
-		columns, from = qualified("runs", columnsOf(fields))+", "+columns, s.engine.jobsWithRuns()
+		columns = strings.Join(latestColumns, ", ") + ", " + columns
 	}
-	statuses := ""
 	if len(filter.Statuses) > 0 {
-		statuses = " AND jobs.latest_status IN ('" + strings.Join(texts(filter.Statuses), "', '") + "')"
+		statuses = " AND latest_status IN ('" + strings.Join(texts(filter.Statuses), "', '") + "')"
 	}
-	rows, err := s.query(ctx, "SELECT "+columns+from+" WHERE jobs.team = $1 AND jobs.project = $2 AND jobs.job > $3"+
-		statuses+" ORDER BY jobs.job LIMIT $4 OFFSET $5", key.Team, key.Project, page.After, page.Size+1, page.Skip)
+	rows, err := s.query(ctx, "SELECT "+columns+" FROM "+s.engine.table("jobs")+" WHERE team = $1 AND project = $2 AND job > $3"+
+		statuses+" ORDER BY job LIMIT $4 OFFSET $5", key.Team, key.Project, page.After, page.Size+1, page.Skip)
 	if err != nil {
 		return list, s.classify(ctx, err)
 	}
@@ -183,7 +173,7 @@ func (j *jobsInTx) lock(ctx context.Context, of jobrun.Record) (*jobrun.JobState
 	err := s.queryRowIn(ctx, j.tx, query, of.Team, of.Project, of.Job).Scan(jobTargets(state)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		*state = jobrun.JobState{Team: of.Team, Project: of.Project, Job: of.Job, Type: model.JobTypeManual}
-		state.Latest.Status = model.JobRunStatusRunning
+		state.Latest.Status, state.Latest.RunName = model.JobRunStatusRunning, "-"
 		if _, err := s.execIn(ctx, j.tx, "INSERT INTO "+s.engine.table("jobs")+" VALUES ("+
 			s.engine.placeholders(1, len(jobColumns))+") ON CONFLICT DO NOTHING", jobTargets(state)...); err != nil {
 			return nil, err
@@ -241,6 +231,14 @@ func (j *jobsInTx) write(ctx context.Context) error {
 //go:embed jobs.sql
 var lookUp string
 
+// latestSets sets latestColumns in an upsert.
+var latestSets = func() (sets string) {
+	for _, column := range latestColumns {
+		sets += column + " = excluded." + column + ", "
+	}
+	return sets
+}()
+
 // lookUpJobs returns a statement that sets the states of jobs from their runs. jobs is a query of
 // their keys. If keep is true, it keeps the failures in a row unless there is another latest success,
 // because some of the failed runs may have been pruned.
@@ -252,5 +250,6 @@ func (e Engine) lookUpJobs(jobs string, keep bool) string {
 	}
 	return strings.NewReplacer("{jobs}", e.table("jobs"), "{runs}", e.table("runs"), "{set}", jobs, "{failures}", failures,
 		"{of_job}", "r.team = j.team AND r.project = j.project AND r.job = j.job",
+		"{latest}", strings.Join(latestColumns, ", "), "{l}", "l."+strings.Join(columnsOf(fields), ", l."), "{set_latest}", latestSets,
 		"{now}", strconv.FormatInt(time.Now().Unix(), 10)).Replace(lookUp)
 }

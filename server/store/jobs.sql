@@ -1,14 +1,14 @@
 -- Sets the states of the jobs whose keys {set} selects from their runs. {now} is the present time: a run that claims to
 -- start later counts only if there is no other run of its kind. {failures} is what becomes of the failures in a row.
 INSERT INTO {jobs} AS jobs (team, project, job, job_type, created_at,
-    latest_id, latest_status, latest_started_at, latest_concluded_at, latest_lost,
+    {latest}, latest_lost,
     success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
     failures, running, running_since)
 SELECT j.team, j.project, j.job, 'manual', (SELECT min(at) FROM (
         SELECT min(started_at) AS at FROM {runs} AS r WHERE {of_job} AND status = 'SUCCESS'
         UNION ALL SELECT min(started_at) FROM {runs} AS r WHERE {of_job} AND status = 'FAILED'
         UNION ALL SELECT min(started_at) FROM {runs} AS r WHERE {of_job} AND status = 'RUNNING') AS first),
-    l.id, l.status, l.started_at, l.concluded_at, CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
+    {l}, CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
     coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
     coalesce(f.id, ''), coalesce(f.started_at, -62135596800), f.concluded_at,
     (SELECT count(*) FROM {runs} AS r WHERE {of_job} AND status = 'FAILED'
@@ -36,8 +36,7 @@ JOIN {runs} AS l ON l.team = j.team AND l.project = j.project AND l.job = j.job 
 WHERE true
 ON CONFLICT (team, project, job) DO UPDATE SET
     created_at = CASE WHEN jobs.created_at < excluded.created_at THEN jobs.created_at ELSE excluded.created_at END,
-    latest_id = excluded.latest_id, latest_status = excluded.latest_status, latest_started_at = excluded.latest_started_at,
-    latest_concluded_at = excluded.latest_concluded_at, latest_lost = excluded.latest_lost,
+    {set_latest}latest_lost = excluded.latest_lost,
     success_id = excluded.success_id, success_started_at = excluded.success_started_at,
     success_concluded_at = excluded.success_concluded_at, failure_id = excluded.failure_id,
     failure_started_at = excluded.failure_started_at, failure_concluded_at = excluded.failure_concluded_at,

@@ -53,12 +53,12 @@ func (s *Store) ProjectRuns(
 		var run model.JobRun
 		var job string
 		var text sql.Null[string]
-		var outcome *model.JobRunOutcome
+		var outcome struct{ Reason, Message, Host *string } // without attempts, which take longer to decode
 		err := ScanRun(rows, &run, &job, &text)
 		if err == nil && text.Valid {
 			err = json.Unmarshal([]byte(text.V), &outcome)
 		}
-		return jobrun.NewProjectRun(job, run, outcome), err
+		return jobrun.NewProjectRun(job, run, outcome.Reason, outcome.Message, outcome.Host), err
 	}, func(run *model.ProjectRun) string {
 		return fmt.Sprintf("%d.%d.%s.%s", run.StartedAt.Unix(), len(run.JobID), run.JobID, run.ID)
 	})

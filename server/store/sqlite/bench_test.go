@@ -126,6 +126,10 @@ func BenchmarkLists(b *testing.B) {
 		{"runs/cursor near the end", list(jobrun.Filter{}, jobrun.Page{Size: 50, After: deep})},
 		{"runs/page 199", list(jobrun.Filter{}, jobrun.Page{Size: 50, Skip: 9900})},
 		{"runs/failed", list(failed, page)},
+		{"project runs/first page", func() (int, error) {
+			l, err := s.ProjectRuns(b.Context(), jobrun.Key{Team: key.Team, Project: key.Project}, jobrun.Filter{}, page)
+			return len(l.Items), err
+		}},
 		{"jobs/first page", jobs(jobrun.Filter{})},
 		{"jobs/failed", jobs(failed)},
 		{"projects", func() (int, error) {

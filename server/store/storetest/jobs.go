@@ -98,6 +98,14 @@ func wantStates(t *testing.T, s *Store, after string, runs []storedRun) {
 			want[i].CreatedAt = got[i].CreatedAt
 		}
 	}
+	for i := range want {
+		w := &want[i]
+		run, err := s.Run(t.Context(), jobrun.Key{Team: w.Team, Project: w.Project, Job: w.Job, Run: w.Latest.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Latest.JobRun = *run
+	}
 	if d := diff.Diff(want, got); err != nil || more || len(got)+len(want) > 0 && d != "" {
 		t.Fatalf("after %s: %v (-want +got):\n%s", after, err, d)
 	}

@@ -117,7 +117,7 @@ func testLists(t *testing.T, on subject) {
 			}
 			if filter.Matches(r.Run.Status) && (filter.Since == nil || !r.Run.StartedAt.Before(*filter.Since)) &&
 				(filter.Until == nil || r.Run.StartedAt.Before(*filter.Until)) {
-				ofProject = append(ofProject, jobrun.NewProjectRun(r.Job, r.Run, r.Outcome))
+				ofProject = append(ofProject, jobrun.NewProjectRun(r.Job, r.Run, nil, nil, nil))
 				if r.Job == at.Job {
 					runs = append(runs, r.Run)
 				}

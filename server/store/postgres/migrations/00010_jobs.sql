@@ -1,9 +1,9 @@
 -- +goose Up
 
 -- A job exists from the first record of a run of it. Its row says how the job is doing, so that no reader looks through its
--- runs: the run that started last (latest), the runs that started last of those that have succeeded and failed (an empty
--- id and the start of the year 1 if there is none), how many failed runs started after that success, and how many runs are
--- open. Every transaction that writes a run updates the row, and first locks it.
+-- runs: a copy of the run that started last (latest), the runs that started last of those that have succeeded and failed
+-- (an empty id and the start of the year 1 if there is none), how many failed runs started after that success, and how
+-- many runs are open. Every transaction that writes a run updates the row, and first locks it.
 CREATE TABLE jobs (
     team                 text COLLATE "C" NOT NULL,
     project              text COLLATE "C" NOT NULL,
@@ -11,7 +11,14 @@ CREATE TABLE jobs (
     job_type             text COLLATE "C" NOT NULL CHECK (job_type IN ('manual', 'cron')),
     created_at           bigint NOT NULL,
     latest_id            text COLLATE "C" NOT NULL,
-    latest_status        text COLLATE "C" NOT NULL CHECK (latest_status IN ('SUCCESS', 'RUNNING', 'FAILED')),
+    latest_active        bigint NOT NULL,
+    latest_backoff_limit bigint NOT NULL,
+    latest_completions   bigint NOT NULL,
+    latest_concluded     bigint NOT NULL,
+    latest_failed        bigint NOT NULL,
+    latest_run_name      text COLLATE "C" NOT NULL,
+    latest_status        text COLLATE "C" NOT NULL,
+    latest_succeeded     bigint NOT NULL,
     latest_started_at    bigint NOT NULL,
     latest_concluded_at  bigint,
     latest_lost          bigint NOT NULL CHECK (latest_lost IN (0, 1)),
@@ -30,12 +37,14 @@ CREATE TABLE jobs (
 -- No run may change while the rows are counted. Readers do not wait.
 LOCK TABLE runs IN SHARE ROW EXCLUSIVE MODE;
 
-INSERT INTO jobs (team, project, job, job_type, created_at, latest_id, latest_status, latest_started_at, latest_concluded_at,
+INSERT INTO jobs (team, project, job, job_type, created_at,
+        latest_id, latest_active, latest_backoff_limit, latest_completions, latest_concluded, latest_failed,
+        latest_run_name, latest_status, latest_succeeded, latest_started_at, latest_concluded_at,
         latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
         failures, running, running_since)
     SELECT i.team, i.project, i.job, 'manual',
         (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job),
-        l.id, l.status, l.started_at, l.concluded_at,
+        l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed, l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
         CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
         coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
         coalesce(f.id, ''), coalesce(f.started_at, -62135596800), f.concluded_at,
