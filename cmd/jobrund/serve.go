@@ -25,7 +25,7 @@ const leastCache size.Value = 32 << 20
 
 func newServe() *cobra.Command {
 	var admin string
-	var metricsJobs int
+	var metricsJobs, keep int
 	var age time.Duration
 	var l listenOptions
 	var delay time.Duration
