@@ -132,12 +132,12 @@ func TestFindPageListsFailedRunsOfProject(t *testing.T) {
 		b.screenshot("failed runs of " + on.name)
 		b.do("more", chromedp.Click(chromedp.CSS("h2 ~ .more"), chromedp.NodeVisible))
 		b.until("all of them", "document.querySelectorAll('h2 ~ table tbody tr').length === 61")
-		row := get(b, "the row", chromedp.Evaluate[[]string](
-			"Array.from(document.querySelector('h2 ~ table tr:last-child').children, (cell) => cell.textContent)"))
-		if len(row) != 5 || row[0] != "j" || row[2] != "exit status 23" || row[3] != host {
-			t.Errorf("the row is %q", row)
+		const row = "Array.from(document.querySelectorAll('h2 ~ table tbody tr')).find((row) => row.firstChild.textContent === 'j')"
+		cells := get(b, "the cells", chromedp.Evaluate[[]string]("Array.from("+row+".children, (cell) => cell.textContent)"))
+		if len(cells) != 5 || cells[2] != "exit status 23" || cells[3] != host {
+			t.Errorf("the row is %q", cells)
 		}
-		b.do("open the run", chromedp.Click(chromedp.CSS("h2 ~ table tr:last-child td:nth-child(2) a")))
+		get(b, "open the run", chromedp.Evaluate[chromedp.Void](row+".children[1].querySelector('a').click()"))
 		b.until("the run", "document.querySelector('dl')?.textContent.includes('"+id+"')")
 		b.quiet(a.server.url)
 	}
