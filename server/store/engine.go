@@ -22,6 +22,9 @@ type Engine struct {
 	// moved returns an error that wraps ErrUnusable if the database is no longer the one that the URL
 	// names; it is nil if the engine does not know.
 	Connect func(ctx context.Context, url string, create bool) (db *sql.DB, moved func() error, err error)
+	// Redact returns the part of a URL that messages may show. It may be nil: then messages show the
+	// URL.
+	Redact func(url string) string
 	// Tables returns what the names of the tables begin with in the database of that URL: a schema
 	// and a point, or nothing. It may be nil: then it is nothing.
 	Tables func(url string) string

@@ -8,7 +8,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -58,9 +57,10 @@ type Store struct {
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
 // schema up to date. If there is no store yet, it creates one.
 //
-// Returns an error that names the URL, without a password, and says what to do if no engine takes
-// it, or if the database cannot be opened, belongs to another program, or needs a newer version of
-// this one. It wraps ErrUnusable if opening the store again cannot help.
+// Returns an error that names the URL, without a password, and says what to do if the database cannot
+// be opened, belongs to another program, or needs a newer version of this one. The error for a URL
+// that no engine takes does not repeat the URL. It wraps ErrUnusable if opening the store again cannot
+// help.
 // Returns an error that names the field if the contract requires one of a run that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	return open(ctx, text, true, engines)
@@ -86,7 +86,10 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	}
 	db, moved, err := engine.Connect(ctx, text, create)
 	if err != nil {
-		return nil, fmt.Errorf("store %q: %w", redact(text), err)
+		if engine.Redact != nil {
+			text = engine.Redact(text)
+		}
+		return nil, fmt.Errorf("store %q: %w", text, err)
 	}
 	s := &Store{
 		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
@@ -108,28 +111,8 @@ func engineOf(text string, engines []Engine) (Engine, error) {
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf("store %q: %w: its URL is not of the form %s",
-		redact(text), ErrUnusable, strings.Join(forms, " or "))
-}
-
-// redact returns the URL without a password. A password is either in the user info or a parameter.
-func redact(text string) string {
-	parsed, err := url.Parse(text)
-	if err != nil {
-		if scheme, _, isURL := strings.Cut(text, "://"); isURL {
-			return scheme + "://..." // the password may be anywhere
-		}
-		return text // a path
-	}
-	query := parsed.Query()
-	if parsed.User == nil && !query.Has("password") {
-		return text
-	}
-	if query.Has("password") {
-		query.Set("password", "xxxxx")
-		parsed.RawQuery = query.Encode()
-	}
-	return parsed.Redacted()
+	// The text may be a password, or another program's URL with one.
+	return Engine{}, fmt.Errorf("%w: its URL is not of the form %s", ErrUnusable, strings.Join(forms, " or "))
 }
 
 // Close closes the database. Every later call fails with jobrun.ErrUnavailable, and so does a call

@@ -17,6 +17,16 @@ func oneLine(err error) error {
 	return rephrased{err, strings.Join(strings.Fields(err.Error()), " ")}
 }
 
+// parseError removes the URL from pgx's error, which masks a password in it only as far as it finds one.
+func parseError(err error) error {
+	words := err.Error()
+	words = strings.TrimPrefix(words[strings.LastIndex(words, "`: ")+1:], ": ")
+	if strings.HasPrefix(words, "failed to parse as URL") { // with a quotation, which may be of a password
+		words = "the URL cannot be parsed: write parameters as NAME=VALUE, and special characters as %XX"
+	}
+	return rephrased{err, words}
+}
+
 // rephrased is an error with another text.
 type rephrased struct {
 	error

@@ -47,3 +47,20 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
+
+func TestRedactShowsHostsAndDatabase(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://u:hush@h1:5433,h2/d?password=hush&sslpassword=hush": "postgres://h1:5433,h2/d",
+		"postgresql://h/d":              "postgresql://h/d",
+		"postgres:///d?host=/run&user=": "postgres:///d",
+		"postgres://u:p%40hush@h/d":     "postgres://h/d",
+		"postgres://u:p@hush@h/d":       "postgres://...",
+		"postgres://u:p@hush/a@h/d":     "postgres://...",
+		"postgres://h/d?password=a@b":   "postgres://...",
+		"postgres://u:hush/d":           "postgres://...",
+	} {
+		if got := redact(url); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
