@@ -42,7 +42,7 @@ func TestAdmin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			handler := listen.NewAdmin(func(context.Context) error { return test.ready }, registry)
 			answer := httptest.NewRecorder()
-			handler.ServeHTTP(answer, httptest.NewRequest(test.method, test.path, nil))
+			handler.ServeHTTP(answer, httptest.NewRequest(test.method, "http://127.0.0.1"+test.path, nil))
 			body := answer.Body.String()
 			if test.method == "HEAD" {
 				body = "" // net/http leaves it out
@@ -57,6 +57,38 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
+func TestAdminRefusesOtherHosts(t *testing.T) {
+	handler := listen.NewAdmin(func(context.Context) error { return nil }, prometheus.NewRegistry(), "metrics.example")
+	for host, status := range map[string]int{
+		"127.0.0.1":            200,
+		"10.1.2.3:9090":        200,
+		"[::1]:9090":           200,
+		"[fe80::1%25eth0]":     200,
+		"localhost:9090":       200,
+		"LocalHost":            200,
+		"metrics.example:9090": 200,
+		"Metrics.Example":      200,
+		"":                     200, // HTTP/1.0
+		"evil.example":         421,
+		"evil.example:9090":    421,
+		"127.0.0.1.evil":       421,
+		"localhost.evil":       421,
+		"x.metrics.example":    421,
+		"127.0.0.1@evil":       421,
+		"[localhost":           421,
+	} {
+		for _, path := range []string{"/livez", "/metrics", "/debug/pprof/"} {
+			request := httptest.NewRequest("GET", path, nil)
+			request.Host = host
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, request)
+			if answer.Code != status {
+				t.Errorf("%q%s: the response is %d %q, want %d", host, path, answer.Code, answer.Body, status)
+			}
+		}
+	}
+}
+
 // A store that does not answer must not make a probe wait.
 func TestAdminIsNotReadyInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +98,7 @@ func TestAdminIsNotReadyInTime(t *testing.T) {
 		}, prometheus.NewRegistry())
 		answer := httptest.NewRecorder()
 		begin := time.Now()
-		handler.ServeHTTP(answer, httptest.NewRequest("GET", "/readyz", nil))
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", "http://[::1]:9090/readyz", nil))
 		if took := time.Since(begin); answer.Code != 503 || took != 2*time.Second {
 			t.Errorf("the response is %d after %s, want 503 after 2s", answer.Code, took)
 		}
