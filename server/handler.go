@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
+	"github.com/jobruns/jobruns/server/auth"
 )
 
 // handler has a method for each operation of the contract. The operation's middleware has checked a
@@ -43,9 +45,17 @@ func (h *handler) jobRun(ctx context.Context) (response jobRunResponse, err erro
 	if x.prefers {
 		response.preferenceApplied = "wait=" + strconv.Itoa(int(x.wait/time.Second)) // RFC 7240, section 3
 	}
+	if x.wait > 0 { // the token may be revoked during the wait
+		var release context.CancelFunc
+		ctx, release = x.session.WhileValid(ctx)
+		defer release()
+	}
 	response.body, x.waited, err = h.runs.read(ctx, x.subject, x.wait)
 	if err == nil && x.waited > 0 {
-		err = x.session.Recheck(ctx) // the token may have been revoked during the wait
+		err = x.session.Recheck(ctx)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, auth.ErrInvalidToken) {
+		err = cause
 	}
 	return response, err
 }
