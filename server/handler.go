@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
 	"github.com/jobruns/jobruns/server/auth"
@@ -112,13 +114,40 @@ type assetResponse struct {
 	request *http.Request
 }
 
-// VisitGetSwaggerJSONResponse writes the response. It never fails.
+// VisitGetSwaggerJSONResponse writes the response. Returns errors as serveAsset does.
 func (r assetResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
-	r.handler.ServeHTTP(w, r.request)
-	return nil
+	return serveAsset(r.handler, w, r.request)
 }
 
-// VisitGetSwaggerHTMLResponse writes the response. It never fails.
+// VisitGetSwaggerHTMLResponse writes the response. Returns errors as serveAsset does.
 func (r assetResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
-	return r.VisitGetSwaggerJSONResponse(w)
+	return serveAsset(r.handler, w, r.request)
+}
+
+// serveAsset writes a built-in file. Returns an error with the status 412, and writes nothing, if a
+// precondition of the request fails, such as If-Match.
+func serveAsset(handler http.Handler, w http.ResponseWriter, r *http.Request) error {
+	writer := &assetWriter{ResponseWriter: w}
+	handler.ServeHTTP(writer, r)
+	if !writer.failed {
+		return nil
+	}
+	for _, name := range []string{echo.HeaderContentType, echo.HeaderContentEncoding, echo.HeaderContentLength} {
+		w.Header().Del(name) // of the file
+	}
+	return echo.NewHTTPError(http.StatusPreconditionFailed)
+}
+
+// assetWriter does not write the response to a request whose precondition fails: net/http would leave
+// the body out.
+type assetWriter struct {
+	http.ResponseWriter
+	failed bool
+}
+
+// WriteHeader writes any status except 412.
+func (w *assetWriter) WriteHeader(status int) {
+	if w.failed = status == http.StatusPreconditionFailed; !w.failed {
+		w.ResponseWriter.WriteHeader(status)
+	}
 }

@@ -204,7 +204,9 @@ func serveAssets(e *echo.Echo, program string) error {
 	handlers, err := page.Handlers(program)
 	maps.Copy(handlers, assets)
 	for _, path := range slices.Sorted(maps.Keys(handlers)) {
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(handlers[path]))
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, func(c echo.Context) error {
+			return serveAsset(handlers[path], c.Response(), c.Request())
+		})
 	}
 	return err
 }

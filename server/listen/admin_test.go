@@ -50,10 +50,27 @@ func TestAdmin(t *testing.T) {
 			if answer.Code != test.status || body != test.body {
 				t.Errorf("the response is %d %q, want %d %q", answer.Code, body, test.status, test.body)
 			}
+			if sniff := answer.Header().Get("X-Content-Type-Options"); sniff != "nosniff" {
+				t.Errorf("X-Content-Type-Options is %q", sniff)
+			}
 			if strings.Contains(answer.Body.String(), "hunter2") {
 				t.Error("the response tells a password")
 			}
 		})
+	}
+}
+
+func TestAdminOffersOpenMetrics(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_test_total", Help: "A test."}))
+	request := httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil)
+	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+	answer := httptest.NewRecorder()
+	listen.NewAdmin(nil, registry).ServeHTTP(answer, request)
+	const want = "# HELP jobruns_test A test.\n# TYPE jobruns_test counter\njobruns_test_total 0.0\n# EOF\n"
+	if kind := answer.Header().Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") ||
+		answer.Body.String() != want {
+		t.Errorf("the response is %s: %q, want %q", kind, answer.Body, want)
 	}
 }
 
