@@ -45,9 +45,9 @@ type Engine struct {
 	// writes.
 	SkipLocked string
 	// Import inserts all rows, or none if the sequence yields an error, which it returns, or if a row
-	// breaks a constraint. No writer of other runs waits for more than a second. Its error wraps ErrPartly if
-	// some rows are inserted and others are not.
-	Import func(ctx context.Context, db *sql.DB, rows Rows) error
+	// breaks a constraint. No writer of other runs waits for more than a second. partly is true if an
+	// error leaves some rows inserted and others not.
+	Import func(ctx context.Context, db *sql.DB, rows Rows) (partly bool, err error)
 	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes, or
 	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
 	// again.

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -160,13 +159,13 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			}
 		}
 	}
-	err := s.engine.Import(ctx, s.db, Rows{
+	partly, err := s.engine.Import(ctx, s.db, Rows{
 		Table: s.engine.table("runs"), Columns: writtenColumns, Values: rows, OnConflict: s.engine.replaceRun(),
 	})
 	if err == nil {
 		err = s.Check()
 	}
-	if errors.Is(err, ErrPartly) {
+	if partly {
 		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
 	}
 	if err != nil && ctx.Err() != nil {
