@@ -52,6 +52,9 @@ type Engine struct {
 	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
 	// again.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
+	// Explain returns an error of the database of that URL as one line for the operator, which names
+	// the file and the remedy, if there is one. It wraps the error. It may be nil.
+	Explain func(url string, err error) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:
 	// it is a mistake of this program or of the operator of the database, and trying again does

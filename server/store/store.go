@@ -36,6 +36,7 @@ var ErrPartly = errors.New("only some runs were imported")
 // has ended.
 type Store struct {
 	engine       Engine
+	url          string
 	db           *sql.DB
 	moved        func() error // as Engine.Connect returns it
 	unstored     []int        // the indices of fields of a run that no column stores
@@ -92,7 +93,7 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 		return nil, fmt.Errorf("store %q: %w", text, err)
 	}
 	s := &Store{
-		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
+		engine: engine, url: text, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
 		outcomeQuery: engine.readRun("concluded, outcome"), logQuery: engine.readRun("concluded, outcome, log"),
 		rowQuery: engine.readRun(rowColumns) + engine.LockRow, writes: make(chan *write),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
@@ -197,21 +198,39 @@ func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
 }
 
+// readCommitted is the isolation of all transactions. A database may have another default, with which
+// transactions that run at the same time fail. SQLite ignores it.
+var readCommitted = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+
 // exec executes one statement within writeTimeout.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
 	ctx, cancel := limitWrite(ctx)
 	defer cancel()
-	result, err := s.db.ExecContext(ctx, statement, args...)
+	result, err := s.execAlone(ctx, statement, args...)
 	if err == nil {
 		err = s.Check()
 	}
 	return result, s.classify(ctx, err)
 }
 
+// execAlone executes one statement in a transaction. Returns the database's own error.
+func (s *Store) execAlone(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	tx, err := s.db.BeginTx(ctx, readCommitted)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return result, tx.Commit()
+}
+
 // classify turns an error of the database into what it is to the caller; ctx is the context of the
 // query. Returns nil for nil, the context's error if the caller's context has ended,
 // jobrun.ErrNotFound for sql.ErrNoRows, and an error that wraps what Engine.Classify or the
-// standard library's error says it is. Any other error is returned as it is.
+// standard library's error says it is. Any other error is returned as Engine.Explain returns it.
 func (s *Store) classify(ctx context.Context, err error) error {
 	outdated := s.outdated.Load()
 	switch {
@@ -221,6 +240,11 @@ func (s *Store) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", jobrun.ErrOutdated, *outdated)
 	case errors.Is(err, sql.ErrNoRows):
 		return jobrun.ErrNotFound
+	}
+	if s.engine.Explain != nil {
+		err = s.engine.Explain(s.url, err)
+	}
+	switch {
 	case s.closed.Load():
 		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):

@@ -64,6 +64,10 @@ const lockNotAvailable = "55P03"
 // until a failover.
 const readOnly = "25006"
 
+// The SQLSTATEs undefined_table and invalid_schema_name: the tables are gone, maybe while a backup is
+// restored.
+const undefinedTable, undefinedSchema = "42P01", "3F000"
+
 // classifyCode classifies an error by its SQLSTATE, whose first two characters are its class
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 func classifyCode(code string) error {
@@ -74,7 +78,7 @@ func classifyCode(code string) error {
 		return jobrun.ErrTimeout
 	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
 		return jobrun.ErrUnavailable
-	case readOnly:
+	case readOnly, undefinedTable, undefinedSchema:
 		return jobrun.ErrUnavailable
 	}
 	switch code[:min(2, len(code))] {

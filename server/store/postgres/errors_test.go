@@ -29,6 +29,8 @@ func TestClassify(t *testing.T) {
 		"read_only_sql_transaction":  {code("25006"), jobrun.ErrUnavailable},
 		"query_canceled":             {code("57014"), jobrun.ErrTimeout},
 		"lock_not_available":         {code("55P03"), jobrun.ErrTimeout},
+		"undefined_table":            {code("42P01"), jobrun.ErrUnavailable},
+		"invalid_schema_name":        {code("3F000"), jobrun.ErrUnavailable},
 		"undefined_column":           {code("42703"), nil},
 		"syntax_error":               {code("42601"), nil},
 		"insufficient_privilege":     {code("42501"), nil},
@@ -62,5 +64,14 @@ func TestRedactShowsHostsAndDatabase(t *testing.T) {
 		if got := redact(url); got != want {
 			t.Errorf("%s: %s, want %s", url, got, want)
 		}
+	}
+}
+
+func TestExplainMakesOneLine(t *testing.T) {
+	lines := fmt.Errorf("failed to connect to `user=u database=d`:\n\t[::1]:1 (h): %w\n\t127.0.0.1:1 (h): refused", io.EOF)
+	got := Engine.Explain("", lines)
+	const want = "failed to connect to `user=u database=d`: [::1]:1 (h): EOF 127.0.0.1:1 (h): refused"
+	if got.Error() != want || !errors.Is(got, io.EOF) {
+		t.Errorf("got %v\nwant %s", got, want)
 	}
 }

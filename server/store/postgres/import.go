@@ -21,7 +21,8 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) (partly bool, 
 	}
 	defer conn.Close()
 	return false, conn.Raw(func(driver any) error {
-		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
+		options := pgx.TxOptions{IsoLevel: pgx.ReadCommitted} // as readCommitted of package store
+		return pgx.BeginTxFunc(ctx, driver.(*stdlib.Conn).Conn(), options, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(
 				ctx,
 				"CREATE TEMPORARY TABLE imported (LIKE "+rows.Table+", line bigserial) ON COMMIT DROP",

@@ -37,6 +37,7 @@ var Engine = store.Engine{
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Import:     importRows,
 	Follow:     follow,
+	Explain:    func(_ string, err error) error { return oneLine(err) },
 	Classify:   classify,
 }
 
