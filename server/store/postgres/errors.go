@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,9 +13,11 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// oneLine makes one line of pgx's error, which lists the addresses that it tried.
+// oneLine makes one line of pgx's error, which has a line for each attempt to connect: an address may
+// be tried with and without TLS.
 func oneLine(err error) error {
-	return rephrased{err, strings.Join(strings.Fields(err.Error()), " ")}
+	lines := strings.Split(strings.ReplaceAll(err.Error(), "\n\t", "\n"), "\n")
+	return rephrased{err, strings.Replace(strings.Join(slices.Compact(lines), "; "), ":; ", ": ", 1)}
 }
 
 // parseError removes the URL from pgx's error, which masks a password in it only as far as it finds one.
