@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,7 @@ func TestImport(t *testing.T) {
 		"blank lines":        {nil, "\n \t\r\n" + runLine("after") + "\n\n", 1, []string{"after"}},
 		"no end of line":     {nil, strings.TrimSuffix(runLine("open"), "\n"), 1, []string{"open"}},
 		"CRLF":               {nil, strings.Replace(runLine("crlf"), "\n", "\r\n", 1), 1, []string{"crlf"}},
+		"a byte order mark":  {nil, "\ufeff" + runLine("marked"), 1, []string{"marked"}},
 		"the same run twice": {nil, runLine("twice") + runLine("twice"), 2, []string{"twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,6 +153,36 @@ func TestImportRefuses(t *testing.T) {
 	for _, id := range []string{"first", "bad", "last", "many-0", "many-999"} {
 		a.hasNot(t, id)
 	}
+}
+
+var suggested = regexp.MustCompile(`: (northflank .*)\n`)
+
+// TestImportExplainsHowToImportAList runs the command that the message for the output of northflank
+// shows.
+func TestImportExplainsHowToImportAList(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	importText(t, store, runLine("a")+runLine("b"))
+	token := output(t, "jobrund", "token", "create", "--name", "n", "--store", store)
+	s := serve(t, store)
+	other := newStore(t)
+	shell := func(command string) outcome {
+		cmd := program(t, "jobrund")
+		cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", command}
+		cmd.Env = append(cmd.Env, "NORTHFLANK_HOST="+s.url, "NORTHFLANK_API_TOKEN="+token, "JOBRUND_STORE="+other,
+			"PATH="+programs+":"+os.Getenv("PATH"))
+		return outcomeOf(t, cmd)
+	}
+	got := shell("northflank get job runs --project p --job j -o json | jobrund import")
+	command := suggested.FindStringSubmatch(got.stderr)
+	if got.status != 1 || command == nil {
+		t.Fatalf("%+v", got)
+	}
+	project := strings.NewReplacer("--project P", "--project p", "--job J", "--job j", `"P"`, `"p"`, `"J"`, `"j"`)
+	if got := shell(project.Replace(command[1]) + " | jobrund import"); got != imported(2) {
+		t.Errorf("%s: %+v", command[1], got)
+	}
+	newAPI(t, other).run(t, "b")
 }
 
 func TestImportNamesTheFile(t *testing.T) {

@@ -111,15 +111,15 @@ func TestEnvironment(t *testing.T) {
 		value, saysInstead string
 	}{
 		{"serve FLAG", "addr", "first", "address first:", "second", "address second:"},
-		{"serve FLAG", "store", "first", `store "first"`, "second", `store "second"`},
+		{"serve FLAG", "store", "sqlite:/first/x", "/first/x", "sqlite:/second/x", "/second/x"},
 		{"serve FLAG", "rate-limit", "x", `JOBRUND_RATE_LIMIT="x": `, "y", `rate limit "y": `},
 		{"serve FLAG", "cache-size", "x", `JOBRUND_CACHE_SIZE="x": `, "1MiB", "must be 0 or at least"},
 		{"serve FLAG", "retain", "x", `JOBRUND_RETAIN="x": `, "-1s", "must be positive"},
 		{"prune FLAG", "older-than", "x", `JOBRUND_OLDER_THAN="x": `, "-1s", "must be positive"},
-		{"import FLAG", "store", "first", `store "first"`, "second", `store "second"`},
-		{"token list FLAG", "store", "first", `store "first"`, "second", `store "second"`},
-		{"token revoke x FLAG", "store", "first", `store "first"`, "second", `store "second"`},
-		{create, "store", "first", `store "first"`, "second", `store "second"`},
+		{"import FLAG", "store", "sqlite:/first/x", "/first/x", "sqlite:/second/x", "/second/x"},
+		{"token list FLAG", "store", "sqlite:/first/x", "/first/x", "sqlite:/second/x", "/second/x"},
+		{"token revoke x FLAG", "store", "sqlite:/first/x", "/first/x", "sqlite:/second/x", "/second/x"},
+		{create, "store", "sqlite:/first/x", "/first/x", "sqlite:/second/x", "/second/x"},
 		{"jobrun --job j FLAG -- true", "project", "-", `--project "-"`, "+", `--project "+"`},
 		{"jobrun --project p FLAG -- true", "job", "-", `--job "-"`, "+", `--job "+"`},
 		{run, "team", "-", `--team "-"`, "+", `--team "+"`},
@@ -176,6 +176,39 @@ func TestEnvironmentAlone(t *testing.T) {
 	ask(t, s, token, "/v1/teams/t/projects/p/jobs/j/runs/"+id, http.StatusOK)
 }
 
+// TestEmptyVariableCountsAsUnset sets all variables that the help names, and none has a value.
+func TestEmptyVariableCountsAsUnset(t *testing.T) {
+	t.Parallel()
+	withEmpty := func(args ...string) outcome {
+		cmd := named(t, args...)
+		for _, name := range helpVariable.FindAllString(outcomeOf(t, named(t, args[0], "--help")).stdout, -1) {
+			cmd.Env = append(cmd.Env, strings.TrimPrefix(name, "$")+"=")
+		}
+		if len(cmd.Env) < 10 {
+			t.Errorf("%q --help names few variables: %q", args, cmd.Env)
+		}
+		return outcomeOf(t, cmd)
+	}
+	if taken, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil { // else another program listens there
+		defer taken.Close()
+	}
+	if got := withEmpty("serve"); !strings.Contains(got.stderr, "listen tcp 127.0.0.1:8080: ") || got.status != 1 {
+		t.Errorf("jobrund: %+v, want the default address", got)
+	}
+	got := withEmpty("jobrun", "--project", "p", "--job", "j", "--server", "http://127.0.0.1:1", "--spool", t.TempDir(),
+		"--deliver-within", "1ms", "echo", "ran")
+	if got.stdout != "ran\n" || got.status != 0 {
+		t.Errorf("jobrun: %+v, want the command's output", got)
+	}
+}
+
+func TestAddressMustNotBeEmpty(t *testing.T) {
+	t.Parallel()
+	if got := jobrund(t, "serve", "--addr="); got.status != 2 || !strings.Contains(got.stderr, "--addr must not be empty") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -192,8 +225,9 @@ func TestAddressInUse(t *testing.T) {
 }
 
 var (
-	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)\b.*$`)
-	helpCommand = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
+	helpFlag     = regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)\b.*$`)
+	helpVariable = regexp.MustCompile(`\$JOBRUND?_[A-Z_]+`)
+	helpCommand  = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
 )
 
 // TestHelp finds the commands as a person does: each one's help names those below it.

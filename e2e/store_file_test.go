@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -129,6 +130,44 @@ func TestOnlyCommandsThatWriteMakeAStore(t *testing.T) {
 	}
 }
 
+// TestErrorsNameTheFileAndTheRemedy has a small file system for a store, in a mount namespace.
+func TestErrorsNameTheFileAndTheRemedy(t *testing.T) {
+	t.Parallel()
+	if out, err := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "x", t.TempDir()).CombinedOutput(); err != nil {
+		t.Skipf("file systems cannot be mounted: %v: %s", err, out)
+	}
+	for name, test := range map[string]struct {
+		options, before string // of the file system; and what happens before a token is created
+		want            []string
+	}{
+		"a full disk": {"size=100k", "true",
+			[]string{"/jobruns.db: the file system is full: free some space ("}},
+		"a disk that fills up": {"size=3m", "jobrund token create --name a; head -c 4m /dev/zero > $1/fill",
+			[]string{"/jobruns.db: the file system is full: free some space ("}},
+		"no inodes": {"size=1m,nr_inodes=3", "true",
+			[]string{"/jobruns.db: the file system has no inodes left: remove some files ("}},
+		"a new store on a read-only file system": {"size=3m", "mount -o remount,ro $1",
+			[]string{" is on a read-only file system: ", " give another path, or in a systemd unit, add ReadWritePaths=/"}},
+		"a store on a read-only file system": {"size=3m", "jobrund token create --name a; mount -o remount,ro $1",
+			[]string{" is on a read-only file system: ", " give another path, or in a systemd unit, add ReadWritePaths=/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			cmd := program(t, "jobrund")
+			cmd.Env = append(cmd.Env, "PATH="+programs+":"+os.Getenv("PATH"), "JOBRUND_STORE=sqlite:"+folder+"/jobruns.db")
+			cmd.Path, cmd.Err = exec.LookPath("unshare")
+			cmd.Args = []string{"unshare", "-rm", "sh", "-c", "mount -t tmpfs -o $2 x $1; { " + test.before +
+				"; } >/dev/null 2>&1; jobrund token create --name n", "sh", folder, test.options}
+			got := ends(t, cmd)
+			for _, want := range append(test.want, folder) {
+				if got.status != 1 || !strings.Contains(got.stderr, want) || strings.Count(got.stderr, "\n") != 1 {
+					t.Errorf("%+v, without %q", got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestTwoUsersShareAStore has root create a token, and the server's user, in turn.
 func TestTwoUsersShareAStore(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -201,6 +240,22 @@ func TestTwoUsersShareAStore(t *testing.T) {
 		got := user(uid, store)
 		for _, want := range []string{"permission denied", "belongs to uid 0, and this is uid 65534", "group"} {
 			if got.status != 1 || !strings.Contains(got.stderr, want) {
+				t.Errorf("%+v, without %q", got, want)
+			}
+		}
+	})
+	t.Run("in a directory that is hidden from the service", func(t *testing.T) {
+		directory := reachable(t)
+		home := filepath.Join(directory, "home")
+		if err := os.MkdirAll(filepath.Join(home, "user", "folder"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Chmod(directory, 0o755), os.Chmod(home, 0)); err != nil {
+			t.Fatal(err)
+		}
+		got := user(uid, "sqlite:"+filepath.Join(home, "user", "folder", "jobruns.db"))
+		for _, want := range []string{"permission denied: uid 65534 cannot enter " + home + ": ", "ProtectHome="} {
+			if got.status != 1 || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "belongs") {
 				t.Errorf("%+v, without %q", got, want)
 			}
 		}

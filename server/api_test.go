@@ -115,6 +115,7 @@ func (a *api) send(r *http.Request) answer {
 		log:    logLines(a, text),
 	}
 	a.checkLog(text, got)
+	wantHeaders(a, got.header, map[string]string{"X-Content-Type-Options": "nosniff"})
 	a.checkBody(r, &got)
 	if got.status == 400 || got.status == 401 || got.status == 403 || got.status == 429 {
 		a.noLookup()

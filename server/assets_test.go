@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"testing"
+
+	"github.com/jobruns/jobruns/gen/model"
 )
 
 const bundlePath = "/swagger-ui/swagger-ui-bundle.js"
@@ -22,6 +24,7 @@ func (a *api) asset(method, path string, header map[string]string) *httptest.Res
 	recorder := httptest.NewRecorder()
 	a.handler.ServeHTTP(recorder, r)
 	a.log.take()
+	wantHeaders(a, recorder.Header(), map[string]string{"X-Content-Type-Options": "nosniff"})
 	return recorder
 }
 
@@ -41,7 +44,7 @@ func TestAssetTypes(t *testing.T) {
 					t.Fatalf("%s: the status is %d, want 200", method, got.Code)
 				}
 				wantHeaders(t, got.Header(), map[string]string{
-					"Content-Type": want, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
+					"Content-Type": want, "Cache-Control": "no-cache",
 				})
 				if length := strconv.Itoa(
 					got.Body.Len(),
@@ -131,6 +134,40 @@ func TestAssetIsSentOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change that another page or document made meanwhile is an error like any other (RFC 9110, section
+// 13.1.1).
+func TestPreconditionOfAnAsset(t *testing.T) {
+	a, secret := newFilledAPI(t)
+	for _, path := range []string{bundlePath, "/", "/v1/swagger-json", "/v1/swagger-html"} {
+		for _, encoding := range []string{"gzip", "identity"} {
+			header := map[string]string{"Accept-Encoding": encoding}
+			tag := a.asset(http.MethodGet, path, header).Header().Get("ETag")
+			for match, want := range map[string]int{tag: 200, "*": 200, `"x"`: 412, "W/" + tag: 412, "x": 412} {
+				for _, method := range []string{http.MethodGet, http.MethodHead} {
+					header["If-Match"] = match
+					got := a.asset(method, path, header)
+					if got.Code != want {
+						t.Errorf("%s %s, If-Match %s: the status is %d, want %d", method, path, match, got.Code, want)
+					}
+					if got.Code != 412 {
+						continue
+					}
+					var result model.ErrorResult
+					decodeStrictly(t, got.Body.Bytes(), &result)
+					if result.Error.Status != 412 || got.Header().Get("Content-Encoding") != "" {
+						t.Errorf("%s %s: %v %s", method, path, got.Header(), got.Body)
+					}
+					wantHeaders(t, got.Header(), map[string]string{"Content-Type": "application/json"})
+				}
+			}
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, runPath(t, exampleKey), nil)
+	r.Header.Set("If-Match", `"x"`) // a run has no ETag
+	r.Header.Set("Authorization", "Bearer "+secret)
+	a.want(a.send(r), 200)
 }
 
 // What is no asset is answered as any other path that does not exist, and so is what is not asked

@@ -182,7 +182,7 @@ func TestOpenOperations(t *testing.T) {
 	}
 }
 
-func wantHeaders(t *testing.T, header http.Header, want map[string]string) {
+func wantHeaders(t testing.TB, header http.Header, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
 		if diff := cmp.Diff([]string{value}, header.Values(name)); diff != "" {

@@ -1,12 +1,16 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/jobruns/jobruns/server"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
@@ -179,5 +183,36 @@ func TestGuessesByAddressOfTheConnection(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer unknown")
 		r.Header.Set(header, "198.51.100.1")
 		a.want(a.send(r), 429)
+	}
+}
+
+// A caller behind a proxy evades the limit neither with the header that the proxy does not write, nor
+// with a quotation that hides the proxy's part.
+func TestGuessesBehindAProxyCountForTheCaller(t *testing.T) {
+	for header, value := range map[string]string{
+		server.Forwarded:     `for=9.9.9.9;x=", for=192.0.2.1`,
+		server.XForwardedFor: `9.9.9.9, 192.0.2.1`,
+	} {
+		a := newAPI(t)
+		var err error
+		a.handler, err = server.New(a.store, a.logger, server.Options{
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, TrustedHeader: header,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 200 {
+			r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
+			r.RemoteAddr = "10.1.1.1:1"
+			r.Header.Set(server.XForwardedFor, fmt.Sprint("9.9.9.", i))
+			r.Header.Set(server.Forwarded, fmt.Sprint("for=9.9.9.", i))
+			r.Header.Set(header, strings.ReplaceAll(value, "9.9.9.9", fmt.Sprint("9.9.9.", i)))
+			r.Header.Set("Authorization", "Bearer unknown")
+			recorder := httptest.NewRecorder()
+			a.handler.ServeHTTP(recorder, r)
+			if want := map[bool]int{true: 401, false: 429}[i < 60]; recorder.Code != want {
+				t.Fatalf("%s, guess %d: the status is %d, want %d", header, i+1, recorder.Code, want)
+			}
+		}
 	}
 }

@@ -2,12 +2,16 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/jobruns/jobruns/gen/model"
 	gen "github.com/jobruns/jobruns/gen/server"
+	"github.com/jobruns/jobruns/server/auth"
 )
 
 // handler has a method for each operation of the contract. The operation's middleware has checked a
@@ -44,9 +48,17 @@ func (h *handler) jobRun(ctx context.Context) (response jobRunResponse, err erro
 	if x.prefers {
 		response.preferenceApplied = "wait=" + strconv.Itoa(int(x.wait/time.Second)) // RFC 7240, section 3
 	}
+	if x.wait > 0 { // the token may be revoked during the wait
+		var release context.CancelFunc
+		ctx, release = x.session.WhileValid(ctx)
+		defer release()
+	}
 	response.body, x.waited, err = h.runs.read(ctx, x.subject, x.wait)
 	if err == nil && x.waited > 0 {
-		err = x.session.Recheck(ctx) // the token may have been revoked during the wait
+		err = x.session.Recheck(ctx)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, auth.ErrInvalidToken) {
+		err = cause
 	}
 	return response, err
 }
@@ -103,13 +115,40 @@ type assetResponse struct {
 	request *http.Request
 }
 
-// VisitGetSwaggerJSONResponse writes the response. It never fails.
+// VisitGetSwaggerJSONResponse writes the response. Returns errors as serveAsset does.
 func (r assetResponse) VisitGetSwaggerJSONResponse(w http.ResponseWriter) error {
-	r.handler.ServeHTTP(w, r.request)
-	return nil
+	return serveAsset(r.handler, w, r.request)
 }
 
-// VisitGetSwaggerHTMLResponse writes the response. It never fails.
+// VisitGetSwaggerHTMLResponse writes the response. Returns errors as serveAsset does.
 func (r assetResponse) VisitGetSwaggerHTMLResponse(w http.ResponseWriter) error {
-	return r.VisitGetSwaggerJSONResponse(w)
+	return serveAsset(r.handler, w, r.request)
+}
+
+// serveAsset writes a built-in file. Returns an error with the status 412, and writes nothing, if a
+// precondition of the request fails, such as If-Match.
+func serveAsset(handler http.Handler, w http.ResponseWriter, r *http.Request) error {
+	writer := &assetWriter{ResponseWriter: w}
+	handler.ServeHTTP(writer, r)
+	if !writer.failed {
+		return nil
+	}
+	for _, name := range []string{echo.HeaderContentType, echo.HeaderContentEncoding, echo.HeaderContentLength} {
+		w.Header().Del(name) // of the file
+	}
+	return echo.NewHTTPError(http.StatusPreconditionFailed)
+}
+
+// assetWriter does not write the response to a request whose precondition fails: net/http would leave
+// the body out.
+type assetWriter struct {
+	http.ResponseWriter
+	failed bool
+}
+
+// WriteHeader writes any status except 412.
+func (w *assetWriter) WriteHeader(status int) {
+	if w.failed = status == http.StatusPreconditionFailed; !w.failed {
+		w.ResponseWriter.WriteHeader(status)
+	}
 }

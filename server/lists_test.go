@@ -219,6 +219,10 @@ func TestListsRefuseBadPages(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s\n%s", query, diff, got.body)
 		}
 	}
+	got := a.get(runs+"since=2020-12-08T16:47:08+01:00", secret)
+	if a.want(got, 400); !strings.Contains(got.err.Message, `a query needs "%2B" for "+"`) {
+		t.Errorf("%s", got.body)
+	}
 	for _, query := range []string{"page=200", "page=100&per_page=100", "page=10000&per_page=1", "cursor=-1.x&page=10000&per_page=100"} {
 		a.want(a.get(runs+query, secret), 200)
 	}

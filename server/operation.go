@@ -48,6 +48,7 @@ func startExchange(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(x.request)
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, x.id)
+		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		// A shared cache must not keep a response to a token. Cacheable responses override this.
 		header.Set(echo.HeaderCacheControl, "private, no-store")
 		if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -13,42 +14,67 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// A response that comes long after its request is for a token that is still valid.
-func TestHeldResponseIsForAValidToken(t *testing.T) {
+// A waiting request is refused soon after its token has become invalid, not when the run concludes.
+func TestWaitIsOverWhenTheTokenBecomesInvalid(t *testing.T) {
+	revoke := func(a *api, hash jobrun.TokenHash) {
+		a.store.mu.Lock()
+		defer a.store.mu.Unlock()
+		a.store.revision++
+		delete(a.store.tokens, hash)
+	}
 	for name, test := range map[string]struct {
-		end  func(*api, jobrun.TokenHash)
-		want int
+		change func(*api, jobrun.TokenHash) // after 15 seconds
+		want   int
+		least  time.Duration
 	}{
-		"valid":   {func(*api, jobrun.TokenHash) {}, 200},
-		"revoked": {func(a *api, hash jobrun.TokenHash) { a.change(nil); delete(a.store.tokens, hash) }, 401},
-		"expired": {func(*api, jobrun.TokenHash) { time.Sleep(20 * time.Second) }, 401},
+		"valid":   {func(a *api, _ jobrun.TokenHash) { a.store.concluded <- exampleRun(t) }, 200, 15 * time.Second},
+		"revoked": {revoke, 401, 15 * time.Second},
+		"expired": {func(*api, jobrun.TokenHash) {}, 401, 30 * time.Second},
+		"revoked when the run concludes": {func(a *api, hash jobrun.TokenHash) {
+			revoke(a, hash)
+			a.store.concluded <- exampleRun(t)
+		}, 401, 15 * time.Second},
+		"store away for a while": {func(a *api, _ jobrun.TokenHash) {
+			a.change(nil) // so that the token is looked up
+			time.Sleep(5 * time.Second)
+			a.store.concluded <- exampleRun(t)
+		}, 200, 20 * time.Second},
 	} {
 		for _, memory := range []int{0, 1 << 20} {
-			t.Run(name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					a, _ := newRunningAPI(t)
-					if memory > 0 {
-						a.remember()
-					}
-					secret, hash := jobrun.NewSecret()
-					token := allowed()
-					token.ExpiresAt = ptr(time.Now().Add(30 * time.Second))
-					a.store.tokens[hash] = token
-					recorder := httptest.NewRecorder()
-					done := make(chan struct{})
-					go func() {
-						defer close(done)
+			for offset := range 5 { // the time between checks divides no second
+				t.Run(fmt.Sprint(name, " ", memory, " ", offset), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						a, _ := newRunningAPI(t)
+						a.store.left = nil
+						if memory > 0 {
+							a.remember()
+						}
+						secret, hash := jobrun.NewSecret()
+						token := allowed()
+						begin := time.Now()
+						token.ExpiresAt = ptr(begin.Add(30 * time.Second))
+						a.store.tokens[hash] = token
+						a.store.onToken = func() error {
+							if at := time.Since(begin); name == "store away for a while" && at > 14*time.Second && at < 19*time.Second {
+								return jobrun.ErrUnavailable
+							}
+							return nil
+						}
+						go func() {
+							time.Sleep(15 * time.Second)
+							test.change(a, hash)
+						}()
+						time.Sleep(time.Duration(offset) * 43 * time.Millisecond)
+						recorder := httptest.NewRecorder()
 						a.handler.ServeHTTP(recorder, heldRequest(t, runPath(t, exampleKey), secret))
-					}()
-					time.Sleep(15 * time.Second)
-					test.end(a, hash)
-					a.store.concluded <- exampleRun(t)
-					<-done
-					if recorder.Code != test.want {
-						t.Errorf("the status is %d, want %d: %s", recorder.Code, test.want, recorder.Body)
-					}
+						waited := time.Since(begin)
+						if recorder.Code != test.want || waited < test.least || waited > test.least+time.Second {
+							t.Errorf("the status is %d after %s, want %d within a second after %s: %s", recorder.Code, waited,
+								test.want, test.least, recorder.Body)
+						}
+					})
 				})
-			})
+			}
 		}
 	}
 }

@@ -5,15 +5,23 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
+// The headers in which a proxy passes on the address of its caller.
+const (
+	XForwardedFor = echo.HeaderXForwardedFor
+	Forwarded     = "Forwarded" // RFC 7239
+)
+
 // callerAddress returns a function that returns the address of a request's caller: that of the
 // connection, or if that is one of the proxies, the last address before it that is none. A proxy
-// adds the address of its own caller at the end of X-Forwarded-For, or of Forwarded (RFC 7239).
-func callerAddress(proxies []netip.Prefix) echo.IPExtractor {
+// adds the address of its own caller at the end of the header, XForwardedFor or Forwarded. The other
+// header is the caller's own.
+func callerAddress(proxies []netip.Prefix, header string) echo.IPExtractor {
 	return func(r *http.Request) string {
 		caller, _, err := net.SplitHostPort(r.RemoteAddr)
 		if err != nil {
@@ -22,12 +30,20 @@ func callerAddress(proxies []netip.Prefix) echo.IPExtractor {
 		if !trusted(proxies, caller) {
 			return caller
 		}
-		before := forwardedFor(r.Header)
+		var before []string
+		for _, line := range r.Header.Values(header) {
+			if header == Forwarded {
+				before = append(before, forwardedFor(line)...)
+			} else {
+				before = append(before, strings.Split(line, ",")...)
+			}
+		}
 		for i := len(before) - 1; i >= 0 && trusted(proxies, caller); i-- {
-			if _, err := netip.ParseAddr(before[i]); err != nil {
+			address := withoutPort(strings.TrimSpace(before[i]))
+			if _, err := netip.ParseAddr(address); err != nil {
 				break // "unknown", or a name that only the proxy knows
 			}
-			caller = before[i]
+			caller = address
 		}
 		return caller
 	}
@@ -46,27 +62,30 @@ func trusted(proxies []netip.Prefix, caller string) bool {
 	return false
 }
 
-// forwardedFor returns the addresses in X-Forwarded-For, or if there is none, in Forwarded.
-func forwardedFor(header http.Header) []string {
-	if list := header.Values(echo.HeaderXForwardedFor); len(list) > 0 {
-		addresses := strings.Split(strings.Join(list, ","), ",")
-		for i := range addresses {
-			addresses[i] = withoutPort(strings.TrimSpace(addresses[i]))
+// forwardedPair is a pair of an element of a Forwarded header, and what ends it. The value is quoted
+// or has no separator.
+var forwardedPair = regexp.MustCompile(`^[ \t]*(?:([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^" \t,;]*)))?[ \t]*([,;]|$)`)
+
+// forwardedFor returns the address of each element of a line of a Forwarded header. If a part of the
+// line cannot be parsed, it returns "" for all elements from there on: in an open quotation, a caller
+// could hide the element that the proxy adds.
+func forwardedFor(line string) []string {
+	addresses := []string{""}
+	for {
+		pair := forwardedPair.FindStringSubmatch(line)
+		if pair == nil {
+			return append(addresses, "")
 		}
-		return addresses
-	}
-	var addresses []string
-	for element := range elements(strings.Join(header.Values("Forwarded"), ",")) {
-		address := ""
-		for pair := range strings.SplitSeq(element, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if strings.EqualFold(name, "for") {
-				address = withoutPort(strings.Trim(value, `"`))
-			}
+		if strings.EqualFold(pair[1], "for") {
+			addresses[len(addresses)-1] = pair[2] + pair[3]
 		}
-		addresses = append(addresses, address)
+		switch line = line[len(pair[0]):]; pair[4] {
+		case ",":
+			addresses = append(addresses, "")
+		case "":
+			return addresses
+		}
 	}
-	return addresses
 }
 
 // withoutPort returns the address without a port and brackets.

@@ -12,12 +12,14 @@ import (
 
 func TestCallerBehindProxies(t *testing.T) {
 	a := newAPI(t)
-	var err error
-	a.handler, err = server.New(a.store, a.logger, server.Options{
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
-	})
-	if err != nil {
-		t.Fatal(err)
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	handlers := map[string]http.Handler{}
+	for _, header := range []string{"", server.XForwardedFor, server.Forwarded} {
+		handler, err := server.New(a.store, a.logger, server.Options{TrustedProxies: proxies, TrustedHeader: header})
+		if err != nil {
+			t.Fatal(err)
+		}
+		handlers[header] = handler
 	}
 	for _, test := range []struct{ from, header, value, want string }{
 		{"10.1.1.1:1", "", "", "10.1.1.1"},
@@ -37,13 +39,36 @@ func TestCallerBehindProxies(t *testing.T) {
 		{"192.0.2.9:1", "X-Forwarded-For", "192.0.2.1", "192.0.2.9"}, // no proxy of ours
 		{"192.0.2.9:1", "Forwarded", "for=192.0.2.1", "192.0.2.9"},
 		{"@", "X-Forwarded-For", "192.0.2.1", "@"}, // a socket that has no address
+		// A line for each line of the header. The proxy adds its part to a line, or a line.
+		{"10.1.1.1:1", "X-Forwarded-For", "198.51.100.1\n192.0.2.1", "192.0.2.1"},
+		{"10.1.1.1:1", "X-Forwarded-For", "198.51.100.1;x=\"\n192.0.2.1", "192.0.2.1"},
+		{"10.1.1.1:1", "X-Forwarded-For", "", "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", "for=198.51.100.1;x=\"\nfor=192.0.2.1", "192.0.2.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1;x=", for=192.0.2.1`, "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1;x=", for="[2001:db9::1]:4711"`, "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1;x=", for=192.0.2.1;proto="https"`, "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1;x="\, for=192.0.2.1`, "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1;x="a\", for=1.1.1.1", for=192.0.2.1`, "192.0.2.1"},
+		{"10.1.1.1:1", "Forwarded", `for=198.51.100.1 x, for=192.0.2.1`, "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", "for=192.0.2.1,", "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", "", "10.1.1.1"},
+		{"10.1.1.1:1", "Forwarded", "for=192.0.2.1 ; proto=https ;by=10.1.1.1", "192.0.2.1"},
+		{"10.1.1.1:1", "Forwarded", `for="[2001:db9::1]", for=10.2.2.2`, "2001:db9::1"},
+		{"10.1.1.1:1", "Forwarded", "for=192.0.2.1:4711", "192.0.2.1"}, // which some proxies write
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/v1/login", nil)
 		r.RemoteAddr = test.from
-		if test.header != "" {
-			r.Header.Set(test.header, test.value)
+		for line := range strings.SplitSeq(test.value, "\n") {
+			if test.header != "" {
+				r.Header.Add(test.header, line)
+			}
 		}
-		a.handler.ServeHTTP(httptest.NewRecorder(), r)
+		other := server.XForwardedFor // which the caller writes itself
+		if test.header != server.Forwarded {
+			other = server.Forwarded
+		}
+		r.Header.Set(other, map[bool]string{true: "for=9.9.9.9", false: "9.9.9.9"}[other == server.Forwarded])
+		handlers[test.header].ServeHTTP(httptest.NewRecorder(), r)
 		if line := a.log.take(); !strings.Contains(line, `"remote":"`+test.want+`"`) {
 			t.Errorf("from %s, %s: %s: want %s: %s", test.from, test.header, test.value, test.want, line)
 		}

@@ -58,6 +58,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"maps"
@@ -99,9 +100,11 @@ type Options struct {
 	Memory int
 	// Metrics is where the server registers its metrics; nil for nowhere.
 	Metrics prometheus.Registerer
-	// TrustedProxies are the addresses of proxies that say in X-Forwarded-For or Forwarded from
-	// whom a request comes. Anybody else could write anything there.
+	// TrustedProxies are the addresses of proxies that say in TrustedHeader from whom a request
+	// comes. Anybody else could write anything there.
 	TrustedProxies []netip.Prefix
+	// TrustedHeader is XForwardedFor or Forwarded; "" for XForwardedFor.
+	TrustedHeader string
 	// Traces makes a span of each request and of each of its queries; nil for none.
 	Traces trace.TracerProvider
 	// Program is the name and the version of the program, which the pages show and the document
@@ -149,7 +152,7 @@ func newEcho(
 	authenticator := auth.New(observed, revision, auth.Limits{Requests: options.RateLimit, NewRuns: options.RecordLimit})
 
 	e := echo.New()
-	e.IPExtractor = callerAddress(options.TrustedProxies)
+	e.IPExtractor = callerAddress(options.TrustedProxies, cmp.Or(options.TrustedHeader, XForwardedFor))
 	e.HTTPErrorHandler = writeError(log)
 	e.Pre(trimSlashes)
 	e.Use(
@@ -203,7 +206,9 @@ func serveAssets(e *echo.Echo, program string) error {
 	handlers, err := page.Handlers(program)
 	maps.Copy(handlers, assets)
 	for _, path := range slices.Sorted(maps.Keys(handlers)) {
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(handlers[path]))
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, func(c echo.Context) error {
+			return serveAsset(handlers[path], c.Response(), c.Request())
+		})
 	}
 	return err
 }

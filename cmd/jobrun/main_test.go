@@ -224,6 +224,7 @@ func TestJobrunExitsWithStatusOfCommand(t *testing.T) {
 		"signal":         {[]string{"sh", "-c", "kill -9 $$"}, 137, "Signal", ""},
 		"missing path":   {[]string{"/no/such/program"}, 127, "NotFound", "/no/such/program: no such file"},
 		"missing name":   {[]string{"no-such-program"}, 127, "NotFound", `"no-such-program": executable file not found`},
+		"no interpreter": {[]string{"./broken"}, 127, "NotFound", "./broken exists, but the interpreter that it names does not"},
 		"not executable": {[]string{"./token"}, 126, "NotExecutable", "./token: permission denied"},
 		"script":         {[]string{"./script", "7"}, 7, "ExitStatus", ""},
 		"script in PATH": {[]string{"script", "7"}, 7, "ExitStatus", ""},
@@ -233,8 +234,10 @@ func TestJobrunExitsWithStatusOfCommand(t *testing.T) {
 			s := &store{}
 			h := newHost(t, s)
 			h.env = append(h.env, "PATH=.:"+os.Getenv("PATH"))
-			if err := os.WriteFile(h.path("script"), []byte("exit $1\n"), 0o700); err != nil {
-				t.Fatal(err)
+			for name, text := range map[string]string{"script": "exit $1\n", "broken": "#!/no/such/shell\n"} {
+				if err := os.WriteFile(h.path(name), []byte(text), 0o700); err != nil {
+					t.Fatal(err)
+				}
 			}
 			_, stderr, status := h.run(append([]string{"--"}, test.args...)...)
 			record := s.only(t)

@@ -13,13 +13,25 @@ import (
 	"github.com/jobruns/jobruns/server/listen"
 )
 
-func adminFlag(cmd *cobra.Command, address *string) {
+// adminOptions say where to serve the operators.
+type adminOptions struct {
+	address string   // "" for nowhere
+	hosts   []string // names of the listener
+}
+
+func (o *adminOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(
-		address,
+		&o.address,
 		"admin-addr",
 		"",
 		"address and port to serve /livez, /readyz, /metrics and /debug/pprof/ on, without a token; "+
 			"port 0 picks a free one (default none)",
+	)
+	cmd.Flags().StringSliceVar(
+		&o.hosts,
+		"admin-host",
+		nil,
+		"name by which --admin-addr may be called, besides IP addresses and localhost; can be repeated",
 	)
 }
 
@@ -34,13 +46,13 @@ func newRegistry() *prometheus.Registry {
 // serveAdmin answers those who run the process, if there is an address, until what it returns is
 // called: also while the process shuts down, when the context has ended and it is not ready any
 // more.
-func serveAdmin(ctx context.Context, address string, ready func(context.Context) error, registry *prometheus.Registry,
+func serveAdmin(ctx context.Context, o adminOptions, ready func(context.Context) error, registry *prometheus.Registry,
 	log *slog.Logger,
 ) (stop func(), err error) {
-	if address == "" {
+	if o.address == "" {
 		return func() {}, nil
 	}
-	listener, err := listenAt(address, "--admin-addr")
+	listener, err := listenAt(o.address, "--admin-addr")
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +68,7 @@ func serveAdmin(ctx context.Context, address string, ready func(context.Context)
 			log.Warn("not ready", "error", err)
 		}
 		return err
-	}, registry)
+	}, registry, o.hosts...)
 	go func() {
 		defer close(done)
 		log := log.With("listener", "admin")

@@ -28,12 +28,15 @@ func newImport() *cobra.Command {
 
 with the eleven fields of a run, whose name must not have characters that a terminal
 would act upon. An "outcome" may follow: why the run ended as it did, with the fields of
-the operation getJobRunOutcome. A run without one has the reason Unknown. All lines are checked against the contract before the
-first is imported: if one is wrong, none is. A run that is in the store already is
+the operation getJobRunOutcome. A run without one has the reason Unknown. A field that
+is null can be left out. All lines are checked against the contract before the first is
+imported: if one is wrong, none is. A run that is in the store already is
 replaced. The runs are stored in pieces, so that nobody who records waits for long. If
 the import is interrupted meanwhile, import all again.`,
-		Example: "  jobrund import runs.jsonl",
-		Args:    cli.Arguments(0, "FILE"),
+		Example: `  jobrund import runs.jsonl
+  northflank get job runs --project p --job j --loadAll -o json --jq \
+    '.runs[] | {projectId: "p", jobId: "j", run: .}' | jobrund import`,
+		Args: cli.Arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, name := io.Reader(os.Stdin), "standard input"
 			if len(args) == 1 && args[0] != "-" {

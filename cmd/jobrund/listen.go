@@ -9,6 +9,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/listen"
 )
 
@@ -36,8 +37,12 @@ func (l listenOptions) listen(log *slog.Logger) (listener net.Listener, config *
 }
 
 // listenAt listens on the address that the flag says. An error tells what to do where another program
-// listens there.
+// listens there. An empty address, such as a script makes of a variable that is not set, is an error:
+// package net would listen on every interface, at a random port.
 func listenAt(address, flag string) (net.Listener, error) {
+	if address == "" {
+		return nil, cli.Usagef("%s must not be empty", flag)
+	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: stop the program that listens there, or choose another address with %s", err, flag)

@@ -43,7 +43,7 @@ A Job that is still in its cluster is recorded again by jobrund watch, and remov
 the next prune.`,
 		Example: `  jobrund prune --older-than 90d
   jobrund prune --older-than 7d --keep-last 10 --project default-project --job example-job`,
-		Args:    cli.Arguments(0),
+		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if age <= 0 {
 				return cli.Usagef("--older-than %s: must be positive", duration.Format(age))

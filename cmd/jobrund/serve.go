@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"os/signal"
 	"syscall"
@@ -24,7 +25,7 @@ import (
 const leastCache size.Value = 32 << 20
 
 func newServe() *cobra.Command {
-	var admin string
+	var admin adminOptions
 	var metricsJobs, keep int
 	var age time.Duration
 	var l listenOptions
@@ -87,6 +88,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 					return err
 				}
 				options.TrustedProxies = append(options.TrustedProxies, proxy)
+			}
+			switch header := http.CanonicalHeaderKey(options.TrustedHeader); header {
+			case server.XForwardedFor, server.Forwarded:
+				options.TrustedHeader = header
+			default:
+				return cli.Usagef("--trusted-header %q: must be X-Forwarded-For or Forwarded", options.TrustedHeader)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -170,7 +177,13 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		&proxies,
 		"trusted-proxy",
 		nil,
-		"address or CIDR of a proxy whose X-Forwarded-For or Forwarded says who the caller is; can be repeated",
+		"address or CIDR of a proxy whose --trusted-header says who the caller is; can be repeated",
+	)
+	flags.StringVar(
+		&options.TrustedHeader,
+		"trusted-header",
+		server.XForwardedFor,
+		"the header in which trusted proxies write the caller's address: X-Forwarded-For or Forwarded",
 	)
 	flags.Var(
 		&options.RateLimit,
@@ -199,7 +212,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"shutdown-delay",
 		"how long to serve on after the signal, while /readyz already says 503",
 	)
-	adminFlag(cmd, &admin)
+	admin.addFlags(cmd)
 	flags.IntVar(&metricsJobs, "metrics-jobs", 10_000, "how many jobs /metrics tells of at most; 0 for none")
 	return cmd
 }

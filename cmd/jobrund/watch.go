@@ -18,7 +18,8 @@ import (
 )
 
 func newWatch() *cobra.Command {
-	var kubeconfig, admin string
+	var kubeconfig string
+	var admin adminOptions
 	var options kubernetes.Options
 	cmd := &cobra.Command{
 		Use:   "watch",
@@ -70,7 +71,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"",
 		"label whose value names the job of a Job that no CronJob owns (default the Job's name)",
 	)
-	adminFlag(cmd, &admin)
+	admin.addFlags(cmd)
 	return cmd
 }
 
@@ -100,7 +101,7 @@ func checkOptions(cmd *cobra.Command, options kubernetes.Options) error {
 	return nil
 }
 
-func watch(cmd *cobra.Command, kubeconfig, admin string, options kubernetes.Options) error {
+func watch(cmd *cobra.Command, kubeconfig string, admin adminOptions, options kubernetes.Options) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	log, endLog := newLog()

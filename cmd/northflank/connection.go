@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -94,7 +95,7 @@ func (f *connectionFlags) resolve() (connection, error) {
 		kept += fmt.Sprintf("; that of %s is for %s only", s.tokenName, s.host)
 	}
 	switch {
-	case configErr != nil && (conn.token == "" || conn.hostFrom == defaultName):
+	case configErr != nil && (conn.token == "" || conn.hostFrom == defaultName && !errors.Is(configErr, errNoHome)):
 		return conn, configErr // it may have had what is missing
 	case conn.token == "":
 		return conn, usagef("no token for %s: give --token, set %s or run northflank login%s", conn.host, tokenEnv, kept)

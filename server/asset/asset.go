@@ -73,7 +73,6 @@ func (a *Asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header, content, tag := w.Header(), a.content, a.tag
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache")
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if a.policy != "" {
 		header.Set("Content-Security-Policy", a.policy)

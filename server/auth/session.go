@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,16 +21,48 @@ type Session struct {
 	hash          jobrun.TokenHash
 }
 
-// Recheck checks that the token is still valid, before a response that comes long after its
-// request. Returns ErrInvalidToken if it is not, and errors of Tokens but jobrun.ErrNotFound.
+// Recheck looks the token up again, before a response that comes long after its request. Returns
+// ErrInvalidToken if it is no longer valid, and errors of Tokens but jobrun.ErrNotFound.
 func (s *Session) Recheck(ctx context.Context) error {
-	now := time.Now()
-	revision, known := s.authenticator.revisions.Current(ctx)
-	if _, token := s.authenticator.entries.lookUp(s.hash, revision, known); token != nil && !expired(token, now) {
-		return nil
-	}
-	_, err := s.authenticator.valid(ctx, s.hash, now)
+	_, err := s.authenticator.valid(ctx, s.hash, time.Now())
 	return err
+}
+
+// The time between two checks of a waiting request's token. A change of a cached token is known
+// within 700 ms, because Revisions looks after 500 ms at the next check. Without a cache, each check
+// is a look-up.
+const (
+	recheckInterval  = 200 * time.Millisecond
+	uncachedInterval = 4 * recheckInterval
+)
+
+// WhileValid returns a context for a request that waits. The context ends within a second after the
+// token has been revoked or has expired: then its cause wraps ErrInvalidToken. The function releases
+// its resources.
+func (s *Session) WhileValid(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var check func()
+	check = func() {
+		a, now := s.authenticator, time.Now()
+		revision, known := a.revisions.Current(ctx)
+		if _, token := a.entries.lookUp(s.hash, revision, known); token == nil || expired(token, now) {
+			token, err := a.valid(ctx, s.hash, now)
+			if err == nil {
+				a.entries.accept(s.hash, token, revision, known) // for the token's other requests
+			} else if errors.Is(err, ErrInvalidToken) {
+				cancel(err)
+			} // any other error may pass, and the response comes after another check
+		}
+		switch {
+		case ctx.Err() != nil:
+		case known:
+			time.AfterFunc(recheckInterval, check)
+		default:
+			time.AfterFunc(uncachedInterval, check)
+		}
+	}
+	time.AfterFunc(recheckInterval, check)
+	return ctx, func() { cancel(nil) }
 }
 
 // Count counts a request that reads.

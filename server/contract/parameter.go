@@ -329,7 +329,11 @@ func decodeScalar(schema *openapi3.Schema, value string) (any, *Violation) {
 	}
 	if formatOf(schema) == "date-time" {
 		if _, err := time.Parse(time.RFC3339, value); err != nil {
-			return nil, &Violation{Rule: "format", Reason: "value must be a date-time of RFC 3339"}
+			reason := "value must be a date-time of RFC 3339"
+			if strings.Contains(value, " ") { // what "+" means in a query
+				reason += `, in which a query needs "%2B" for "+"`
+			}
+			return nil, &Violation{Rule: "format", Reason: reason}
 		}
 	}
 	return value, nil

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json"
@@ -15,7 +16,8 @@ type Schema struct {
 
 // Object returns a schema of JSON objects, which errors call by the given words, whose properties
 // are component schemas of the document, by name. No others are allowed, neither in the object nor
-// in those schemas, so that nothing is lost that is decoded. Returns an error that names a
+// in those schemas, so that nothing is lost that is decoded. A property that may be null may also be
+// missing, because both are decoded as nil. Returns an error that names a
 // component schema that the document lacks.
 func (d *Document) Object(what string, required []string, properties map[string]string) (*Schema, error) {
 	object := openapi3.NewObjectSchema().WithRequired(required)
@@ -29,7 +31,8 @@ func (d *Document) Object(what string, required []string, properties map[string]
 	return &Schema{what, closed(object)}, nil
 }
 
-// closed returns the schema without room for further properties, at any depth. A property that only
+// closed returns the schema without room for further properties, at any depth, in which no nullable
+// property is required. A property that only
 // refers to another schema, by an allOf of one, is replaced by that schema, which takes half the
 // time to check.
 func closed(schema *openapi3.Schema) *openapi3.Schema {
@@ -47,6 +50,10 @@ func closed(schema *openapi3.Schema) *openapi3.Schema {
 	for name, property := range schema.Properties {
 		copied.Properties[name] = &openapi3.SchemaRef{Value: closed(property.Value)}
 	}
+	copied.Required = slices.DeleteFunc(slices.Clone(schema.Required), func(name string) bool {
+		property := schema.Properties[name]
+		return property != nil && property.Value.Nullable
+	})
 	return copied.WithoutAdditionalProperties()
 }
 

@@ -81,16 +81,21 @@ func (r Record) Key() Key {
 func (r *Record) Conclude(at time.Time, succeeded bool, end End) {
 	r.setEnd(end)
 	run := &r.Run
-	at = at.UTC().Truncate(time.Second)
-	if at.Before(run.StartedAt) {
-		at = run.StartedAt
-	}
+	at = notBefore(run.StartedAt, at.UTC().Truncate(time.Second))
 	run.Active, run.Concluded, run.ConcludedAt = model.FlagNo, true, &at
 	if succeeded {
 		run.Status, run.Succeeded, run.Failed = model.JobRunStatusSuccess, model.FlagYes, model.FlagNo
 	} else {
 		run.Status, run.Succeeded, run.Failed = model.JobRunStatusFailed, model.FlagNo, model.FlagYes
 	}
+}
+
+// notBefore returns the time, or the start if that is later: a clock may be set back during a run.
+func notBefore(start, at time.Time) time.Time {
+	if at.Before(start) {
+		return start
+	}
+	return at
 }
 
 // Line is a line of JSON that jobrund import reads. A missing team is DefaultTeam.

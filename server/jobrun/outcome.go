@@ -118,11 +118,12 @@ func (r *Record) setEnd(end End) {
 func (r *Record) AddAttempt(startedAt, concludedAt time.Time, end End) {
 	r.Run.Completions++
 	end = end.withinContract()
+	startedAt = startedAt.UTC().Truncate(time.Second)
 	o := r.copyOutcome()
 	o.Attempts = append(o.Attempts[max(0, len(o.Attempts)-MaxAttempts+1):], model.JobRunAttempt{
 		Number:      r.Run.Completions,
-		StartedAt:   startedAt.UTC().Truncate(time.Second),
-		ConcludedAt: concludedAt.UTC().Truncate(time.Second),
+		StartedAt:   startedAt,
+		ConcludedAt: notBefore(startedAt, concludedAt.UTC().Truncate(time.Second)),
 		Reason:      end.Reason,
 		Message:     end.Message,
 		ExitStatus:  end.ExitStatus,

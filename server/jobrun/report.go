@@ -168,8 +168,9 @@ func (r *Record) applyOutcome(report model.JobRunReport, recorded func(time.Time
 				continue
 			}
 			end := End{a.Reason, a.Message, a.ExitStatus, a.Signal}.withinContract()
+			start := recorded(a.StartedAt)
 			o.Attempts = append(o.Attempts, model.JobRunAttempt{
-				Number: a.Number, StartedAt: recorded(a.StartedAt), ConcludedAt: recorded(a.ConcludedAt),
+				Number: a.Number, StartedAt: start, ConcludedAt: notBefore(start, recorded(a.ConcludedAt)),
 				Reason: end.Reason, Message: end.Message, ExitStatus: end.ExitStatus, Signal: end.Signal,
 			})
 			r.Run.Completions = max(r.Run.Completions, a.Number)

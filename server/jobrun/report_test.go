@@ -167,3 +167,18 @@ func TestApplyKeepsTheTimesOfALogWithinTheContract(t *testing.T) {
 		}
 	}
 }
+
+func TestAttemptDoesNotConcludeBeforeItStarted(t *testing.T) {
+	reported, recorded := newRecord(), newRecord()
+	attempt := model.JobRunAttemptReport{
+		Number: 1, StartedAt: reportedAt.Add(-time.Minute), ConcludedAt: reportedAt.Add(-time.Hour), Reason: "A"}
+	if err := reported.Apply(model.JobRunReport{Attempts: &[]model.JobRunAttemptReport{attempt}}, reportedAt); err != nil {
+		t.Fatal(err)
+	}
+	recorded.AddAttempt(attempt.StartedAt, attempt.ConcludedAt, End{Reason: "A"})
+	for _, r := range []Record{reported, recorded} {
+		if a := r.Outcome.Attempts[0]; a.ConcludedAt != attempt.StartedAt {
+			t.Errorf("%+v, want an attempt of no length", a)
+		}
+	}
+}

@@ -6,6 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -24,7 +28,11 @@ const readyTimeout = 2 * time.Second
 // The function returns why the process is not ready, or nil; its context ends after two seconds. Of
 // an error that wraps ErrOutdated or ErrUnavailable, the response tells no more than that; the text
 // of any other is the response.
-func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
+//
+// The host that a request names must be an IP address, localhost, or one of the names: a web page
+// that a browser of the operator shows can have its own name resolve to the address of the listener.
+// Any other host gets 421.
+func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer, names ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
@@ -51,8 +59,19 @@ func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer) ht
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	return mux
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	names = append([]string{"localhost", ""}, names...) // no browser leaves the host out
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		host := (&url.URL{Host: r.Host}).Hostname()
+		_, err := netip.ParseAddr(host)
+		if err != nil && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, host) }) {
+			answer(w, http.StatusMisdirectedRequest,
+				"this host is not known: use an IP address or localhost, or start with --admin-host NAME")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // answer writes a sentence for a person.

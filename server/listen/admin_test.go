@@ -42,7 +42,7 @@ func TestAdmin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			handler := listen.NewAdmin(func(context.Context) error { return test.ready }, registry)
 			answer := httptest.NewRecorder()
-			handler.ServeHTTP(answer, httptest.NewRequest(test.method, test.path, nil))
+			handler.ServeHTTP(answer, httptest.NewRequest(test.method, "http://127.0.0.1"+test.path, nil))
 			body := answer.Body.String()
 			if test.method == "HEAD" {
 				body = "" // net/http leaves it out
@@ -50,10 +50,59 @@ func TestAdmin(t *testing.T) {
 			if answer.Code != test.status || body != test.body {
 				t.Errorf("the response is %d %q, want %d %q", answer.Code, body, test.status, test.body)
 			}
+			if sniff := answer.Header().Get("X-Content-Type-Options"); sniff != "nosniff" {
+				t.Errorf("X-Content-Type-Options is %q", sniff)
+			}
 			if strings.Contains(answer.Body.String(), "hunter2") {
 				t.Error("the response tells a password")
 			}
 		})
+	}
+}
+
+func TestAdminOffersOpenMetrics(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_test_total", Help: "A test."}))
+	request := httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil)
+	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+	answer := httptest.NewRecorder()
+	listen.NewAdmin(nil, registry).ServeHTTP(answer, request)
+	const want = "# HELP jobruns_test A test.\n# TYPE jobruns_test counter\njobruns_test_total 0.0\n# EOF\n"
+	if kind := answer.Header().Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") ||
+		answer.Body.String() != want {
+		t.Errorf("the response is %s: %q, want %q", kind, answer.Body, want)
+	}
+}
+
+func TestAdminRefusesOtherHosts(t *testing.T) {
+	handler := listen.NewAdmin(func(context.Context) error { return nil }, prometheus.NewRegistry(), "metrics.example")
+	for host, status := range map[string]int{
+		"127.0.0.1":            200,
+		"10.1.2.3:9090":        200,
+		"[::1]:9090":           200,
+		"[fe80::1%25eth0]":     200,
+		"localhost:9090":       200,
+		"LocalHost":            200,
+		"metrics.example:9090": 200,
+		"Metrics.Example":      200,
+		"":                     200, // HTTP/1.0
+		"evil.example":         421,
+		"evil.example:9090":    421,
+		"127.0.0.1.evil":       421,
+		"localhost.evil":       421,
+		"x.metrics.example":    421,
+		"127.0.0.1@evil":       421,
+		"[localhost":           421,
+	} {
+		for _, path := range []string{"/livez", "/metrics", "/debug/pprof/"} {
+			request := httptest.NewRequest("GET", path, nil)
+			request.Host = host
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, request)
+			if answer.Code != status {
+				t.Errorf("%q%s: the response is %d %q, want %d", host, path, answer.Code, answer.Body, status)
+			}
+		}
 	}
 }
 
@@ -66,7 +115,7 @@ func TestAdminIsNotReadyInTime(t *testing.T) {
 		}, prometheus.NewRegistry())
 		answer := httptest.NewRecorder()
 		begin := time.Now()
-		handler.ServeHTTP(answer, httptest.NewRequest("GET", "/readyz", nil))
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", "http://[::1]:9090/readyz", nil))
 		if took := time.Since(begin); answer.Code != 503 || took != 2*time.Second {
 			t.Errorf("the response is %d after %s, want 503 after 2s", answer.Code, took)
 		}

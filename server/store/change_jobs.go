@@ -65,7 +65,7 @@ func (s *Store) RenameJob(ctx context.Context, key jobrun.Key, to string) error 
 	if _, err := s.CountRuns(ctx, key); err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.BeginTx(ctx, readCommitted)
 	if err != nil {
 		return s.classify(ctx, err)
 	}

@@ -22,6 +22,9 @@ type Engine struct {
 	// moved returns an error that wraps ErrUnusable if the database is no longer the one that the URL
 	// names; it is nil if the engine does not know.
 	Connect func(ctx context.Context, url string, create bool) (db *sql.DB, moved func() error, err error)
+	// Redact returns the part of a URL that messages may show. It may be nil: then messages show the
+	// URL.
+	Redact func(url string) string
 	// Tables returns what the names of the tables begin with in the database of that URL: a schema
 	// and a point, or nothing. It may be nil: then it is nothing.
 	Tables func(url string) string
@@ -40,8 +43,8 @@ type Engine struct {
 	// writes.
 	SkipLocked string
 	// Import inserts all rows, or none if the sequence yields an error, which it returns, or if a row
-	// breaks a constraint. Its error wraps ErrPartly if some rows are inserted and others are not.
-	Import func(ctx context.Context, db *sql.DB, rows Rows) error
+	// breaks a constraint. partly is true if an error leaves some rows inserted and others not.
+	Import func(ctx context.Context, db *sql.DB, rows Rows) (partly bool, err error)
 	// Build builds what the store can do without for a while, such as an index of a large table; nil if
 	// there is nothing to build. Several processes may call it at once.
 	Build func(ctx context.Context, db *sql.DB, tables string) error
@@ -49,6 +52,9 @@ type Engine struct {
 	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
 	// again.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
+	// Explain returns an error of the database of that URL as one line for the operator, which names
+	// the file and the remedy, if there is one. It wraps the error. It may be nil.
+	Explain func(url string, err error) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:
 	// it is a mistake of this program or of the operator of the database, and trying again does

@@ -96,7 +96,7 @@ func (s *Store) nextReading(ctx context.Context, last *reading) (*reading, error
 	table := s.engine.table("listening")
 	next := &reading{margin: tickInterval}
 	if last != nil {
-		result, err := s.db.ExecContext(ctx, "UPDATE "+table+" SET ms = ms + $1 WHERE ms = $2 AND EXISTS (SELECT 1 FROM "+
+		result, err := s.execAlone(ctx, "UPDATE "+table+" SET ms = ms + $1 WHERE ms = $2 AND EXISTS (SELECT 1 FROM "+
 			s.engine.table("runs")+" WHERE concluded = 0 AND lost_at IS NOT NULL)",
 			min(time.Since(last.since), maxTick).Milliseconds(), last.count)
 		if err != nil {

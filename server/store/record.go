@@ -148,7 +148,7 @@ func (s *Store) commit(batch []*write) {
 func (s *Store) transact(batch []*write) error {
 	ctx, cancel := limitWrite(s.open)
 	defer cancel()
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.db.BeginTx(ctx, readCommitted)
 	if err != nil {
 		return s.classify(ctx, err)
 	}

@@ -158,7 +158,7 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 			}
 		}
 	}
-	err := s.engine.Import(ctx, s.db, Rows{
+	partly, err := s.engine.Import(ctx, s.db, Rows{
 		Table: s.engine.table("runs"), Jobs: s.engine.table("jobs"), Columns: writtenColumns, Values: rows,
 		OnConflict: s.engine.replaceRun(),
 		LookUpJobs: func(query string) string { return s.engine.lookUpJobs(query, false) },
@@ -166,7 +166,7 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 	if err == nil {
 		err = s.Check()
 	}
-	if errors.Is(err, ErrPartly) {
+	if partly {
 		return fmt.Errorf("%w: %w", ErrPartly, s.classify(ctx, err))
 	}
 	if err != nil && ctx.Err() != nil {

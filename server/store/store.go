@@ -8,7 +8,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -37,6 +36,7 @@ var ErrPartly = errors.New("only some runs were imported")
 // has ended.
 type Store struct {
 	engine       Engine
+	url          string
 	db           *sql.DB
 	moved        func() error // as Engine.Connect returns it
 	unstored     []int        // the indices of fields of a run that no column stores
@@ -58,9 +58,10 @@ type Store struct {
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
 // schema up to date. If there is no store yet, it creates one.
 //
-// Returns an error that names the URL, without a password, and says what to do if no engine takes
-// it, or if the database cannot be opened, belongs to another program, or needs a newer version of
-// this one. It wraps ErrUnusable if opening the store again cannot help.
+// Returns an error that names the URL, without a password, and says what to do if the database cannot
+// be opened, belongs to another program, or needs a newer version of this one. The error for a URL
+// that no engine takes does not repeat the URL. It wraps ErrUnusable if opening the store again cannot
+// help.
 // Returns an error that names the field if the contract requires one of a run that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	return open(ctx, text, true, engines)
@@ -86,10 +87,13 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	}
 	db, moved, err := engine.Connect(ctx, text, create)
 	if err != nil {
-		return nil, fmt.Errorf("store %q: %w", redact(text), err)
+		if engine.Redact != nil {
+			text = engine.Redact(text)
+		}
+		return nil, fmt.Errorf("store %q: %w", text, err)
 	}
 	s := &Store{
-		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
+		engine: engine, url: text, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
 		outcomeQuery: engine.readRun("concluded, outcome"), logQuery: engine.readRun("concluded, outcome, log"),
 		rowQuery: engine.readRun(rowColumns), writes: make(chan *write),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
@@ -108,28 +112,8 @@ func engineOf(text string, engines []Engine) (Engine, error) {
 		}
 		forms = append(forms, e.Form)
 	}
-	return Engine{}, fmt.Errorf("store %q: %w: its URL is not of the form %s",
-		redact(text), ErrUnusable, strings.Join(forms, " or "))
-}
-
-// redact returns the URL without a password. A password is either in the user info or a parameter.
-func redact(text string) string {
-	parsed, err := url.Parse(text)
-	if err != nil {
-		if scheme, _, isURL := strings.Cut(text, "://"); isURL {
-			return scheme + "://..." // the password may be anywhere
-		}
-		return text // a path
-	}
-	query := parsed.Query()
-	if parsed.User == nil && !query.Has("password") {
-		return text
-	}
-	if query.Has("password") {
-		query.Set("password", "xxxxx")
-		parsed.RawQuery = query.Encode()
-	}
-	return parsed.Redacted()
+	// The text may be a password, or another program's URL with one.
+	return Engine{}, fmt.Errorf("%w: its URL is not of the form %s", ErrUnusable, strings.Join(forms, " or "))
 }
 
 // Close closes the database. Every later call fails with jobrun.ErrUnavailable, and so does a call
@@ -214,21 +198,39 @@ func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
 }
 
+// readCommitted is the isolation of all transactions. A database may have another default, with which
+// transactions that run at the same time fail. SQLite ignores it.
+var readCommitted = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+
 // exec executes one statement within writeTimeout.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
 	ctx, cancel := limitWrite(ctx)
 	defer cancel()
-	result, err := s.db.ExecContext(ctx, statement, args...)
+	result, err := s.execAlone(ctx, statement, args...)
 	if err == nil {
 		err = s.Check()
 	}
 	return result, s.classify(ctx, err)
 }
 
+// execAlone executes one statement in a transaction. Returns the database's own error.
+func (s *Store) execAlone(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	tx, err := s.db.BeginTx(ctx, readCommitted)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return result, tx.Commit()
+}
+
 // classify turns an error of the database into what it is to the caller; ctx is the context of the
 // query. Returns nil for nil, the context's error if the caller's context has ended,
 // jobrun.ErrNotFound for sql.ErrNoRows, and an error that wraps what Engine.Classify or the
-// standard library's error says it is. Any other error is returned as it is.
+// standard library's error says it is. Any other error is returned as Engine.Explain returns it.
 func (s *Store) classify(ctx context.Context, err error) error {
 	outdated := s.outdated.Load()
 	switch {
@@ -238,6 +240,11 @@ func (s *Store) classify(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", jobrun.ErrOutdated, *outdated)
 	case errors.Is(err, sql.ErrNoRows):
 		return jobrun.ErrNotFound
+	}
+	if s.engine.Explain != nil {
+		err = s.engine.Explain(s.url, err)
+	}
+	switch {
 	case s.closed.Load():
 		return fmt.Errorf("%w: %w", jobrun.ErrUnavailable, err)
 	case errors.Is(context.Cause(ctx), jobrun.ErrTimeout):

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,18 +75,12 @@ func TestQueryOfASilentDatabaseTimesOut(t *testing.T) {
 	})
 }
 
-func TestOpenTellsNoPassword(t *testing.T) {
+func TestOpenDoesNotRepeatAURLThatNoEngineTakes(t *testing.T) {
 	none := Engine{Form: "form:PATH", Takes: func(string) bool { return false }}
-	for url, told := range map[string]string{
-		"postgres://u:hush@h/d":           "postgres://u:xxxxx@h/d",
-		"postgres://h/d?password=hush":    "postgres://h/d?password=xxxxx",
-		"postgres://u:hush@h:port/d":      "postgres://...",
-		"mysql://u:hush@h/d":              "mysql://u:xxxxx@h/d",
-		"mysql://h/A%20b?c=d":             "mysql://h/A%20b?c=d",
-		"100%.db":                         "100%.db",
-		"postgres+x://u@h?a=b&password=p": "postgres+x://u@h?a=b&password=xxxxx",
+	const want = "this store cannot be used: its URL is not of the form form:PATH"
+	for _, url := range []string{
+		"host=db1 user=u password=hush", "u:hush@db1/jobs", "mysql://u:hush@h/d", "hush", "Postgres://u:hush@h/d", "",
 	} {
-		want := fmt.Sprintf("store %q: this store cannot be used: its URL is not of the form form:PATH", told)
 		if _, err := Open(t.Context(), url, none); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", url, err, want)
 		}

@@ -3,6 +3,7 @@ package jsonlines
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,15 +54,37 @@ func (r *Reader) chunks(from io.Reader, done <-chan struct{}) <-chan chan []resu
 	return parsed
 }
 
+// byteOrderMark is what some editors write at the start of a text in UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
+// hint shows how to get lines of the right form from the command line.
+const hint = `each line must be an object such as {"projectId": "P", "jobId": "J", "run": {...}}, which this prints: ` +
+	`northflank get job runs --project P --job J --loadAll -o json --jq '.runs[] | {projectId: "P", jobId: "J", run: .}'`
+
+// explain adds to the error of a first line that has no run what lines must be like.
+func explain(err error, text []byte) error {
+	var line struct{ Run json.RawMessage }
+	switch {
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return errors.New("the text is UTF-16: convert it to UTF-8")
+	case json.Unmarshal(text, &line) != nil, line.Run == nil:
+		return fmt.Errorf("%w; %s", err, hint)
+	}
+	return err
+}
+
 // parseLines stops after the first error. The last result is the error in reading, if there was
 // one.
 func (r *Reader) parseLines(texts [][]byte, first int, end error) []result {
 	results := make([]result, 0, len(texts)+1)
 	for i, text := range texts {
-		if text = bytes.TrimSpace(text); len(text) == 0 {
+		if text = bytes.TrimSpace(bytes.TrimPrefix(text, byteOrderMark)); len(text) == 0 {
 			continue
 		}
 		record, err := r.parse(text)
+		if err != nil && first+i == 1 {
+			err = explain(err, text)
+		}
 		if err != nil {
 			return append(results, result{err: fmt.Errorf("line %d: %w", first+i, err)})
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 )
@@ -70,8 +71,26 @@ func (r *Reader) parse(text []byte) (jobrun.Record, error) {
 			"run.concludedAt: must be null while concluded is false, and a time when it is true",
 		)
 	}
+	if err := checkOrder("run", l.Run.StartedAt, l.Run.ConcludedAt); err != nil {
+		return jobrun.Record{}, err
+	}
+	if l.Outcome != nil {
+		for i, a := range l.Outcome.Attempts {
+			if err := checkOrder(fmt.Sprintf("outcome.attempts[%d]", i), a.StartedAt, &a.ConcludedAt); err != nil {
+				return jobrun.Record{}, err
+			}
+		}
+	}
 	record := jobrun.Record{
 		Team: cmp.Or(l.TeamID, jobrun.DefaultTeam), Project: l.ProjectID, Job: l.JobID, Run: l.Run, Outcome: l.Outcome,
 	}
 	return record, jobrun.CheckOutcome(record)
+}
+
+// checkOrder returns an error that names the field if something concluded before it started.
+func checkOrder(of string, startedAt time.Time, concludedAt *time.Time) error {
+	if concludedAt != nil && concludedAt.Before(startedAt) {
+		return fmt.Errorf("%s.concludedAt: must not be before %s.startedAt", of, of)
+	}
+	return nil
 }

@@ -100,6 +100,8 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		{`"runName":"example`, `"runName":"\u202eexample`, `run.runName: must not have the character U+202E`},
 		{`"concluded":true`, `"concluded":false`, `run.concludedAt: must be null while concluded is false`},
 		{`"2020-12-08T11:52:08Z"`, `null`, `run.concludedAt: must be null while concluded is false`},
+		{`,"concludedAt":"2020-12-08T11:52:08Z"`, ``, `run.concludedAt: must be null while concluded is false`},
+		{`"2020-12-08T11:52:08Z"`, `"2020-12-08T11:47:07Z"`, `run.concludedAt: must not be before run.startedAt`},
 		{`"2020-12-08T11:52:08Z"`, `""`, `run.concludedAt: breaks the rule`},
 		{`T11:47:08Z`, `T11:47:08.5Z`, `run.startedAt: breaks the rule "maxLength"`},
 		{`T11:47:08Z`, `T11:47:08+01:00`, `run.startedAt: breaks the rule "maxLength"`},
@@ -123,6 +125,62 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 		}
 		if len(records) != before {
 			t.Errorf("%s: %d records before the error, want %d", test.new, len(records), before)
+		}
+	}
+}
+
+func TestReadTakesAMissingNullableFieldForNull(t *testing.T) {
+	open := strings.NewReplacer(`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS", "RUNNING").
+		Replace(valid)
+	for _, test := range []struct{ full, without string }{
+		{strings.Replace(open, `"2020-12-08T11:52:08Z"`, "null", 1),
+			strings.Replace(open, `,"concludedAt":"2020-12-08T11:52:08Z"`, "", 1)},
+		{strings.Replace(explained, `"host":"web-1"`, `"host":null`, 1),
+			strings.NewReplacer(`,"signal":null`, "", `"host":"web-1",`, "").Replace(explained)},
+	} {
+		want, err := readAll(newReader(t), strings.NewReader(test.full))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readAll(newReader(t), strings.NewReader(test.without))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", test.without, err, diff)
+		}
+	}
+}
+
+func TestReadSkipsByteOrderMarks(t *testing.T) {
+	const mark = "\ufeff"
+	records, err := readAll(newReader(t), strings.NewReader(mark+valid+"\n"+mark+"\n"+mark+valid))
+	if err != nil || len(records) != 2 {
+		t.Errorf("%d records, %v; want 2", len(records), err)
+	}
+}
+
+func TestReadExplainsTheFormOfAFirstLineWithoutARun(t *testing.T) {
+	for text, want := range map[string]string{
+		"{\n  \"runs\": [\n": "not JSON: ", // northflank get job runs -o json
+		`{"runs":[]}`:        "the line: ",
+		`{"data":{}}`:        "the line: ",
+		"[\n":                "not JSON: ",
+		"[]":                 "the line: ",
+		"id,status\n":        "not JSON: ",
+	} {
+		_, err := readAll(newReader(t), strings.NewReader(text))
+		if err == nil || !strings.HasPrefix(err.Error(), "line 1: "+want) ||
+			!strings.Contains(err.Error(), "northflank get job runs --project P --job J --loadAll -o json --jq ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		valid + "\n{":     "line 2: not JSON: jsontext: unexpected EOF after offset 1",
+		"\xff\xfe{\x00\n": "line 1: the text is UTF-16: convert it to UTF-8",
+		"\xfe\xff\x00{\n": "line 1: the text is UTF-16: convert it to UTF-8",
+		strings.Replace(valid, `"p"`, `"/"`, 1): `line 1: projectId: breaks the rule "pattern": string doesn't match the ` +
+			`regular expression "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"`,
+	} {
+		if _, err := readAll(newReader(t), strings.NewReader(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v\nwant %s", text, err, want)
 		}
 	}
 }

@@ -36,7 +36,9 @@ func TestReadReturnsTheOutcome(t *testing.T) {
 func TestReadNamesWhatIsWrongWithAnOutcome(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
 		{`"reason":"ExitStatus","message":"exit status 23","exitStatus":23,"signal":null,"host"`, `"host"`,
-			`outcome.reason: breaks the rule "required"`},
+			`outcome.reason, outcome.message: must be null while run.concluded is false, and a text when it is true`},
+		{`"concludedAt":"2020-12-08T11:52:08Z","reason"`, `"concludedAt":"2020-12-08T11:47:07Z","reason"`,
+			`outcome.attempts[0].concludedAt: must not be before outcome.attempts[0].startedAt`},
 		{`"reason":"ExitStatus"`, `"reason":"exit status"`, `outcome.reason: breaks the rule "pattern"`},
 		{`"reason":"ExitStatus"`, `"reason":null`, `outcome.reason, outcome.message: must be null while run.concluded is false`},
 		{`"exitStatus":23`, `"exitStatus":256`, `outcome.exitStatus: breaks the rule "maximum"`},

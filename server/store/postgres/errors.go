@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,9 +13,21 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// oneLine makes one line of pgx's error, which lists the addresses that it tried.
+// oneLine makes one line of pgx's error, which has a line for each attempt to connect: an address may
+// be tried with and without TLS.
 func oneLine(err error) error {
-	return rephrased{err, strings.Join(strings.Fields(err.Error()), " ")}
+	lines := strings.Split(strings.ReplaceAll(err.Error(), "\n\t", "\n"), "\n")
+	return rephrased{err, strings.Replace(strings.Join(slices.Compact(lines), "; "), ":; ", ": ", 1)}
+}
+
+// parseError removes the URL from pgx's error, which masks a password in it only as far as it finds one.
+func parseError(err error) error {
+	words := err.Error()
+	words = strings.TrimPrefix(words[strings.LastIndex(words, "`: ")+1:], ": ")
+	if strings.HasPrefix(words, "failed to parse as URL") { // with a quotation, which may be of a password
+		words = "the URL cannot be parsed: write parameters as NAME=VALUE, and special characters as %XX"
+	}
+	return rephrased{err, words}
 }
 
 // rephrased is an error with another text.
@@ -54,6 +67,10 @@ const lockNotAvailable = "55P03"
 // until a failover.
 const readOnly = "25006"
 
+// The SQLSTATEs undefined_table and invalid_schema_name: the tables are gone, maybe while a backup is
+// restored.
+const undefinedTable, undefinedSchema = "42P01", "3F000"
+
 // classifyCode classifies an error by its SQLSTATE, whose first two characters are its class
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 func classifyCode(code string) error {
@@ -64,7 +81,7 @@ func classifyCode(code string) error {
 		return jobrun.ErrTimeout
 	case "57P01", "57P02", "57P03", "57P05": // shutdown, crash, cannot_connect_now, idle_session_timeout
 		return jobrun.ErrUnavailable
-	case readOnly:
+	case readOnly, undefinedTable, undefinedSchema:
 		return jobrun.ErrUnavailable
 	}
 	switch code[:min(2, len(code))] {

@@ -29,6 +29,8 @@ func TestClassify(t *testing.T) {
 		"read_only_sql_transaction":  {code("25006"), jobrun.ErrUnavailable},
 		"query_canceled":             {code("57014"), jobrun.ErrTimeout},
 		"lock_not_available":         {code("55P03"), jobrun.ErrTimeout},
+		"undefined_table":            {code("42P01"), jobrun.ErrUnavailable},
+		"invalid_schema_name":        {code("3F000"), jobrun.ErrUnavailable},
 		"undefined_column":           {code("42703"), nil},
 		"syntax_error":               {code("42601"), nil},
 		"insufficient_privilege":     {code("42501"), nil},
@@ -45,5 +47,31 @@ func TestClassify(t *testing.T) {
 		if got := classify(test.err); !errors.Is(got, test.want) || !errors.Is(test.want, got) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+func TestRedactShowsHostsAndDatabase(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://u:hush@h1:5433,h2/d?password=hush&sslpassword=hush": "postgres://h1:5433,h2/d",
+		"postgresql://h/d":              "postgresql://h/d",
+		"postgres:///d?host=/run&user=": "postgres:///d",
+		"postgres://u:p%40hush@h/d":     "postgres://h/d",
+		"postgres://u:p@hush@h/d":       "postgres://...",
+		"postgres://u:p@hush/a@h/d":     "postgres://...",
+		"postgres://h/d?password=a@b":   "postgres://...",
+		"postgres://u:hush/d":           "postgres://...",
+	} {
+		if got := redact(url); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
+func TestExplainMakesOneLine(t *testing.T) {
+	lines := fmt.Errorf("failed to connect to `user=u database=d`:\n\t[::1]:1 (h): %w\n\t1.1.1.1:1 (h): no\n\t1.1.1.1:1 (h): no", io.EOF)
+	got := Engine.Explain("", lines)
+	const want = "failed to connect to `user=u database=d`: [::1]:1 (h): EOF; 1.1.1.1:1 (h): no"
+	if got.Error() != want || !errors.Is(got, io.EOF) {
+		t.Errorf("got %v\nwant %s", got, want)
 	}
 }

@@ -14,14 +14,15 @@ import (
 
 // importRows first collects the runs in a temporary table, so that no other process waits until the
 // last run has been read. From then on, writers wait that start or end a run of the same jobs.
-func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
+func importRows(ctx context.Context, db *sql.DB, rows store.Rows) (partly bool, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close()
-	return conn.Raw(func(driver any) error {
-		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
+	return false, conn.Raw(func(driver any) error {
+		options := pgx.TxOptions{IsoLevel: pgx.ReadCommitted} // as readCommitted of package store
+		return pgx.BeginTxFunc(ctx, driver.(*stdlib.Conn).Conn(), options, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(
 				ctx,
 				"CREATE TEMPORARY TABLE imported (LIKE "+rows.Table+", line bigserial) ON COMMIT DROP",

@@ -135,7 +135,8 @@ func steps(files fs.FS, tables string) ([]*goose.Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := fmt.Sprintf("SET LOCAL lock_timeout = %d;\n", lockTimeout.Milliseconds())
+	settings := fmt.Sprintf("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d;\n",
+		lockTimeout.Milliseconds())
 	if tables != "" {
 		settings += "SET LOCAL search_path = " + schema + ";\n"
 	}

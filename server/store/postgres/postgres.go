@@ -28,6 +28,7 @@ var Engine = store.Engine{
 		return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 	},
 	Connect:    connect,
+	Redact:     redact,
 	Tables:     tables,
 	Schema:     schemaVersion,
 	LockRow:    " FOR UPDATE",
@@ -36,6 +37,7 @@ var Engine = store.Engine{
 	Import:     importRows,
 	Build:      build,
 	Follow:     follow,
+	Explain:    func(_ string, err error) error { return oneLine(err) },
 	Classify:   classify,
 }
 
@@ -53,6 +55,19 @@ const (
 	// with a password that has been replaced.
 	maxAge = 5 * time.Minute
 )
+
+// redact is store.Engine's Redact: it leaves out the user, the password and the parameters.
+func redact(text string) string {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if _, _, err := parse(text); err != nil {
+		return scheme + "://..." // the password may be anywhere
+	}
+	if _, host, hasUser := strings.Cut(rest, "@"); hasUser {
+		rest = host
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + "://" + rest
+}
 
 // tables is store.Engine's Tables.
 func tables(text string) string {
@@ -83,11 +98,22 @@ func connect(ctx context.Context, text string, _ bool) (*sql.DB, func() error, e
 	return db, nil, nil
 }
 
-// parse returns how to connect, and how many connections to open at most.
+// errAmbiguous means that a part of a password may be taken for a host or a database, and so appear in
+// messages.
+var errAmbiguous = errors.New(`write "@", "/" and "?" in the user, the password and the parameters of the URL ` +
+	`as %40, %2F and %3F`)
+
+// parse returns how to connect, and how many connections to open at most. Its error contains nothing
+// of a password.
 func parse(text string) (config *pgx.ConnConfig, connections int, err error) {
+	_, rest, _ := strings.Cut(text, "://")
+	user, host, hasUser := strings.Cut(rest, "@")
+	if hasUser && (strings.ContainsAny(user, "/?") || strings.Contains(host, "@")) {
+		return nil, 0, errAmbiguous
+	}
 	pool, err := pgxpool.ParseConfig(text)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, parseError(err)
 	}
 	config, connections = pool.ConnConfig, int(pool.MaxConns)
 	if !strings.Contains(text, "pool_max_conns=") { // url.Parse takes no URL with several hosts

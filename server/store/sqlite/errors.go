@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -30,6 +32,8 @@ func openError(path string, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrUnusable, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return cmp.Or(accessError(path), err)
+	case errors.Is(err, syscall.ENOSPC):
+		return cmp.Or(spaceError(path, err), err)
 	case !errors.As(err, &failure):
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -41,12 +45,29 @@ func openError(path string, err error) error {
 		return fmt.Errorf("%w: %s is damaged: restore a backup (%w)", store.ErrUnusable, path, err)
 	case lib.SQLITE_BUSY:
 		return fmt.Errorf("%s: %w: another process may have locked it (%w)", path, jobrun.ErrTimeout, err)
-	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN:
-		if denied := accessError(path); denied != nil {
-			return denied
+	case lib.SQLITE_FULL:
+		return cmp.Or(spaceError(path, err), fmt.Errorf("%s: no space is left for it, or for the temporary files of"+
+			" SQLite, which are in TMPDIR or /var/tmp: %w", path, err))
+	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR:
+		if known := cmp.Or(accessError(path), spaceError(path, err)); known != nil {
+			return known
 		}
 	}
 	return fmt.Errorf("%s: %w", path, err)
+}
+
+// explain is store.Engine's Explain.
+func explain(url string, err error) error {
+	var failure *sqlite.Error
+	path, absErr := filepath.Abs(Path(url))
+	if !errors.As(err, &failure) || absErr != nil || strings.Contains(err.Error(), path) { // which openError has explained
+		return err
+	}
+	switch failure.Code() & primaryCode {
+	case lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return openError(path, err)
+	}
+	return err
 }
 
 // classify returns what an error of SQLite is to a caller of the store, as store.Engine's Classify
@@ -71,6 +92,10 @@ func classify(err error) error {
 		// The disk is full or away, or the process has used up its files or its memory. That may
 		// pass.
 		return jobrun.ErrUnavailable
+	case lib.SQLITE_ERROR:
+		if strings.Contains(failure.Error(), "no such table") { // maybe while a backup is restored
+			return jobrun.ErrUnavailable
+		}
 	}
 	// Anything else is a mistake in SQL, or a damaged or read-only file, which somebody has to
 	// repair.

@@ -19,7 +19,7 @@ func TestClassify(t *testing.T) {
 		want              error
 	}{
 		"a mistake in SQL":       {"", "SELECT nothing FROM runs", nil},
-		"a table that is gone":   {"DROP TABLE runs", "SELECT id FROM runs", nil},
+		"a table that is gone":   {"DROP TABLE runs", "SELECT id FROM runs", jobrun.ErrUnavailable},
 		"a constraint":           {"", "INSERT INTO runs VALUES (0)", jobrun.ErrInvalid},
 		"a type":                 {"", "INSERT INTO runs VALUES ('text')", jobrun.ErrInvalid},
 		"a duplicate":            {"INSERT INTO runs VALUES (1)", "INSERT INTO runs VALUES (1)", store.ErrExists},

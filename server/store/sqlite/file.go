@@ -95,6 +95,25 @@ func openBeside(database, suffix string) (*os.File, error) {
 	return file, nil
 }
 
+// leastSpace is the number of free bytes below which a file system is taken for full. SQLite needs 32
+// KiB for the index of its log, and more for the log.
+const leastSpace = 1 << 20
+
+// spaceError returns an error that says what is used up if that is why the file could not be written.
+// SQLite's own error does not. It returns nil otherwise.
+func spaceError(path string, err error) error {
+	var free unix.Statfs_t
+	switch statErr := unix.Statfs(filepath.Dir(path), &free); {
+	case statErr != nil:
+		return nil
+	case free.Bavail*uint64(free.Bsize) < leastSpace:
+		return fmt.Errorf("%s: the file system is full: free some space (%w)", path, err)
+	case free.Files > 0 && free.Ffree == 0:
+		return fmt.Errorf("%s: the file system has no inodes left: remove some files (%w)", path, err)
+	}
+	return nil
+}
+
 // accessError returns an error that says who may use the file, if this process may not. SQLite's
 // own error does not. It returns nil otherwise.
 func accessError(path string) error {
@@ -102,19 +121,31 @@ func accessError(path string) error {
 	for _, name := range []string{directory, path} {
 		err := unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK|unix.W_OK, unix.AT_EACCESS)
 		if errors.Is(err, unix.EROFS) {
-			return fmt.Errorf("%w: %s is on a file system that cannot be written: give another path",
-				store.ErrUnusable, name)
+			return fmt.Errorf("%w: %s is on a read-only file system: mount it anew, give another path, or in a systemd"+
+				" unit, add ReadWritePaths=%s", store.ErrUnusable, name, directory)
 		}
 		if !errors.Is(err, fs.ErrPermission) {
 			continue
 		}
-		owner := "another user"
-		if info, err := os.Stat(name); err == nil {
-			owner = fmt.Sprintf("uid %d", info.Sys().(*syscall.Stat_t).Uid)
+		info, err := os.Stat(name)
+		if err != nil {
+			return enterError(name)
 		}
-		return fmt.Errorf("%w: %w: %s belongs to %s, and this is uid %d: give both the file and its directory %s"+
-			" to one user, or to a group that may write them", store.ErrUnusable, fs.ErrPermission, name, owner,
-			os.Geteuid(), directory)
+		return fmt.Errorf("%w: %w: %s belongs to uid %d, and this is uid %d: give both the file and its directory %s"+
+			" to one user, or to a group that may write them", store.ErrUnusable, fs.ErrPermission, name,
+			info.Sys().(*syscall.Stat_t).Uid, os.Geteuid(), directory)
 	}
 	return nil
+}
+
+// enterError returns an error that names the directory above the path that this process may not enter.
+func enterError(path string) error {
+	for {
+		path = filepath.Dir(path)
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%w: %w: uid %d cannot enter %s: change its permissions, or give another path. A systemd unit"+
+				" with ProtectHome= hides the home directories: there, use /var/lib/jobruns",
+				store.ErrUnusable, fs.ErrPermission, os.Geteuid(), path)
+		}
+	}
 }

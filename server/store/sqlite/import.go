@@ -24,41 +24,43 @@ const importSize = 1000
 // importRows first collects the runs in temporary tables, which are in a file of their own, so that
 // other processes can write until the last run has been read. Then it stores them in the order of
 // their keys, which takes a fraction of the time, in many short transactions.
-func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
+func importRows(ctx context.Context, db *sql.DB, rows store.Rows) (partly bool, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close()
 	// What follows lasts as long as the connection, which therefore must not be reused.
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }()
 	if err := collect(ctx, conn, rows); err != nil {
-		return err
+		return false, err
 	}
 	// All rows are checked already.
 	if _, err := conn.ExecContext(ctx, "PRAGMA ignore_check_constraints = ON"); err != nil {
-		return err
+		return false, err
 	}
 	columns := strings.Join(rows.Columns, ", ")
 	insert, err := conn.PrepareContext(ctx, "INSERT INTO runs ("+columns+") SELECT "+columns+
 		" FROM checked WHERE rowid > $1 AND rowid <= $2 "+rows.OnConflict)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer insert.Close()
 	var count int
 	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM checked").Scan(&count); err != nil {
-		return err
+		return false, err
 	}
 	for stored := 0; stored < count; {
 		if stored > 0 {
 			time.Sleep(pauseTime)
 		}
-		if stored, err = storePiece(ctx, conn, insert, rows.LookUpJobs, stored, count); err != nil {
-			return fmt.Errorf("%w: %w", store.ErrPartly, err)
+		next, err := storePiece(ctx, conn, insert, rows.LookUpJobs, stored, count)
+		if err != nil {
+			return stored > 0, err
 		}
+		stored = next
 	}
-	return nil
+	return false, nil
 }
 
 // collect reads all rows, and then moves them, in the order of their keys, into the temporary table

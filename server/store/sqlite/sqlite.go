@@ -29,6 +29,7 @@ var Engine = store.Engine{
 	Parameter: '?',
 	Import:    importRows,
 	Follow:    follow,
+	Explain:   explain,
 	Classify:  classify,
 }
 

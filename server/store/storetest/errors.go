@@ -27,6 +27,21 @@ func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 	}
 }
 
+// testMissingTablesAreUnavailable removes the tables, as happens while a backup is restored.
+func testMissingTablesAreUnavailable(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	Exec(t, s, "DROP TABLE runs; DROP TABLE tokens")
+	calls := CallAll(t.Context(), s)
+	for _, call := range []string{"Revision", "ImportRuns"} { // which use other tables
+		delete(calls, call)
+	}
+	for call, err := range calls {
+		if !errors.Is(err, jobrun.ErrUnavailable) || errors.Is(err, jobrun.ErrTimeout) {
+			t.Errorf("%s: %v, want ErrUnavailable", call, err)
+		}
+	}
+}
+
 // CallAll calls the methods of the store, and returns their errors.
 func CallAll(ctx context.Context, s *Store) map[string]error {
 	key := Record().Key()

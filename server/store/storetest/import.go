@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"testing"
 
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -118,5 +119,23 @@ func testOthersWriteDuringAnImport(t *testing.T, on subject) {
 	WantRun(t, s, meanwhile)
 	if n := count(t, s); n != 3 {
 		t.Errorf("%d runs, want 3", n)
+	}
+}
+
+func testManyImportTheSameRuns(t *testing.T, on subject) {
+	s, url := on.open(t)
+	var all sync.WaitGroup
+	for _, importer := range []*Store{s, on.reopen(t, url)} {
+		all.Go(func() {
+			for range 5 {
+				if err := importer.ImportRuns(t.Context(), sequence(1000, nil)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := count(t, s); n != 1000 {
+		t.Errorf("%d runs, want 1000", n)
 	}
 }
