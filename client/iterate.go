@@ -32,6 +32,17 @@ func (c *Client) Jobs(ctx context.Context, ref ProjectRef, opts ListJobsOptions)
 	})
 }
 
+// ProjectRuns returns all runs of a project that the options select, beginning with the selected
+// page. The run that started last comes first. It pages like [Client.Projects].
+func (c *Client) ProjectRuns(
+	ctx context.Context, ref ProjectRef, opts ListProjectRunsOptions,
+) iter.Seq2[ProjectRun, error] {
+	return all(ctx, opts.ListOptions, func(at ListOptions) (*Page[ProjectRun], *Response, error) {
+		opts.ListOptions = at
+		return c.ListProjectRuns(ctx, ref, opts)
+	})
+}
+
 // JobRuns returns all runs of a job that the options select, beginning with the selected page. The
 // run that started last comes first. It pages like [Client.Projects].
 func (c *Client) JobRuns(ctx context.Context, ref JobRef, opts ListJobRunsOptions) iter.Seq2[JobRun, error] {

@@ -48,8 +48,30 @@ const (
 	LogDirectionBackward = model.LogDirectionBackward // the latest line first
 )
 
-// Job is a job of a project. Its LatestRun is nil if there is none or the server does not send it.
+// Job is a job of a project. Its LatestRun is nil if the server does not send it.
 type Job = model.Job
+
+// JobDetail is a job and its state.
+type JobDetail = model.JobDetail
+
+// JobState is how a job is doing. Its LatestSuccess and LatestFailure are nil if there is none.
+type JobState = model.JobState
+
+// ConcludedRun is a run that has concluded, in short.
+type ConcludedRun = model.ConcludedRun
+
+// ProjectRun is a run of a project, with its job and the reason of its end. Its Reason and Message
+// are nil until the run has concluded, its Host if the host is not known.
+type ProjectRun = model.ProjectRun
+
+// JobType says whether a CronJob of Kubernetes starts the runs of a job.
+type JobType = model.JobType
+
+// The types of a job.
+const (
+	JobTypeManual = model.JobTypeManual
+	JobTypeCron   = model.JobTypeCron
+)
 
 // Project is a project of a team.
 type Project = model.Project
@@ -119,17 +141,27 @@ type ListOptions struct {
 	Cursor  string // of the previous page; Page is then ignored
 }
 
-// ListJobsOptions selects jobs. The zero value selects all of them. The Northflank API does not
-// know Statuses, and sends all jobs.
+// ListJobsOptions selects jobs. The zero value selects all of them. The Northflank API knows neither
+// Statuses nor LatestRun: it sends all jobs, and no runs.
 type ListJobsOptions struct {
 	ListOptions
-	Statuses []JobRunStatus // of the latest run; empty for any
+	Statuses  []JobRunStatus // of the latest run; empty for any
+	LatestRun bool           // whether each job has its latest run
 }
 
 // ListJobRunsOptions selects runs. The zero value selects all of them. The Northflank API sends the
 // other runs too, and the client leaves them out.
 type ListJobRunsOptions struct {
 	ListOptions
+	Statuses []JobRunStatus // empty for any
+	Since    time.Time      // the earliest start; zero for any
+	Until    time.Time      // the first start that is too late; zero for any
+}
+
+// ListProjectRunsOptions selects runs of a project. The zero value selects all of them.
+type ListProjectRunsOptions struct {
+	ListOptions
+	Job      string         // ID of the job; empty for all jobs
 	Statuses []JobRunStatus // empty for any
 	Since    time.Time      // the earliest start; zero for any
 	Until    time.Time      // the first start that is too late; zero for any

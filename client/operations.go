@@ -153,7 +153,23 @@ func (c *Client) ListProjects(ctx context.Context, team string, opts ListOptions
 	return call.result(call.ListTeamProjectsWithResponse(ctx, team, new(model.ListTeamProjectsParams(params))))
 }
 
-// ListJobs returns a page of the jobs of a project, each with its latest run.
+// GetJob returns a job and its state.
+//
+// The error is like that of [Client.GetJobRun].
+//
+// Operation getJob: GET /v1/projects/{projectId}/jobs/{jobId}
+func (c *Client) GetJob(ctx context.Context, ref JobRef) (*JobDetail, *Response, error) {
+	if err := checkIDs("JobRef.", "Team", ref.Team, "Project", ref.Project, "Job", ref.Job); err != nil {
+		return nil, nil, err
+	}
+	call := newCall(c, func(r *model.JobResult, _ []byte) (*JobDetail, bool) { return &r.Data, r.Data.ID != "" })
+	if ref.Team == "" {
+		return call.result(call.GetJobWithResponse(ctx, ref.Project, ref.Job))
+	}
+	return call.result(call.GetTeamJobWithResponse(ctx, ref.Team, ref.Project, ref.Job))
+}
+
+// ListJobs returns a page of the jobs of a project.
 //
 // The error is like that of [Client.GetJobRun].
 //
@@ -164,7 +180,7 @@ func (c *Client) ListJobs(ctx context.Context, ref ProjectRef, opts ListJobsOpti
 	}
 	params := model.ListJobsParams{
 		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
-		Status: statuses(opts.Statuses),
+		Status: statuses(opts.Statuses), LatestRun: optional(opts.LatestRun),
 	}
 	call := newCall(c, func(r *model.JobListResult, body []byte) (*Page[Job], bool) {
 		return newPage(body, "jobs", r.Data.Jobs, r.Pagination, func(job *Job) bool {
@@ -176,6 +192,34 @@ func (c *Client) ListJobs(ctx context.Context, ref ProjectRef, opts ListJobsOpti
 	}
 	return call.result(call.ListTeamJobsWithResponse(ctx, ref.Team, ref.Project,
 		new(model.ListTeamJobsParams(params))))
+}
+
+// ListProjectRuns returns a page of the runs of a project. The run that started last comes first.
+//
+// The error is like that of [Client.GetJobRun].
+//
+// Operation listProjectRuns: GET /v1/projects/{projectId}/runs
+func (c *Client) ListProjectRuns(
+	ctx context.Context, ref ProjectRef, opts ListProjectRunsOptions,
+) (*Page[ProjectRun], *Response, error) {
+	if err := checkIDs("ProjectRef.", "Team", ref.Team, "Project", ref.Project); err != nil {
+		return nil, nil, err
+	}
+	params := model.ListProjectRunsParams{
+		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
+		Status: statuses(opts.Statuses), Since: optional(opts.Since), Until: optional(opts.Until),
+		JobID: optional(opts.Job),
+	}
+	call := newCall(c, func(r *model.ProjectRunListResult, body []byte) (*Page[ProjectRun], bool) {
+		return newPage(body, "runs", r.Data.Runs, r.Pagination, func(run *ProjectRun) bool {
+			return run.ID != "" && run.Status != "" && run.JobID != ""
+		})
+	})
+	if ref.Team == "" {
+		return call.result(call.ListProjectRunsWithResponse(ctx, ref.Project, &params))
+	}
+	return call.result(call.ListTeamProjectRunsWithResponse(ctx, ref.Team, ref.Project,
+		new(model.ListTeamProjectRunsParams(params))))
 }
 
 // ListJobRuns returns a page of the runs of a job. The run that started last comes first.

@@ -90,6 +90,35 @@ func TestGetJobRunOutcome(t *testing.T) {
 	}
 }
 
+func TestGetJob(t *testing.T) {
+	start := documentedRun.StartedAt
+	run := strings.TrimSuffix(strings.TrimPrefix(documented, `{"data": `), "}")
+	const fields = `{"data": {"id": "j", "appId": "/t/p/j", "name": "J", "projectId": "p", "tags": ["a"], "jobType": "cron",
+		"disabledCI": true, "disabledCD": false, "createdAt": "2020-12-08T11:47:08Z", `
+	job := JobDetail{
+		ID: "j", AppID: "/t/p/j", Name: "J", ProjectID: "p", Tags: []string{"a"}, JobType: JobTypeCron, DisabledCI: true,
+		CreatedAt: start,
+	}
+	withState, northflank := job, job
+	withState.Settings.BackoffLimit = 2
+	withState.State = JobState{
+		LatestRun: *documentedRun, FailuresInARow: 1, Running: 3,
+		LatestFailure: &ConcludedRun{ID: "f", StartedAt: start, ConcludedAt: *documentedRun.ConcludedAt},
+	}
+	northflank.Billing.DeploymentPlan = "nf-compute-20"
+	for body, want := range map[string]*JobDetail{
+		fields + `"settings": {"backoffLimit": 2}, "state": {"latestRun": ` + run + `, "latestSuccess": null, "latestFailure":
+			{"id": "f", "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}, "failuresInARow": 1,
+			"running": 3}}}`: &withState,
+		fields + `"billing": {"deploymentPlan": "nf-compute-20"}, "vcsData": {"projectUrl": "x"}}}`: &northflank,
+	} {
+		got, _, err := newClient(t, serve(t, answers(200, body))).GetJob(t.Context(), JobRef{Project: "p", Job: "j"})
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v, job (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
 func TestGetJobLogs(t *testing.T) {
 	at := time.Date(2020, 12, 8, 11, 52, 7, 25e7, time.UTC)
 	for body, want := range map[string][]JobLogLine{
@@ -157,7 +186,10 @@ func TestOperationsRejectRef(t *testing.T) {
 		{"JobRef.Job is empty", runs(JobRef{Project: "p"})},
 		{`JobRef.Project is "..", which is no ID`, runs(JobRef{Project: "..", Job: "j"})},
 		{`JobRef.Team is ".", which is no ID`, runs(JobRef{Team: ".", Project: "p", Job: "j"})},
+		{"JobRef.Job is empty", errOf(erase(c.GetJob(t.Context(), JobRef{Project: "p"})))},
 		{"ProjectRef.Project is empty", errOf(erase(c.ListJobs(t.Context(), ProjectRef{}, ListJobsOptions{})))},
+		{`ProjectRef.Project is "..", which is no ID`, errOf(erase(c.ListProjectRuns(t.Context(),
+			ProjectRef{Project: ".."}, ListProjectRunsOptions{})))},
 		{`Team is "..", which is no ID`, errOf(erase(c.ListProjects(t.Context(), "..", ListOptions{})))},
 	} {
 		if tt.err == nil || tt.err.Error() != tt.want {
@@ -196,6 +228,20 @@ func TestOperationsRequest(t *testing.T) {
 		},
 		"/v1/teams/t/projects/p/jobs/j/runs?cursor=a.b-c_d&page=3&per_page=20": func(c *Client) {
 			_, _, _ = c.ListJobRuns(t.Context(), JobRef{"t", "p", "j"}, ListJobRunsOptions{ListOptions: page})
+		},
+		"/v1/projects/p/jobs?latestRun=true": func(c *Client) {
+			_, _, _ = c.ListJobs(t.Context(), project, ListJobsOptions{LatestRun: true})
+		},
+		"/v1/projects/p/jobs/j?":         func(c *Client) { _, _, _ = c.GetJob(t.Context(), job) },
+		"/v1/teams/t/projects/p/jobs/j?": func(c *Client) { _, _, _ = c.GetJob(t.Context(), JobRef{"t", "p", "j"}) },
+		"/v1/projects/p/runs?":           func(c *Client) { _, _, _ = c.ListProjectRuns(t.Context(), project, ListProjectRunsOptions{}) },
+		"/v1/projects/p/runs?jobId=j&since=2020-12-08T11:47:08+01:00&status=FAILED&until=2020-12-08T12:47:08+01:00": func(c *Client) {
+			_, _, _ = c.ListProjectRuns(t.Context(), project,
+				ListProjectRunsOptions{Job: "j", Statuses: since.Statuses, Since: since.Since, Until: since.Until})
+		},
+		"/v1/teams/t/projects/p/runs?cursor=a.b-c_d&page=3&per_page=20&status=FAILED&status=RUNNING": func(c *Client) {
+			_, _, _ = c.ListProjectRuns(t.Context(), ProjectRef{Team: "t", Project: "p"},
+				ListProjectRunsOptions{ListOptions: page, Statuses: both})
 		},
 		"/v1/projects/p/jobs/j/runs/r/outcome?":         func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), run) },
 		"/v1/teams/t/projects/p/jobs/j/runs/r/outcome?": func(c *Client) { _, _, _ = c.GetJobRunOutcome(t.Context(), RunRef{"t", "p", "j", "r"}) },
@@ -248,19 +294,29 @@ func TestOperationsRejectOtherResponses(t *testing.T) {
 		"runs": func(c *Client) (any, *Response, error) {
 			return erase(c.ListJobRuns(t.Context(), job, ListJobRunsOptions{}))
 		},
+		"job": func(c *Client) (any, *Response, error) { return erase(c.GetJob(t.Context(), job)) },
+		"projectRuns": func(c *Client) (any, *Response, error) {
+			return erase(c.ListProjectRuns(t.Context(), project, ListProjectRunsOptions{}))
+		},
 	}
 	for names, bodies := range map[string][]string{
-		"run outcome login projects jobs runs": {"", "null", "[]", "1", "<html>Log in</html>", `{"data": []}`},
+		"run outcome login projects jobs runs job projectRuns": {"", "null", "[]", "1", "<html>Log in</html>", `{"data": []}`},
 		"run": {
 			"{}", `{"data": {"status": "SUCCESS"}}`, `{"data": {"id": "default-project"}}`,
 			strings.Replace(documented, `"2020-12-08T11:52:08Z"`, `"yesterday"`, 1),
 			strings.Replace(documented, `"2020-12-08T11:47:08Z"`, `7`, 1),
 			strings.Replace(documented, `"concluded": true`, `"concluded": "true"`, 1),
 		},
-		"logs":               {"", "{}", "[]", `{"data": null}`, `{"data": {}}`, `{"data": [{"ts": "yesterday"}]}`},
-		"outcome":            {"{}", `{"data": null}`, `{"data": {"attempts": null}}`},
-		"projects jobs runs": {"{}", `{"data": {}}`, `{"data": {"others": []}}`},
-		"projects":           {`{"data": {"projects": [{"name": "a"}]}}`, `{"data": {"projects": {}}}`},
+		"logs":    {"", "{}", "[]", `{"data": null}`, `{"data": {}}`, `{"data": [{"ts": "yesterday"}]}`},
+		"outcome": {"{}", `{"data": null}`, `{"data": {"attempts": null}}`},
+		"job":     {"{}", `{"data": {"name": "j"}}`, `{"data": {"id": "j", "createdAt": "yesterday"}}`},
+
+		"projects jobs runs projectRuns": {"{}", `{"data": {}}`, `{"data": {"others": []}}`},
+
+		"projectRuns": {
+			`{"data": {"runs": [{"id": "a", "status": "FAILED"}]}}`, `{"data": {"runs": [{"id": "a", "jobId": "j"}]}}`,
+		},
+		"projects": {`{"data": {"projects": [{"name": "a"}]}}`, `{"data": {"projects": {}}}`},
 		"jobs": {
 			`{"data": {"jobs": [{"name": "a"}]}}`, `{"data": {"jobs": [{"id": "a", "latestRun": {"id": "r"}}]}}`,
 		},

@@ -107,3 +107,38 @@ func TestFindPageSaysWhyWhenARunFails(t *testing.T) {
 	}
 	b.quiet(a.server.url)
 }
+
+// TestFindPageListsFailedRunsOfProject looks at what failed in all jobs of a project.
+func TestFindPageListsFailedRunsOfProject(t *testing.T) {
+	a := newAPI(t, newStore(t))
+	id := failedRun(t, a, "exit 23")
+	for range 60 {
+		cmd := recorded(t, a, "exit 1", "--job", "other", "--backoff-limit", "0", "--quiet")
+		if cmd.Run() == nil {
+			t.Fatal("the run has not failed")
+		}
+	}
+	token := output(t, "jobrund", "token", "create", "--name", "page", "--store", a.store)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range screens {
+		b := newTab(t, on)
+		b.find(a.server.url+"/#/projects/p", token)
+		b.heading("p")
+		b.follow("Failed")
+		b.until("50 failed runs", "document.querySelectorAll('h2 ~ table tbody tr').length === 50")
+		b.screenshot("failed runs of " + on.name)
+		b.do("more", chromedp.Click(chromedp.CSS("h2 ~ .more"), chromedp.NodeVisible))
+		b.until("all of them", "document.querySelectorAll('h2 ~ table tbody tr').length === 61")
+		const row = "Array.from(document.querySelectorAll('h2 ~ table tbody tr')).find((row) => row.firstChild.textContent === 'j')"
+		cells := get(b, "the cells", chromedp.Evaluate[[]string]("Array.from("+row+".children, (cell) => cell.textContent)"))
+		if len(cells) != 5 || cells[2] != "exit status 23" || cells[3] != host {
+			t.Errorf("the row is %q", cells)
+		}
+		get(b, "open the run", chromedp.Evaluate[chromedp.Void](row+".children[1].querySelector('a').click()"))
+		b.until("the run", "document.querySelector('dl')?.textContent.includes('"+id+"')")
+		b.quiet(a.server.url)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -75,13 +76,27 @@ func TestOfficialCommandLineLists(t *testing.T) {
 	if out := o.run(t, "list", "projects"); !strings.Contains(out, "0 p") || !strings.Contains(out, "1 q") {
 		t.Errorf("list projects: %s", out)
 	}
-	if out := o.run(t, "list", "jobs", "--projectId", "p"); !strings.Contains(out, "/default/p/k") {
+	// The official command line prints an object in a list as a dump of many lines.
+	if out := o.run(t, "list", "jobs", "--projectId", "p"); !regexp.MustCompile(
+		`(?s)Jobs\n[^\n]*JOBTYPE[^\n]*\n0 j [^\n]*manual[^\n]*\n1 k [^\n]*manual[^\n]*\n$`).MatchString(out) {
 		t.Errorf("list jobs: %s", out)
+	}
+	if out := o.run(t, "get", "job", "--projectId", "p", "--jobId", "j"); !strings.Contains(out, "failuresInARow") {
+		t.Errorf("get job: %s", out)
 	}
 	if out := o.run(t, "get", "job", "runs", "--projectId", "p", "--jobId", "j"); !strings.Contains(out, ids[49]) {
 		t.Errorf("get job runs: %s", out)
 	}
 	o.run(t, "context", "use", "project", "-i", "p") // from now on, for both
+	var details [2]string
+	for i, program := range []string{o.program, filepath.Join(programs, "northflank")} {
+		o := official{program, o.env}
+		out := o.run(t, "get", "job", "--job", "j", "--skipValidation", "-o", "json")
+		details[i] = compact(t, []byte(out[strings.Index(out, "{"):]))
+	}
+	if details[0] != details[1] || !strings.Contains(details[0], `"failuresInARow":0`) {
+		t.Errorf("get job prints\n%s\nours prints\n%s", details[0], details[1])
+	}
 	for _, test := range []struct {
 		name string
 		args []string

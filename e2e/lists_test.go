@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
 )
 
 // listedRuns is how many runs job j of project p has: for three of the largest pages.
@@ -104,5 +106,25 @@ func TestOfficialJavaScriptClientLists(t *testing.T) {
 		map[string]any{"cursor": result.Cursor})
 	if diff := cmp.Diff(ids[50:100], got); diff != "" {
 		t.Errorf("the page of the cursor %q (-want +got):\n%s", result.Cursor, diff)
+	}
+}
+
+func TestOfficialJavaScriptClientGetsJob(t *testing.T) {
+	store, token, ids := listedStore(t)
+	s := serve(t, store)
+	for _, parameters := range []map[string]any{
+		{"projectId": "p", "jobId": "j"}, {"projectId": "p", "jobId": "j", "teamId": "default"},
+	} {
+		var got struct {
+			Data  model.JobDetail
+			Error json.RawMessage
+		}
+		runNode(t, npmInstall(t, jsClient), "js-lists.mjs", map[string]any{
+			"host": s.url, "token": token, "method": "get.job", "parameters": parameters,
+		}, &got)
+		if job := got.Data; got.Error != nil || job.ID != "j" || job.JobType != model.JobTypeManual ||
+			job.State.LatestRun.ID != ids[0] || job.State.LatestSuccess == nil || job.State.LatestFailure != nil {
+			t.Errorf("%v: %+v, %s", parameters, job, got.Error)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func TestNorthflankSaysWhyRunsFailed(t *testing.T) {
 			t.Errorf("no row says %q:\n%s", reason, list)
 		}
 	}
-	got := ask(states, "list", "runs", "--outcome", "-o", "json", "--jq", "[.runs[].outcome.reason] | sort | .[]")
+	got := ask(states, "list", "runs", "-o", "json", "--jq", "[.runs[].reason] | sort | .[]")
 	if got != "ExitStatus\nSignal" {
 		t.Errorf("the reasons are %q", got)
 	}

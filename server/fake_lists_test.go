@@ -3,9 +3,11 @@ package server_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -29,36 +31,76 @@ func (s *fakeStore) Projects(
 }
 
 func (s *fakeStore) Jobs(
-	_ context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+	_ context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page, withRuns bool,
 ) (jobrun.List[model.Job], error) {
+	states := s.states(key)
 	var jobs []model.Job
-	found := false
-	for _, r := range s.listed() {
+	for _, state := range states {
+		job := jobrun.NewJob(jobrun.Key{Team: state.Team, Project: state.Project, Job: state.Job}, model.JobTypeManual)
+		if withRuns {
+			run := s.runs[jobrun.Key{Team: state.Team, Project: state.Project, Job: state.Job, Run: state.Latest.ID}]
+			job.LatestRun = &run
+		}
+		if state.Job > page.After && filter.Matches(state.Latest.Status) {
+			jobs = append(jobs, job)
+		}
+	}
+	return part(jobs, page.Skip, page.Size, func(j model.Job) string { return j.ID }),
+		cmp.Or(s.listError(), notFoundUnless(len(states) > 0))
+}
+
+func (s *fakeStore) Job(_ context.Context, key jobrun.Key) (*model.JobDetail, error) {
+	for _, state := range s.states(key) {
+		if state.Job == key.Job {
+			key.Run = state.Latest.ID
+			return state.Detail(s.runs[key]), s.listError()
+		}
+	}
+	return nil, cmp.Or(s.listError(), jobrun.ErrNotFound)
+}
+
+// states returns the states of the jobs of a project, by id.
+func (s *fakeStore) states(key jobrun.Key) []jobrun.JobState {
+	var states []jobrun.JobState
+	for _, r := range slices.Backward(s.listed()) { // the run that started first comes first
 		if r.Team != key.Team || r.Project != key.Project {
 			continue
 		}
-		found = true
-		if r.Job > page.After {
-			jobs = append(jobs, model.Job{
-				ID:        r.Job,
-				ProjectID: r.Project,
-				AppID:     "/" + r.Team + "/" + r.Project + "/" + r.Job,
-				Name:      r.Job,
-				LatestRun: &r.Run,
-			})
+		if n := len(states); n == 0 || states[n-1].Job != r.Job {
+			states = append(states, jobrun.JobState{Team: r.Team, Project: r.Project, Job: r.Job, Type: model.JobTypeManual})
+		}
+		run := jobrun.RunState{ID: r.Run.ID, Status: r.Run.Status, StartedAt: r.Run.StartedAt, ConcludedAt: r.Run.ConcludedAt}
+		states[len(states)-1].Change(jobrun.RunState{}, run, time.Now())
+	}
+	slices.Reverse(states)
+	return states
+}
+
+func (s *fakeStore) ProjectRuns(
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (jobrun.List[model.ProjectRun], error) {
+	var runs []model.ProjectRun
+	for _, state := range s.states(key) {
+		if key.Job != "" && key.Job != state.Job {
+			continue
+		}
+		ofJob, err := s.JobRuns(ctx, jobrun.Key{Team: state.Team, Project: state.Project, Job: state.Job}, filter,
+			jobrun.Page{Size: 10_000})
+		if err != nil {
+			return jobrun.List[model.ProjectRun]{}, err
+		}
+		for _, run := range ofJob.Items {
+			runs = append(runs, jobrun.NewProjectRun(state.Job, run, s.outcome))
 		}
 	}
-	jobs = slices.CompactFunc(jobs, func(a, b model.Job) bool { return a.ID == b.ID })
-	jobs = slices.DeleteFunc(jobs, func(j model.Job) bool { return !filter.Matches(j.LatestRun.Status) })
-	return part(
-			jobs,
-			page.Skip,
-			page.Size,
-			func(j model.Job) string { return j.ID },
-		), cmp.Or(
-			s.listError(),
-			notFoundUnless(found),
-		)
+	slices.SortStableFunc(runs, func(a, b model.ProjectRun) int { return b.StartedAt.Compare(a.StartedAt) })
+	number, _, _ := strings.Cut(page.After, ".")
+	skip, _ := strconv.Atoi(number)
+	runs = runs[min(max(skip, 0), len(runs)):]
+	list := part(runs, page.Skip, page.Size, func(r model.ProjectRun) string {
+		return fmt.Sprintf("%d.%d.%s.%s", skip+page.Skip+page.Size, len(r.JobID), r.JobID, r.ID)
+	})
+	return list, cmp.Or(s.listError(), notFoundUnless(len(s.states(key)) > 0))
 }
 
 func (s *fakeStore) JobRuns(

@@ -16,6 +16,7 @@ type handler struct {
 	runs     *runReader
 	outcomes Outcomes
 	lists    Lists
+	jobs     Jobs
 	recorder Recorder
 	document func() (http.Handler, error) // see docs.Document
 	docsPage http.Handler

@@ -60,7 +60,7 @@ func NewJobMetrics(store JobStates, most int, log *slog.Logger) prometheus.Colle
 		duration: ofJob("last_duration_seconds",
 			"How long the run took that started last among the job's runs that have concluded."),
 		running: ofJob("runs_running",
-			"How many of the job's runs have not concluded, among the hundred that started last."),
+			"How many of the job's runs have not concluded."),
 		since: ofJob("running_since_timestamp_seconds",
 			"When the first of the job's runs started that have not concluded; absent if there is none."),
 		truncated: ofAll("truncated",
@@ -102,17 +102,21 @@ func (m *jobMetrics) Collect(metrics chan<- prometheus.Metric) {
 				ofJob(of, float64(at.Unix()))
 			}
 		}
+		last := s.Success
+		if s.Success.ID == "" || s.Failure.ID != "" && s.Failure.StartedAt.After(s.Success.StartedAt) {
+			last = s.Failure
+		}
 		for _, status := range []model.JobRunStatus{
 			model.JobRunStatusSuccess, model.JobRunStatusRunning, model.JobRunStatusFailed,
 		} {
-			send(m.status, number(s.Status == status), s.Team, s.Project, s.Job, string(status))
+			send(m.status, number(s.Latest.Status == status), s.Team, s.Project, s.Job, string(status))
 		}
-		ofJob(m.lost, number(s.RecorderLost))
-		at(m.start, &s.StartedAt)
-		at(m.success, s.LastSuccess)
-		at(m.failure, s.LastFailure)
-		if s.LastDuration != nil {
-			ofJob(m.duration, s.LastDuration.Seconds())
+		ofJob(m.lost, number(s.Latest.Lost))
+		at(m.start, &s.Latest.StartedAt)
+		at(m.success, s.Success.ConcludedAt)
+		at(m.failure, s.Failure.ConcludedAt)
+		if last.ConcludedAt != nil {
+			ofJob(m.duration, last.ConcludedAt.Sub(last.StartedAt).Seconds())
 		}
 		ofJob(m.running, float64(s.Running))
 		at(m.since, s.RunningSince)

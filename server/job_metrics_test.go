@@ -84,14 +84,18 @@ func TestJobMetrics(t *testing.T) {
 		at := time.Unix(seconds, 0).UTC()
 		return &at
 	}
-	took := 90 * time.Second
 	running := jobrun.JobState{
-		Team: "t", Project: "p", Job: "j", Status: model.JobRunStatusRunning, StartedAt: *at(1_700_000_000),
-		LastSuccess: at(1_600_000_000), LastDuration: &took, Running: 2, RunningSince: at(1_650_000_000),
+		Team: "t", Project: "p", Job: "j",
+		Latest:  jobrun.RunState{ID: "c", Status: model.JobRunStatusRunning, StartedAt: *at(1_700_000_000)},
+		Success: jobrun.RunState{ID: "a", StartedAt: *at(1_599_999_910), ConcludedAt: at(1_600_000_000)},
+		Running: 2, RunningSince: at(1_650_000_000),
 	}
 	lost := jobrun.JobState{
-		Team: "t", Project: "p", Job: "k", Status: model.JobRunStatusFailed, StartedAt: *at(1), RecorderLost: true,
-		LastFailure: at(91), LastDuration: &took,
+		Team: "t", Project: "p", Job: "k",
+		Latest: jobrun.RunState{
+			ID: "d", Status: model.JobRunStatusFailed, StartedAt: *at(1), ConcludedAt: at(91), Lost: true,
+		},
+		Failure: jobrun.RunState{ID: "d", StartedAt: *at(1), ConcludedAt: at(91)},
 	}
 	const ofRunning, ofLost = `{job="j",project="p",team="t"}`, `{job="k",project="p",team="t"}`
 	samplesOfRunning := []string{
@@ -218,12 +222,13 @@ func TestScrapesAtTheSameTimeShareARead(t *testing.T) {
 
 // BenchmarkJobMetrics scrapes 10,000 jobs, without what the store takes.
 func BenchmarkJobMetrics(b *testing.B) {
-	now, took := time.Now(), time.Minute
+	now := time.Now()
+	run := jobrun.RunState{ID: "r", Status: model.JobRunStatusSuccess, StartedAt: now, ConcludedAt: &now}
 	store := &fakeStates{}
 	for i := range 10_000 {
 		store.states = append(store.states, jobrun.JobState{
 			Team: "default", Project: fmt.Sprintf("project-%02d", i%100), Job: fmt.Sprintf("job-%05d", i),
-			Status: model.JobRunStatusSuccess, StartedAt: now, LastSuccess: &now, LastFailure: &now, LastDuration: &took,
+			Latest: run, Success: run, Failure: run,
 		})
 	}
 	registry := prometheus.NewRegistry()

@@ -10,15 +10,21 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// Lists is where projects, jobs and runs are listed. Each method returns a part of its list, whose
-// Next only has characters that a URL need not escape, and jobrun.ErrUnavailable if the store
-// cannot be reached.
+// Lists is where projects and runs are listed. Each method returns a part of its list, whose Next
+// only has characters that a URL need not escape, and jobrun.ErrUnavailable if the store cannot be
+// reached.
 type Lists interface {
 	// Projects lists the ids of a team's projects. If only is not empty, others are left out.
 	Projects(ctx context.Context, team string, only []string, page jobrun.Page) (jobrun.List[string], error)
-	// Jobs lists the jobs of a project whose latest run has one of the filter's statuses.
+	// ProjectRuns lists the runs of the project of the key, or those of one job if the key has a job.
+	// The run that started last comes first.
 	// Returns jobrun.ErrNotFound if the project does not exist.
-	Jobs(ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page) (jobrun.List[model.Job], error)
+	ProjectRuns(
+		ctx context.Context,
+		key jobrun.Key,
+		filter jobrun.Filter,
+		page jobrun.Page,
+	) (jobrun.List[model.ProjectRun], error)
 	// JobRuns lists the runs of a job, the one that started last first.
 	// Returns jobrun.ErrNotFound if the job does not exist.
 	JobRuns(
@@ -64,30 +70,45 @@ func (h *handler) listProjects(ctx context.Context, p model.ListProjectsParams) 
 	}, err
 }
 
-// ListJobs lists the jobs of a project of the token's own team.
+// ListProjectRuns lists the runs of a project of the token's own team.
 // Returns jobrun.ErrNotFound if there is no such project.
-func (h *handler) ListJobs(ctx context.Context, r gen.ListJobsRequestObject) (gen.ListJobsResponseObject, error) {
-	body, err := h.listJobs(ctx, r.Params)
-	return gen.ListJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
-}
-
-// ListTeamJobs lists the jobs of a project of the named team.
-// Returns jobrun.ErrNotFound if there is no such project.
-func (h *handler) ListTeamJobs(
+func (h *handler) ListProjectRuns(
 	ctx context.Context,
-	r gen.ListTeamJobsRequestObject,
-) (gen.ListTeamJobsResponseObject, error) {
-	body, err := h.listJobs(ctx, model.ListJobsParams(r.Params))
-	return gen.ListTeamJobs200JSONResponse{JobListJSONResponse: gen.JobListJSONResponse{Body: body}}, err
+	r gen.ListProjectRunsRequestObject,
+) (gen.ListProjectRunsResponseObject, error) {
+	body, err := h.listProjectRuns(ctx, r.Params)
+	return gen.ListProjectRuns200JSONResponse{ProjectRunListJSONResponse: gen.ProjectRunListJSONResponse{Body: body}}, err
 }
 
-func (h *handler) listJobs(ctx context.Context, p model.ListJobsParams) (model.JobListResult, error) {
+// ListTeamProjectRuns lists the runs of a project of the named team.
+// Returns jobrun.ErrNotFound if there is no such project.
+func (h *handler) ListTeamProjectRuns(
+	ctx context.Context,
+	r gen.ListTeamProjectRunsRequestObject,
+) (gen.ListTeamProjectRunsResponseObject, error) {
+	body, err := h.listProjectRuns(ctx, model.ListProjectRunsParams(r.Params))
+	return gen.ListTeamProjectRuns200JSONResponse{
+		ProjectRunListJSONResponse: gen.ProjectRunListJSONResponse{Body: body},
+	}, err
+}
+
+func (h *handler) listProjectRuns(
+	ctx context.Context, p model.ListProjectRunsParams,
+) (model.ProjectRunListResult, error) {
 	page, err := pageOf(p.PerPage, p.Page, p.Cursor)
 	if err != nil {
-		return model.JobListResult{}, err
+		return model.ProjectRunListResult{}, err
 	}
-	list, err := h.lists.Jobs(ctx, exchangeOf(ctx).subject, jobrun.Filter{Statuses: orEmpty(p.Status)}, page)
-	return model.JobListResult{Data: model.JobListData{Jobs: orEmpty(&list.Items)}, Pagination: pagination(list)}, err
+	key := exchangeOf(ctx).subject
+	if p.JobID != nil {
+		key.Job = *p.JobID
+	}
+	filter := jobrun.Filter{Statuses: orEmpty(p.Status), Since: p.Since, Until: p.Until}
+	list, err := h.lists.ProjectRuns(ctx, key, filter, page)
+	return model.ProjectRunListResult{
+		Data:       model.ProjectRunListData{Runs: orEmpty(&list.Items)},
+		Pagination: pagination(list),
+	}, err
 }
 
 // ListJobRuns lists the runs of a job of the token's own team.

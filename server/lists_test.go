@@ -74,12 +74,19 @@ func TestLists(t *testing.T) {
 		runs + "?per_page=2&page=2": "r4 r0",
 		runs + "?status=FAILED":     "r12 r0",
 		runs + "?status=RUNNING":    "",
-		runs + "?status=SUCCESS&status=FAILED&per_page=4":    "r12 r8 r4 r0",
-		runs + "?since=2020-12-08T15:47:08Z":                 "r12 r8 r4",
-		runs + "?since=2020-12-08T16:47:08%2B01:00":          "r12 r8 r4",
-		runs + "?until=2020-12-08T19:47:08Z":                 "r4 r0",
-		runs + "?since=2020-12-08T12:00:00.5Z&status=FAILED": "r12",
-		"/v1/teams/team/projects/p1/jobs/j2/runs":            "r14 r10 r6 r2",
+		runs + "?status=SUCCESS&status=FAILED&per_page=4":                            "r12 r8 r4 r0",
+		runs + "?since=2020-12-08T15:47:08Z":                                         "r12 r8 r4",
+		runs + "?since=2020-12-08T16:47:08%2B01:00":                                  "r12 r8 r4",
+		runs + "?until=2020-12-08T19:47:08Z":                                         "r4 r0",
+		runs + "?since=2020-12-08T12:00:00.5Z&status=FAILED":                         "r12",
+		"/v1/teams/team/projects/p1/jobs/j2/runs":                                    "r14 r10 r6 r2",
+		"/v1/projects/p1/runs":                                                       "r14 r12 r10 r8 r6 r4 r2 r0",
+		"/v1/projects/p1/runs?status=FAILED":                                         "r12 r6 r0",
+		"/v1/projects/p1/runs?jobId=j2&per_page=2":                                   "r14 r10 ...",
+		"/v1/projects/p1/runs?jobId=absent":                                          "",
+		"/v1/projects/p1/runs?per_page=3&page=2":                                     "r8 r6 r4 ...",
+		"/v1/projects/p1/runs?since=2020-12-08T21:47:08Z&until=2020-12-09T00:47:08Z": "r12 r10",
+		"/v1/teams/team/projects/p2/runs?per_page=1&status=SUCCESS&status=RUNNING":   "r13 ...",
 	} {
 		got := a.get(path, secret)
 		a.want(got, 200)
@@ -104,15 +111,43 @@ func TestListsTellWhatTheyKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const reason = `,"jobId":"example-job","reason":"Unknown","message":"how it ended was not recorded","host":null}`
 	key := exampleKey
 	for path, want := range map[string]string{
 		"/v1/projects": `{"projects":[{"id":"default-project","name":"default-project"}]}`,
 		"/v1/projects/default-project/jobs": `{"jobs":[{"id":"example-job","projectId":"default-project",` +
-			`"appId":"/team/default-project/example-job","name":"example-job","latestRun":` + string(run) + `}]}`,
+			`"appId":"/team/default-project/example-job","name":"example-job","tags":[],"jobType":"manual",` +
+			`"disabledCI":true,"disabledCD":true}]}`,
+		"/v1/teams/team/projects/default-project/jobs?latestRun=true": `{"jobs":[{"id":"example-job",` +
+			`"projectId":"default-project","appId":"/team/default-project/example-job","name":"example-job","tags":[],` +
+			`"jobType":"manual","disabledCI":true,"disabledCD":true,"latestRun":` + string(run) + `}]}`,
 		"/v1/projects/default-project/jobs/" + key.Job + "/runs": `{"runs":[` + string(run) + `]}`,
+		"/v1/projects/default-project/runs":                      `{"runs":[` + strings.TrimSuffix(string(run), "}") + reason + `]}`,
 	} {
 		got := a.get(path, secret)
 		want = `{"data":` + want + `,"pagination":{"hasNextPage":false,"count":1}}` + "\n"
+		if diff := cmp.Diff(want, string(got.body)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
+func TestGetJobTellsItsState(t *testing.T) {
+	a := newAPI(t)
+	a.fill("team", 16)
+	want := `{"data":{"id":"j1","projectId":"p1","appId":"/team/p1/j1","name":"j1","tags":[],"jobType":"manual",` +
+		`"disabledCI":true,"disabledCD":true,"createdAt":"2020-12-08T11:47:08Z","billing":{"deploymentPlan":""},` +
+		`"settings":{"backoffLimit":0,"activeDeadlineSeconds":0},"cluster":{"id":"","name":""},"state":{"latestRun":`
+	run, err := json.Marshal(a.store.runs[jobrun.Key{Team: "team", Project: "p1", Job: "j1", Run: "r12"}])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want += string(run) + `,"latestSuccess":{"id":"r8","startedAt":"2020-12-08T19:47:08Z",` +
+		`"concludedAt":"2020-12-08T19:48:08Z"},"latestFailure":{"id":"r12","startedAt":"2020-12-08T23:47:08Z",` +
+		`"concludedAt":"2020-12-08T23:48:08Z"},"failuresInARow":1,"running":0}}}` + "\n"
+	for _, path := range []string{"/v1/projects/p1/jobs/j1", "/v1/teams/team/projects/p1/jobs/j1"} {
+		got := a.get(path, a.token(allowed()))
+		a.want(got, 200)
 		if diff := cmp.Diff(want, string(got.body)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
@@ -125,7 +160,9 @@ func TestListsAreWalkedByTheirCursors(t *testing.T) {
 	a := newAPI(t)
 	a.fill("team", 100)
 	secret := a.token(allowed())
-	for path, want := range map[string]int{"/v1/projects": 2, "/v1/projects/p1/jobs": 2, "/v1/projects/p1/jobs/j1/runs": 25} {
+	for path, want := range map[string]int{
+		"/v1/projects": 2, "/v1/projects/p1/jobs": 2, "/v1/projects/p1/jobs/j1/runs": 25, "/v1/projects/p1/runs": 50,
+	} {
 		var all []string
 		for cursor := ""; ; {
 			got := a.get(path+"?per_page=1"+cursor, secret)
@@ -150,7 +187,7 @@ func TestListsRefuseBadPages(t *testing.T) {
 	a := newAPI(t)
 	a.fill("team", 4)
 	secret := a.token(allowed())
-	runs := "/v1/projects/p1/jobs/j1/runs?"
+	const runs, ofProject, jobs = "/v1/projects/p1/jobs/j1/runs?", "/v1/projects/p1/runs?", "/v1/projects/p1/jobs?"
 	for query, want := range map[string]model.ErrorDetails{
 		"per_page=0":               {Parameter: "per_page", Rule: "minimum"},
 		"per_page=101":             {Parameter: "per_page", Rule: "maximum"},
@@ -164,10 +201,19 @@ func TestListsRefuseBadPages(t *testing.T) {
 		"cursor=1.%2F":             {Parameter: "cursor", Rule: "pattern"},
 		"status=failed":            {Parameter: "status", Rule: "enum"},
 		"status=FAILED&status=FAILED&status=FAILED&status=FAILED": {Parameter: "status", Rule: "maxItems"},
-		"since=yesterday":  {Parameter: "since", Rule: "format"},
-		"until=2020-12-08": {Parameter: "until", Rule: "format"},
+		"since=yesterday":         {Parameter: "since", Rule: "format"},
+		"until=2020-12-08":        {Parameter: "until", Rule: "format"},
+		ofProject + "page=201":    {Parameter: "page", Rule: "maximum"},
+		ofProject + "cursor=1.r0": {Parameter: "cursor", Rule: "pattern"}, // of a job
+		ofProject + "jobId=":      {Parameter: "jobId", Rule: "allowEmptyValue"},
+		ofProject + "jobId=a%2Fb": {Parameter: "jobId", Rule: "pattern"},
+		ofProject + "status=OK":   {Parameter: "status", Rule: "enum"},
+		jobs + "latestRun=1":      {Parameter: "latestRun", Rule: "type"},
 	} {
-		got := a.get(runs+query, secret)
+		if !strings.HasPrefix(query, "/") {
+			query = runs + query
+		}
+		got := a.get(query, secret)
 		a.want(got, 400)
 		if diff := cmp.Diff(want, got.err.Details); diff != "" {
 			t.Errorf("%s (-want +got):\n%s\n%s", query, diff, got.body)
@@ -190,6 +236,8 @@ func TestListsShowOnlyWhatATokenMaySee(t *testing.T) {
 			want: map[string]int{
 				"/v1/projects": 200, "/v1/projects/p1/jobs": 403, "/v1/projects/p2/jobs": 200, "/v1/projects/absent/jobs": 404,
 				"/v1/projects/p1/jobs/j1/runs": 403, "/v1/projects/p2/jobs/j1/runs": 200, "/v1/projects/p2/jobs/absent/runs": 404,
+				"/v1/projects/p1/runs": 403, "/v1/projects/p2/runs": 200, "/v1/projects/absent/runs": 404,
+				"/v1/projects/p1/jobs/j1": 403, "/v1/projects/p2/jobs/j1": 200, "/v1/projects/p2/jobs/absent": 404,
 			},
 			listed: []string{"p2"},
 		},
@@ -198,6 +246,8 @@ func TestListsShowOnlyWhatATokenMaySee(t *testing.T) {
 			want: map[string]int{
 				"/v1/projects": 200, "/v1/teams/team/projects": 403, "/v1/projects/p1/jobs": 404, "/v1/projects/p1/jobs/j1/runs": 404,
 				"/v1/teams/team/projects/p1/jobs": 403, "/v1/teams/team/projects/p1/jobs/j1/runs": 403,
+				"/v1/projects/p1/runs": 404, "/v1/teams/team/projects/p1/runs": 403,
+				"/v1/projects/p1/jobs/j1": 404, "/v1/teams/team/projects/p1/jobs/j1": 403,
 			},
 			listed: []string{},
 		},
@@ -205,15 +255,22 @@ func TestListsShowOnlyWhatATokenMaySee(t *testing.T) {
 			name: "several teams", change: func(t *jobrun.Token) { t.Teams = []string{"other", "team"} },
 			want: map[string]int{
 				"/v1/projects": 400, "/v1/teams/team/projects": 200, "/v1/projects/p1/jobs": 400, "/v1/teams/team/projects/p1/jobs": 200,
+				"/v1/projects/p1/runs": 400, "/v1/teams/team/projects/p1/runs": 200,
+				"/v1/projects/p1/jobs/j1": 400, "/v1/teams/team/projects/p1/jobs/j1": 200,
 			},
 		},
 		{
 			name: "runs, not projects", change: func(t *jobrun.Token) { t.Permissions = []string{readPermission} },
-			want: map[string]int{"/v1/projects": 403, "/v1/projects/p1/jobs": 200},
+			want: map[string]int{
+				"/v1/projects": 403, "/v1/projects/p1/jobs": 200, "/v1/projects/p1/runs": 200, "/v1/projects/p1/jobs/j1": 200,
+			},
 		},
 		{
 			name: "projects, not runs", change: func(t *jobrun.Token) { t.Permissions = []string{projectsPermission} },
-			want:   map[string]int{"/v1/projects": 200, "/v1/projects/p1/jobs": 403, "/v1/projects/p1/jobs/j1/runs": 403},
+			want: map[string]int{
+				"/v1/projects": 200, "/v1/projects/p1/jobs": 403, "/v1/projects/p1/jobs/j1/runs": 403,
+				"/v1/projects/p1/runs": 403, "/v1/projects/p1/jobs/j1": 403,
+			},
 			listed: []string{"p1", "p2"},
 		},
 	} {

@@ -18,16 +18,18 @@ const (
 	queryRevision = "revision"
 	queryAwait    = "await"
 	queryProjects = "projects"
+	queryJob      = "job"
 	queryJobs     = "jobs"
 	queryRuns     = "runs"
+	queryAllRuns  = "project runs"
 	queryOutcome  = "outcome"
 	queryLogs     = "logs"
 	queryRecord   = "record"
 )
 
 var queries = []string{
-	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJobs, queryRuns, queryOutcome, queryLogs,
-	queryRecord,
+	queryRun, queryToken, queryRevision, queryAwait, queryProjects, queryJob, queryJobs, queryRuns, queryAllRuns,
+	queryOutcome, queryLogs, queryRecord,
 }
 
 // observedStore measures and traces each query of a store. It embeds nothing, so that a new query
@@ -92,13 +94,29 @@ func (s *observedStore) Projects(
 	return s.store.Projects(ctx, team, only, page)
 }
 
+// Job returns what the store's Job returns.
+func (s *observedStore) Job(ctx context.Context, key jobrun.Key) (job *model.JobDetail, err error) {
+	ctx, end := s.begin(ctx, queryJob)
+	defer func() { end(err) }()
+	return s.store.Job(ctx, key)
+}
+
 // Jobs returns what the store's Jobs returns.
 func (s *observedStore) Jobs(
-	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page, withRuns bool,
 ) (list jobrun.List[model.Job], err error) {
 	ctx, end := s.begin(ctx, queryJobs)
 	defer func() { end(err) }()
-	return s.store.Jobs(ctx, key, filter, page)
+	return s.store.Jobs(ctx, key, filter, page, withRuns)
+}
+
+// ProjectRuns returns what the store's ProjectRuns returns.
+func (s *observedStore) ProjectRuns(
+	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
+) (list jobrun.List[model.ProjectRun], err error) {
+	ctx, end := s.begin(ctx, queryAllRuns)
+	defer func() { end(err) }()
+	return s.store.ProjectRuns(ctx, key, filter, page)
 }
 
 // JobRuns returns what the store's JobRuns returns.

@@ -77,14 +77,11 @@ func (h *handler) logs(
 	if p.RunID != nil {
 		key.Run = *p.RunID
 	} else {
-		latest, err := h.lists.JobRuns(ctx, *key, jobrun.Filter{}, jobrun.Page{Size: 1})
-		if err == nil && len(latest.Items) == 0 {
-			err = jobrun.ErrNotFound
-		}
+		job, err := h.jobs.Job(ctx, *key)
 		if err != nil {
 			return response, err
 		}
-		key.Run = latest.Items[0].ID
+		key.Run = job.State.LatestRun.ID
 	}
 	lines, err := h.outcomes.Logs(ctx, *key)
 	if *p.Direction == model.LogDirectionBackward {

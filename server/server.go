@@ -82,6 +82,7 @@ type Store interface {
 	Runs
 	Outcomes
 	Lists
+	Jobs
 	Recorder
 	Revisions
 	auth.Tokens
@@ -167,6 +168,7 @@ func newEcho(
 		runs:     newRunReader(observed, revision, options.Memory, metrics.waiters),
 		outcomes: observed,
 		lists:    observed,
+		jobs:     observed,
 		recorder: observed,
 		document: docs.Document(options.Program),
 		docsPage: docs.Page(options.Program),

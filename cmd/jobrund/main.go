@@ -37,7 +37,7 @@ Every flag can also be given as an environment variable, which its help names.`,
 		},
 	}
 	root.PersistentFlags().String(storeFlag, defaultStore, storeUsage)
-	root.AddCommand(newServe(), newWatch(), newImport(), newPrune(), newToken())
+	root.AddCommand(newServe(), newWatch(), newImport(), newPrune(), newJob(), newToken())
 	version.Add(root)
 	version.AddCommand(root)
 	root.InitDefaultCompletionCmd() // so that it is prepared too

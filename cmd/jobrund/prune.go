@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/cmd/internal/duration"
+	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/store"
 )
 
@@ -20,6 +22,8 @@ const pruneInterval = time.Hour
 
 func newPrune() *cobra.Command {
 	var age time.Duration
+	var keep int
+	var of *jobrun.Key
 	cmd := &cobra.Command{
 		Use:   "prune --older-than DURATION",
 		Short: "Remove runs that concluded long ago",
@@ -27,24 +31,35 @@ func newPrune() *cobra.Command {
 error how many those were. A run that has not concluded stays, however long it has
 been running. A run whose recorder died concluded when that was last heard of.
 
+The latest run, the latest success and the latest failure of a job stay, so that its
+state does not change. If the latest run of a job concluded longer ago than the
+duration, the job goes with all its runs.
+
 Servers and recorders go on meanwhile, and servers forget within a second what they
 keep in memory of a run. Later runs take the space: a SQLite file does
 not get smaller, and needs no VACUUM to be used again.
 
 A Job that is still in its cluster is recorded again by jobrund watch, and removed by
 the next prune.`,
-		Example: "  jobrund prune --older-than 90d",
+		Example: `  jobrund prune --older-than 90d
+  jobrund prune --older-than 7d --keep-last 10 --project default-project --job example-job`,
 		Args:    cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if age <= 0 {
 				return cli.Usagef("--older-than %s: must be positive", duration.Format(age))
+			}
+			if err := errors.Join(checkKey(of), checkKeep(keep)); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("team") && of.Project == "" {
+				return cli.Usagef("--team: give --project too")
 			}
 			s, err := openStore(cmd.Context(), cmd, nil)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
-			removed, err := s.Prune(cmd.Context(), time.Now().Add(-age))
+			removed, err := s.Prune(cmd.Context(), store.Pruning{Before: time.Now().Add(-age), Keep: keep, Of: *of})
 			if err != nil {
 				return fmt.Errorf("removed %s, and then: %w", countRuns(removed), err)
 			}
@@ -57,8 +72,23 @@ the next prune.`,
 		"older-than",
 		"how long ago they concluded at least, such as 90d or 12h (required)",
 	)
+	keepFlag(cmd, &keep)
+	of = keyFlags(cmd)
 	cli.Require(cmd, "older-than")
 	return cmd
+}
+
+// keepFlag defines the flag --keep-last.
+func keepFlag(cmd *cobra.Command, keep *int) {
+	cmd.Flags().IntVar(keep, "keep-last", 1, "how many runs of each job to keep, those that started last")
+}
+
+// checkKeep checks the value of --keep-last.
+func checkKeep(keep int) error {
+	if keep < 1 {
+		return cli.Usagef("--keep-last %d: must be at least 1", keep)
+	}
+	return nil
 }
 
 // countRuns says a number of runs.
@@ -71,13 +101,13 @@ func countRuns[T int | int64](n T) string {
 
 // startRetaining has retain remove runs in the background, if there is an age. What it returns ends
 // that, and waits for it.
-func startRetaining(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) func() {
+func startRetaining(ctx context.Context, s *store.Store, age time.Duration, keep int, log *slog.Logger) func() {
 	if age <= 0 {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
-	background.Go(func() { retain(ctx, s, age, log) })
+	background.Go(func() { retain(ctx, s, age, keep, log) })
 	return func() {
 		cancel()
 		background.Wait()
@@ -86,11 +116,11 @@ func startRetaining(ctx context.Context, s *store.Store, age time.Duration, log 
 
 // retain removes the runs that concluded longer ago than the age, now and every so often, until the
 // context ends. Several servers may do so in the same store.
-func retain(ctx context.Context, s *store.Store, age time.Duration, log *slog.Logger) {
+func retain(ctx context.Context, s *store.Store, age time.Duration, keep int, log *slog.Logger) {
 	ticker := time.NewTicker(pruneInterval)
 	defer ticker.Stop()
 	for {
-		removed, err := s.Prune(ctx, time.Now().Add(-age))
+		removed, err := s.Prune(ctx, store.Pruning{Before: time.Now().Add(-age), Keep: keep})
 		if err == nil || ctx.Err() != nil {
 			log.Info("removed old runs", "removed", removed)
 		} else {

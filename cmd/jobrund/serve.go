@@ -25,7 +25,7 @@ const leastCache size.Value = 32 << 20
 
 func newServe() *cobra.Command {
 	var admin string
-	var metricsJobs int
+	var metricsJobs, keep int
 	var age time.Duration
 	var l listenOptions
 	var delay time.Duration
@@ -48,7 +48,8 @@ Runs that have concluded are cached in memory, up to --cache-size, and the token
 that were used lately. A run that is removed or recorded anew, and a token that
 is revoked, is forgotten within a second.
 
-With --retain, old runs are removed at the start and every hour, as by jobrund prune.
+With --retain, old runs are removed at the start and every hour, as by jobrund prune
+--older-than and --keep-last.
 Several servers may do so in one store.
 
 A store that does not exist yet is made if --store names it. If its file is moved, removed
@@ -67,6 +68,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			if cmd.Flags().Changed("retain") && age <= 0 {
 				return cli.Usagef("--retain %s: must be positive", duration.Format(age))
+			}
+			if err := checkKeep(keep); err != nil {
+				return err
 			}
 			if cache != 0 && cache < leastCache {
 				return cli.Usagef("--cache-size %s: must be 0 or at least %s", cache, leastCache)
@@ -137,7 +141,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer closeAdmin()
-			defer startRetaining(ctx, store, age, log)()
+			defer startRetaining(ctx, store, age, keep, log)()
 			group, serving := errgroup.WithContext(later(ctx, delay))
 			group.Go(func() error { return listen.Serve(serving, listener, tlsConfig, handler, log) })
 			group.Go(func() error { store.Listen(serving, log); return nil })
@@ -189,6 +193,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 		"retain",
 		"remove runs that concluded longer ago, such as 90d or 12h (default keep them for ever)",
 	)
+	keepFlag(cmd, &keep)
 	flags.Var(
 		(*duration.Value)(&delay),
 		"shutdown-delay",

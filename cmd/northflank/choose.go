@@ -46,7 +46,7 @@ func (r *request) choices(ctx context.Context, level int) ([]choice, error) {
 		projects := r.client.Projects(ctx, r.ref.Team, client.ListOptions{})
 		return collect(mostChoices, projects, func(p client.Project) choice { return choice{p.ID, p.Name} })
 	case needsJob:
-		jobs := r.client.Jobs(ctx, r.project(), client.ListJobsOptions{})
+		jobs := r.client.Jobs(ctx, r.project(), client.ListJobsOptions{LatestRun: true})
 		return collect(mostChoices, jobs, func(job client.Job) choice {
 			if job.LatestRun == nil {
 				return choice{job.ID, job.Name}

@@ -41,8 +41,8 @@ upon are escaped. -o json and -o yaml print what the server sent, and -o json --
 together show the last lines.
 
 The server and the token are looked for like those of "northflank get job run", and what is missing is asked for in the
-same way. The exit status is 0 if there are lines, 1 if there are none or for any other error, and 2 for a wrong command
-line.`,
+same way. Without a terminal, the run is by default the one that started last. The exit status is 0 if there are lines,
+1 if there are none or for any other error, and 2 for a wrong command line.`,
 		Example: `  northflank get job logs
   northflank get job logs --projectId default-project --jobId example-job --latest
   northflank get job logs --project p --job j --run r --direction backward --lineLimit 10
@@ -59,6 +59,10 @@ line.`,
 		},
 	}
 	get.addFlags(cmd)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (a log is there when its run has concluded: this program cannot tail it, filter it by text, or "+
+			"cut it by time)", err)
+	})
 	flags := cmd.Flags()
 	flags.IntVarP(&get.lineLimit, "lineLimit", "l", 0, "`number` of lines at most; as many as the server sends if left out")
 	flags.StringVarP(&get.direction, "direction", "d", "", "`order` of the lines: forward, the oldest first, or backward")
@@ -69,6 +73,10 @@ line.`,
 var directions = []string{string(client.LogDirectionForward), string(client.LogDirectionBackward)}
 
 func (get *getJobLogs) run(ctx context.Context) error {
+	if get.format == "format" { // the default of the official command line
+		get.format = ""
+	}
+	get.latest = get.latest || get.ref.Run == "" && !interactive()
 	if err := get.open(ctx); err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 // getJobRun is the command "northflank get job run".
 type getJobRun struct {
 	runRequest
-	quiet        bool
 	outcome      bool
 	wait         bool
 	timeout      time.Duration // of the wait
@@ -83,7 +82,6 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 	get.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&get.outcome, "outcome", false, "say why the run ended as it did, of any run and in any format")
-	flags.BoolVar(&get.quiet, "quiet", false, "print nothing, unless there is an error")
 	flags.BoolVar(&get.wait, "wait", false, "wait until the run has concluded")
 	get.timeout, get.waitForStart = 30*time.Minute, 30*time.Second
 	flags.Var((*duration.Value)(&get.timeout), "timeout", "`duration` of the wait at most, such as 90s, 2h or 1d12h")

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +14,11 @@ import (
 
 // allTimeout is for commands that ask for many pages.
 const allTimeout = 10 * time.Minute
+
+const reasonsHelp = `
+If a run has failed, the table has its host and the reason of its end. On a terminal that is too narrow, the table
+leaves out the IDs and more.
+`
 
 const listHelp = `
 The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print the list for
@@ -45,9 +47,9 @@ func newListProjects() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return finish(found, r.printList(cmd.Context(), "projects", found.Raw, func(time.Time, bool) table {
+		return printList(cmd.Context(), &r, "projects", found, func(time.Time, bool) table {
 			return projectTable(found.Items)
-		}))
+		})
 	}
 	return cmd
 }
@@ -70,14 +72,14 @@ func newListJobs() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		found, err := fetch(cmd, &r, page, needsProject,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
-				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at})
+				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at, LatestRun: true})
 			})
 		if err != nil {
 			return err
 		}
-		return finish(found, r.printList(cmd.Context(), "jobs", found.Raw, func(now time.Time, color bool) table {
+		return printList(cmd.Context(), &r, "jobs", found, func(now time.Time, color bool) table {
 			return jobTable(found.Items, now, color)
-		}))
+		})
 	}
 	return cmd
 }
@@ -86,11 +88,10 @@ func newGetJobRuns() *cobra.Command {
 	var r request
 	var page pageFlags
 	var filter filterFlags
-	var outcome outcomeFlag
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List the runs of a job",
-		Long:  "List the runs of a job, the one that started last first.\n" + outcomeHelp + listHelp,
+		Long:  "List the runs of a job, the one that started last first.\n" + reasonsHelp + listHelp,
 		Example: `  northflank get job runs --projectId default-project --jobId example-job
   northflank get job runs --project default-project --job example-job --status FAILED --since 24h
   northflank get job runs --project default-project --job example-job --loadAll -o json`,
@@ -99,23 +100,99 @@ func newGetJobRuns() *cobra.Command {
 	r.addFlags(cmd, needsJob)
 	filter.add(cmd)
 	page.add(cmd)
-	outcome.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return r.listRuns(cmd, filter, page, needsJob) }
+	return cmd
+}
+
+func newListRuns() *cobra.Command {
+	var r request
+	var filter filterFlags
+	page := pageFlags{all: true}
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List the runs of all jobs of a project",
+		Long: `List the runs of all jobs of a project, the one that started last first. It takes a request for 100 runs. The
+Northflank API does not have this list.
+` + reasonsHelp + listHelp,
+		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
+  northflank list runs --project default-project --job example-job --status FAILED -o json
+  northflank list runs --project default-project --limit 10 -o json --jq '.runs[].id'`,
+		Args: cobra.NoArgs,
+	}
+	r.addFlags(cmd, needsProject)
+	cmd.Flags().StringVar(&r.ref.Job, "jobId", "", "only runs of the job with this `ID` (or --job)")
+	complete(cmd, "jobId", r.completions(needsJob))
+	filter.add(cmd)
+	cmd.Flags().IntVar(&page.limit, "limit", 100, "maximum `number` of runs; 0 for no limit")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opts, err := filter.options()
-		if err != nil {
-			return err
-		}
-		found, err := fetch(cmd, &r, page, needsJob,
-			func(ctx context.Context, at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
-				opts.ListOptions = at
-				return r.client.ListJobRuns(ctx, r.job(), opts)
-			})
-		if err != nil {
-			return err
-		}
-		return finish(found, showRuns(cmd, &r, listedRuns(found, r.job()), outcome.most(cmd, &r, opts), false))
+		page.at.PerPage = min(page.limit, 100)
+		return r.listRuns(cmd, filter, page, needsProject)
 	}
 	return cmd
+}
+
+// listRuns prints runs of the project, or of the job if there is one.
+func (r *request) listRuns(cmd *cobra.Command, filter filterFlags, page pageFlags, level int) error {
+	opts, err := filter.options()
+	if err != nil {
+		return err
+	}
+	found, err := fetch(cmd, r, page, level,
+		func(ctx context.Context, at client.ListOptions) (*client.Page[listedRun], *client.Response, error) {
+			return r.runs(ctx, opts, at)
+		})
+	if err != nil {
+		return err
+	}
+	return printList(cmd.Context(), r, "runs", found, func(now time.Time, color bool) table {
+		return runTable(found.Items, level == needsProject, now, color)
+	})
+}
+
+// listedRun is a run in a list. The Northflank API sends only the fields of JobRun.
+type listedRun struct {
+	client.JobRun
+	JobID                 string
+	Reason, Message, Host *string
+}
+
+// decodeRuns makes the runs of a page from what the server sent.
+func decodeRuns[T any](
+	page *client.Page[T], resp *client.Response, err error,
+) (*client.Page[listedRun], *client.Response, error) {
+	if err != nil {
+		return nil, resp, err
+	}
+	runs := make([]listedRun, len(page.Raw))
+	for i, sent := range page.Raw {
+		if err := json.Unmarshal(sent, &runs[i]); err != nil {
+			return nil, resp, err
+		}
+	}
+	return &client.Page[listedRun]{Items: runs, Raw: page.Raw, HasNext: page.HasNext, Cursor: page.Cursor}, resp, nil
+}
+
+// runs returns a page of the runs of the project, or of the job if there is one. A list of a project's
+// runs that is empty does not tell whether the project has the job.
+func (r *request) runs(
+	ctx context.Context, opts client.ListProjectRunsOptions, at client.ListOptions,
+) (*client.Page[listedRun], *client.Response, error) {
+	opts.ListOptions, opts.Job = at, r.ref.Job
+	page, resp, err := decodeRuns(r.client.ListProjectRuns(ctx, r.project(), opts))
+	absent := errors.Is(err, client.ErrNotFound)
+	switch {
+	case opts.Job != "" && (absent || err == nil && len(page.Items) == 0 && at.Cursor == ""):
+		return decodeRuns(r.client.ListJobRuns(ctx, r.job(), client.ListJobRunsOptions{
+			ListOptions: at, Statuses: opts.Statuses, Since: opts.Since, Until: opts.Until,
+		}))
+	case absent:
+		one := client.ListJobsOptions{ListOptions: client.ListOptions{PerPage: 1}}
+		if _, _, err := r.client.ListJobs(ctx, r.project(), one); err == nil { // so there is such a project
+			return nil, nil, fmt.Errorf("%s does not have the list of a project's runs, which jobrund has from version 0.11 on: "+
+				"northflank get job runs lists the runs of a job", r.conn.host)
+		}
+	}
+	return page, resp, err
 }
 
 // fetch returns a page of a list, or all pages as one with --loadAll.
@@ -133,6 +210,7 @@ func fetch[T any](
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
 		page, resp, err := list(ctx, flags.at)
+		r.trace(resp)
 		if err != nil {
 			return nil, r.userError(err, resp)
 		}
@@ -141,182 +219,21 @@ func fetch[T any](
 	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
 	defer cancel()
 	var all client.Page[T]
-	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) { return list(ctx, at) }
+	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) {
+		page, resp, err := list(ctx, at)
+		r.trace(resp)
+		return page, resp, err
+	}
 	for page, err := range client.Pages(ctx, flags.at, next) {
 		if err != nil {
 			return nil, r.userError(err, nil)
 		}
 		all.Items, all.Raw = append(all.Items, page.Items...), append(all.Raw, page.Raw...)
+		if n := flags.limit; n > 0 && len(all.Items) >= n {
+			all.HasNext = page.HasNext || len(all.Items) > n
+			all.Items, all.Raw = all.Items[:n], all.Raw[:n]
+			break
+		}
 	}
 	return &all, nil
-}
-
-// finish tells how to get the next page, unless printing this one failed.
-func finish[T any](page *client.Page[T], err error) error {
-	if err == nil && page.HasNext {
-		fmt.Fprintf(os.Stderr, "There may be more: --cursor %s shows the next page, --loadAll shows all.\n",
-			escape(page.Cursor))
-	}
-	return err
-}
-
-// listedRun is a run in a list.
-type listedRun struct {
-	client.JobRun
-	ref  client.RunRef
-	sent json.RawMessage
-	why  *reason // nil if it is not known
-}
-
-// listedRuns returns the runs of a page of a job's runs.
-func listedRuns(page *client.Page[client.JobRun], job client.JobRef) []listedRun {
-	var runs []listedRun
-	for i, run := range page.Items {
-		ref := client.RunRef{Team: job.Team, Project: job.Project, Job: job.Job, Run: run.ID}
-		runs = append(runs, listedRun{JobRun: run, ref: ref, sent: page.Raw[i]})
-	}
-	return runs
-}
-
-// showRuns prints runs, and why they failed, for as many as most. jobs means that the runs are of
-// several jobs.
-func showRuns(cmd *cobra.Command, r *request, runs []listedRun, most int, jobs bool) error {
-	why := findReasons(cmd.Context(), r.client, runs, most)
-	var sent []json.RawMessage
-	for _, run := range runs {
-		var err error
-		if jobs {
-			run.sent, err = withMember(run.sent, "projectId", run.ref.Project)
-			if err == nil {
-				run.sent, err = withMember(run.sent, "jobId", run.ref.Job)
-			}
-		}
-		if most > 0 && run.failed() && err == nil {
-			run.sent, err = withMember(run.sent, "outcome", run.why.raw())
-		}
-		if err != nil {
-			return err
-		}
-		sent = append(sent, run.sent)
-	}
-	err := r.printList(cmd.Context(), "runs", sent, func(now time.Time, color bool) table {
-		return runTable(runs, why.known, jobs, now, color)
-	})
-	if err == nil {
-		fmt.Fprint(os.Stderr, why.note())
-	}
-	return err
-}
-
-// withMember returns a JSON object with another member, unless it already has a member of that name.
-func withMember(object json.RawMessage, name string, value any) (json.RawMessage, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(object, &fields); err != nil {
-		return nil, err
-	}
-	if _, ok := fields[name]; ok {
-		return object, nil
-	}
-	member, err := json.Marshal(map[string]any{name: value})
-	if err != nil {
-		return nil, err
-	}
-	end := bytes.LastIndexByte(object, '}')
-	return slices.Concat(object[:end], []byte(","), member[1:]), nil // the object has an ID at least
-}
-
-// listRuns is the command "northflank list runs".
-type listRuns struct {
-	request
-	filter  filterFlags
-	outcome outcomeFlag
-	limit   int
-}
-
-func newListRuns() *cobra.Command {
-	var l listRuns
-	cmd := &cobra.Command{
-		Use:   "runs",
-		Short: "List the runs of all jobs of a project",
-		Long: `List the runs of all jobs of a project, the one that started last first. It takes a request for each job that has
-run since --since.
-` + outcomeHelp + listHelp,
-		Example: `  northflank list runs --projectId default-project --status FAILED --since 24h
-  northflank list runs --project default-project --status FAILED --since 24h -o json --outcome
-  northflank list runs --project default-project --limit 10 -o json --jq '.runs[].id'`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd) },
-	}
-	l.addFlags(cmd, needsProject)
-	l.filter.add(cmd)
-	l.outcome.add(cmd)
-	cmd.Flags().IntVar(&l.limit, "limit", 100, "`number` of runs at the most; 0 for no limit")
-	return cmd
-}
-
-func (l *listRuns) run(cmd *cobra.Command) error {
-	opts, err := l.filter.options()
-	if err != nil {
-		return err
-	}
-	if l.limit < 0 {
-		return usagef("--limit %d: it cannot be negative", l.limit)
-	}
-	if err := l.open(cmd.Context(), needsProject); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
-	defer cancel()
-	runs, more, err := l.collect(ctx, opts)
-	if err != nil {
-		return l.userError(err, nil)
-	}
-	if err := showRuns(cmd, &l.request, runs, l.outcome.most(cmd, &l.request, opts), true); err != nil {
-		return err
-	}
-	if more {
-		fmt.Fprintf(os.Stderr, "There are more: these are the %d that started last, --limit 0 shows all.\n", l.limit)
-	}
-	return nil
-}
-
-// collect returns the newest runs of all jobs, and whether there are more.
-func (l *listRuns) collect(
-	ctx context.Context, opts client.ListJobRunsOptions,
-) (runs []listedRun, more bool, err error) {
-	perPage := 100
-	if l.limit > 0 {
-		perPage = min(perPage, l.limit+1)
-	}
-	for job, err := range l.client.Jobs(ctx, l.project(), client.ListJobsOptions{}) {
-		if err != nil {
-			return nil, false, err
-		}
-		if job.LatestRun != nil && !job.LatestRun.StartedAt.IsZero() && job.LatestRun.StartedAt.Before(opts.Since) {
-			continue
-		}
-		ref := client.JobRef{Team: l.ref.Team, Project: l.ref.Project, Job: job.ID}
-		before := len(runs)
-		list := func(at client.ListOptions) (*client.Page[client.JobRun], *client.Response, error) {
-			opts.ListOptions = at
-			return l.client.ListJobRuns(ctx, ref, opts)
-		}
-		for page, err := range client.Pages(ctx, client.ListOptions{PerPage: perPage}, list) {
-			if errors.Is(err, client.ErrNotFound) {
-				break // its runs have been removed since
-			}
-			if err != nil {
-				return nil, false, err
-			}
-			runs = append(runs, listedRuns(page, ref)...)
-			if l.limit > 0 && len(runs)-before > l.limit {
-				break
-			}
-		}
-	}
-	slices.SortStableFunc(runs, func(a, b listedRun) int { return b.StartedAt.Compare(a.StartedAt) })
-	if l.limit > 0 && len(runs) > l.limit {
-		return runs[:l.limit], true, nil
-	}
-	return runs, false, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -105,11 +106,13 @@ func (e *exitStatus) Error() string { return e.message }
 func newRoot() *cobra.Command {
 	root := newGroup("northflank", "See how the runs of your jobs are doing", newLogin(), newContext(),
 		newGroup("list", "List projects, jobs or runs", newListProjects(), newListJobs(), newListRuns()),
-		newGroup("get", "Show something",
-			newGroup("job", "Show something about a job", newGetJobRun(), newGetJobRuns(), newGetJobLogs())))
+		newGroup("get", "Show something", newGetJob()))
 	root.Long = `See how the runs of your jobs are doing, at Northflank or wherever jobrund serves.
 
 The exit status is 0 for success, 1 for an error and 2 for a wrong command line. "northflank get job run --wait" has more.`
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return cmp.Or(noArgs(cmd, cmd.Flags().Args()), err) // the flag may be of an unknown command
+	})
 	root.SilenceUsage = true
 	root.SilenceErrors = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -133,13 +136,27 @@ func newGroup(name, short string, commands ...*cobra.Command) *cobra.Command {
 // requireSubcommand reports a usage error if the subcommand is missing or unknown. Cobra would show
 // the help and report success.
 func requireSubcommand(group *cobra.Command) {
-	var names []string
-	for _, c := range group.Commands() {
-		names = append(names, c.Name())
-	}
-	group.Args = cobra.NoArgs
+	group.Args = noArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error {
-		return usagef("%s what? Commands: %s", cmd.CommandPath(), strings.Join(names, ", "))
+		return usagef("%s what? Commands: %s", cmd.CommandPath(), strings.Join(subcommands(cmd), ", "))
 	}
 	group.DisableFlagsInUseLine = true
+}
+
+func subcommands(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// noArgs rejects arguments. Most of them are commands that only the official command line has.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err == nil || !cmd.HasSubCommands() {
+		return err
+	}
+	return usagef("unknown command %q for %q, which has %s. This program does not start, abort or change jobs, and has "+
+		"no containers, builds or metrics", args[0], cmd.CommandPath(), strings.Join(subcommands(cmd), ", "))
 }

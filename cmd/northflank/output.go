@@ -18,12 +18,16 @@ import (
 	"golang.org/x/term"
 )
 
-// print writes JSON as the server sent it in the format of --output, or text for people.
+// print writes JSON as the server sent it in the format of --output, or text for people. With --quiet
+// it writes nothing.
 func (r *request) print(
 	ctx context.Context,
 	sent json.RawMessage,
 	forPeople func(now time.Time, color bool) string,
 ) error {
+	if r.quiet {
+		return nil
+	}
 	var text string
 	var err error
 	switch {

@@ -1,45 +1,24 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/dustin/go-humanize/english"
-	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/jobruns/jobruns/client"
 )
 
-const (
-	// mostReasons caps how many runs of a list the program asks for why they failed, unless --outcome
-	// asks for all.
-	mostReasons = 100
-	// reasonsAtOnce is how many of these requests run at the same time.
-	reasonsAtOnce = 8
-	// reasonsTimeout bounds how long a list waits for reasons.
-	reasonsTimeout = 30 * time.Second
-)
-
 // reasonTimeout bounds how long a run waits for its reason. Tests shorten it.
 var reasonTimeout = 5 * time.Second
-
-const outcomeHelp = `
-With --status FAILED, the table says why each run failed, and on which host, where the server knows. That takes a
-request for each run, 100 at the most; the last tenth of the token's requests is left alone. --outcome=false leaves it
-out. --outcome adds it to any table and, with -o json or yaml, as the member outcome of each run that failed, null where
-the server does not say. On a terminal that is too narrow, the table leaves out the IDs and more.
-`
 
 // reason is why a run ended as it did.
 type reason struct {
@@ -82,13 +61,33 @@ func (r *reason) raw() json.RawMessage {
 	return r.sent
 }
 
+// withMember returns a JSON object with another member, unless it already has a member of that name.
+func withMember(object json.RawMessage, name string, value any) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return nil, err
+	}
+	if _, ok := fields[name]; ok {
+		return object, nil
+	}
+	member, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return nil, err
+	}
+	end := bytes.LastIndexByte(object, '}')
+	return slices.Concat(object[:end], []byte(","), member[1:]), nil // the object has an ID at least
+}
+
 // cause returns why the run ended as it did, in the words of its recorder.
-func (r *reason) cause() string {
+func (r *reason) cause() string { return causeOf(r.Reason, r.Message) }
+
+// causeOf returns the message, or the reason if there is no message, or "".
+func causeOf(reason, message *string) string {
 	switch {
-	case r.Message != nil && *r.Message != "":
-		return strings.TrimSuffix(*r.Message, ".")
-	case r.Reason != nil:
-		return *r.Reason
+	case message != nil && *message != "":
+		return strings.TrimSuffix(*message, ".")
+	case reason != nil:
+		return *reason
 	}
 	return ""
 }
@@ -150,130 +149,4 @@ func (r *reason) detail(w io.Writer) {
 		took := length(attempt.ConcludedAt.Sub(attempt.StartedAt))
 		fmt.Fprintf(w, "Attempt %d\t%s, after %s\n", attempt.Number, escape(attemptCause(&attempt)), took)
 	}
-}
-
-// outcomeFlag is --outcome of a list.
-type outcomeFlag bool
-
-func (f *outcomeFlag) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar((*bool)(f), "outcome", false, "say why runs failed; with --status FAILED, tables do so anyway")
-}
-
-// most returns the maximum number of runs to find the reason of.
-func (f *outcomeFlag) most(cmd *cobra.Command, r *request, opts client.ListJobRunsOptions) int {
-	switch {
-	case bool(*f):
-		return math.MaxInt
-	case cmd.Flags().Changed("outcome"):
-		return 0
-	case r.format == "" && slices.Equal(opts.Statuses, []client.JobRunStatus{client.JobRunStatusFailed}):
-		return mostReasons
-	}
-	return 0
-}
-
-func (run *listedRun) failed() bool { return run.Status == client.JobRunStatusFailed }
-
-// reasonCells are the host and the reason of a run.
-func (run *listedRun) reasonCells() (host, text string) {
-	switch {
-	case !run.failed():
-		return "", ""
-	case run.why == nil:
-		return unknown, unknown
-	case run.why.Host != nil:
-		host = *run.why.Host
-	}
-	text = run.why.cause()
-	if _, cause := run.why.lastAttempt(); cause != "" {
-		text += "; the last attempt: " + cause
-	}
-	return escape(host), escape(text)
-}
-
-// reasons is how finding the reasons of a list went.
-type reasons struct {
-	known bool   // whether a run failed and the server knows reasons
-	left  int    // number of failed runs that were not asked for
-	limit string // why they were not
-	err   error  // the last error
-}
-
-// findReasons sets the field why of the failed runs, of as many as most. It stops if the time is up or
-// only a tenth of the token's requests is left.
-func findReasons(ctx context.Context, c *client.Client, runs []listedRun, most int) *reasons {
-	ctx, cancel := context.WithTimeout(ctx, reasonsTimeout)
-	defer cancel()
-	var found reasons
-	var failed []*listedRun
-	for i := range runs {
-		if runs[i].failed() {
-			failed = append(failed, &runs[i])
-		}
-	}
-	if most == 0 || len(failed) == 0 {
-		return &found
-	}
-	if len(failed) > most {
-		found.left, found.limit = len(failed)-most, fmt.Sprintf("more than %d: --outcome asks for all", most)
-		failed = failed[:most]
-	}
-	var mu sync.Mutex
-	stopped := false
-	ask := func(run *listedRun) {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			found.left++
-			return
-		}
-		mu.Unlock()
-		why, resp, err := askReason(ctx, c, run.ref)
-		mu.Lock()
-		run.why = why
-		removed := found.known && withoutOutcomes(err) // since the list was made
-		if err != nil && !removed {
-			found.err = err
-		}
-		if limit := reachedLimit(resp, err); limit != "" && !stopped {
-			stopped, found.limit = true, limit
-		}
-	}
-	ask(failed[0]) // alone, because it shows whether the server knows reasons
-	if withoutOutcomes(found.err) {
-		return &reasons{}
-	}
-	found.known = true
-	var group errgroup.Group
-	group.SetLimit(reasonsAtOnce)
-	for _, run := range failed[1:] {
-		group.Go(func() error { ask(run); return nil })
-	}
-	_ = group.Wait() // none of them returns an error
-	return &found
-}
-
-// reachedLimit returns why the program should ask for no further run, or "". The response is nil if
-// there was none.
-func reachedLimit(resp *client.Response, err error) string {
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return "the server takes too long"
-	case errors.Is(err, client.ErrRateLimited), resp != nil && resp.RateLimit.Limit > 0 &&
-		resp.RateLimit.Remaining <= resp.RateLimit.Limit/10:
-		return "the token has few requests left"
-	}
-	return ""
-}
-
-// note returns what is missing and why, or "".
-func (r *reasons) note() string {
-	var text string
-	if r.left > 0 {
-		text = fmt.Sprintf("The reasons of %s that failed are left out: %s.\n", english.Plural(r.left, "run", ""), r.limit)
-	}
-	if r.err != nil {
-		text += fmt.Sprintf("Not every reason could be asked for: %s\n", escape(r.err.Error()))
-	}
-	return text
 }

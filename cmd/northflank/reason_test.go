@@ -2,14 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"math"
-	"net/http"
-	"net/http/httptest"
-	"path"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/jobruns/jobruns/client"
@@ -61,65 +53,5 @@ func TestWithMemberKeepsWhatTheServerSent(t *testing.T) {
 		if string(got) != want || err != nil {
 			t.Errorf("%s, want %s: %v", got, want, err)
 		}
-	}
-}
-
-func TestFindReasonsStopsAtLimits(t *testing.T) {
-	const outcome = `{"data": {"reason": "ExitStatus", "message": "exit status 1", "attempts": []}}`
-	for name, tt := range map[string]struct {
-		runs, most  int
-		status      map[string]int // by run; 200 for others
-		left        int            // requests before the first; 0 for no limit
-		asked, more int            // number of requests, and of those that may be on their way then
-		note        string         // a part of it
-	}{
-		"all":                 {runs: 120, most: math.MaxInt, asked: 120},
-		"at most 100":         {runs: 120, most: 100, asked: 100, note: "The reasons of 20 runs that failed are left out: more than 100: --"},
-		"the last tenth":      {runs: 50, most: math.MaxInt, left: 30, asked: 20, more: reasonsAtOnce, note: "the token has few requests left."},
-		"error":               {runs: 4, most: 4, status: map[string]int{"0": 500}, asked: 4, note: "Not every reason could be asked for: "},
-		"removed run":         {runs: 4, most: 4, status: map[string]int{"1": 404}, asked: 4},
-		"no permission":       {runs: 4, most: 4, status: map[string]int{"0": 403}, asked: 1},
-		"unknown operation":   {runs: 4, most: 4, status: map[string]int{"0": 404}, asked: 1},
-		"other method":        {runs: 4, most: 4, status: map[string]int{"0": 405}, asked: 1},
-		"not implemented yet": {runs: 4, most: 4, status: map[string]int{"0": 501}, asked: 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var requests atomic.Int32
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked := int(requests.Add(1))
-				w.Header().Set("Content-Type", "application/json")
-				if tt.left > 0 {
-					w.Header().Set("X-RateLimit-Limit", "100")
-					w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(tt.left-asked))
-				}
-				if status := tt.status[path.Base(path.Dir(r.URL.Path))]; status > 0 {
-					w.WriteHeader(status)
-				}
-				io.WriteString(w, outcome)
-			}))
-			defer server.Close()
-			c, err := client.New(server.URL, client.WithToken("t"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			runs := make([]listedRun, tt.runs)
-			for i := range runs {
-				runs[i].Status, runs[i].ref = client.JobRunStatusFailed, client.RunRef{Project: "p", Job: "j", Run: fmt.Sprint(i)}
-			}
-			found := findReasons(t.Context(), c, runs, tt.most)
-			known := 0
-			for _, run := range runs {
-				if run.why != nil {
-					known++
-				}
-			}
-			asked := int(requests.Load())
-			if asked < tt.asked || asked > tt.asked+tt.more || known != asked-len(tt.status) || found.known != (known > 0) {
-				t.Errorf("%d are known after %d requests, want %d to %d", known, asked, tt.asked, tt.asked+tt.more)
-			}
-			if note := found.note(); !strings.Contains(note, tt.note) || (note == "") != (tt.note == "") {
-				t.Errorf("note %q, want %q", note, tt.note)
-			}
-		})
 	}
 }

@@ -24,6 +24,8 @@ type request struct {
 	jq     string     // an expression, or ""
 	code   *gojq.Code // the compiled expression, or nil
 
+	quiet, verbose, noDefaults bool
+
 	// Set by connect.
 	conn   connection
 	client *client.Client
@@ -55,9 +57,11 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 	flags.SortFlags = false
 	// The official command line has other names for some flags.
 	aliases := map[string]string{"team": "teamId"}
+	for _, l := range levels {
+		aliases[l.thing] = l.flag
+	}
 	for i, id := range r.ids(level) {
 		l := levels[i]
-		aliases[l.thing] = l.flag
 		flags.StringVar(id, l.flag, "", fmt.Sprintf("`ID` of the %s (or --%s)", l.thing, l.thing))
 		complete(cmd, l.flag, r.completions(i+1))
 	}
@@ -66,6 +70,11 @@ func (r *request) addFlags(cmd *cobra.Command, level int) {
 	complete(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.StringVarP(&r.jq, "jq", "q", "", "`expression` of jq for what to print of the JSON; with -o json")
 	r.server.add(cmd, "API `token`")
+	flags.BoolVar(&r.quiet, "quiet", false, "print nothing, unless there is an error")
+	flags.BoolVar(&r.verbose, "verbose", false, "show request and response on standard error")
+	flags.BoolVar(&r.noDefaults, "noDefaults", false, "take no IDs from the context: name them, or be asked on a terminal")
+	flags.Bool("skipValidation", false,
+		"for scripts of the official command line; changes nothing, because the server checks the IDs")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if full, ok := aliases[name]; ok {
 			name = full
@@ -103,7 +112,7 @@ func (r *request) connect(level int, options ...client.Option) error {
 	}
 	defaults := []string{r.conn.context.Project, r.conn.context.Job, ""}
 	for i, id := range r.ids(level) {
-		if *id == "" {
+		if *id == "" && !r.noDefaults {
 			*id = defaults[i]
 		}
 	}
@@ -138,14 +147,12 @@ func (r *request) job() client.JobRef {
 // runRequest is the common part of the commands about one run.
 type runRequest struct {
 	request
-	latest  bool // the newest run of the job is meant
-	verbose bool
+	latest bool // the newest run of the job is meant
 }
 
 func (r *runRequest) addFlags(cmd *cobra.Command) {
 	r.request.addFlags(cmd, needsRun)
 	cmd.Flags().BoolVar(&r.latest, "latest", false, "the run of the job that started last, instead of --runId")
-	cmd.Flags().BoolVar(&r.verbose, "verbose", false, "show request and response on standard error")
 }
 
 func (r *runRequest) open(ctx context.Context) error {
@@ -171,7 +178,7 @@ func (r *runRequest) newest(ctx context.Context) (*client.JobRun, *client.Respon
 }
 
 // trace shows a response, which may be nil, with --verbose.
-func (r *runRequest) trace(resp *client.Response) {
+func (r *request) trace(resp *client.Response) {
 	if r.verbose && resp != nil {
 		fmt.Fprint(os.Stderr, trace(resp))
 	}
@@ -242,8 +249,8 @@ var statusNames = []string{
 }
 
 // options returns the options of a request with these flags.
-func (f *filterFlags) options() (client.ListJobRunsOptions, error) {
-	opts := client.ListJobRunsOptions{Since: f.since.at, Until: f.until.at}
+func (f *filterFlags) options() (client.ListProjectRunsOptions, error) {
+	opts := client.ListProjectRunsOptions{Since: f.since.at, Until: f.until.at}
 	for _, name := range f.statuses {
 		status := client.JobRunStatus(strings.ToUpper(name))
 		if !status.Valid() {
@@ -256,8 +263,9 @@ func (f *filterFlags) options() (client.ListJobRunsOptions, error) {
 
 // pageFlags select a page of a list, like the flags of the official command line.
 type pageFlags struct {
-	at  client.ListOptions
-	all bool
+	at    client.ListOptions
+	all   bool
+	limit int // maximum number of results with all; 0 for no limit
 }
 
 func (p *pageFlags) add(cmd *cobra.Command) {
@@ -274,6 +282,8 @@ func (p *pageFlags) check(cmd *cobra.Command) error {
 		return usagef("--per_page %d: 1 to 100 are allowed", p.at.PerPage)
 	case changed("page") && p.at.Page < 1:
 		return usagef("--page %d: pages begin with 1", p.at.Page)
+	case p.limit < 0:
+		return usagef("--limit %d: must not be negative", p.limit)
 	case p.all && (changed("page") || changed("cursor")):
 		return usagef("--loadAll does not go with --page or --cursor")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -148,7 +149,7 @@ func listed() (projects []string, jobs map[string][]string, runs map[string][]ma
 		map[string][]string{
 			"first":  {"only"},
 			"second": {"backup", "cleanup", "never"},
-			"waits":  {"unlucky", "earlier", "breaks", "hangs"},
+			"waits":  {"unlucky"},
 			"evil":   {"evil\a\u202e"},
 		},
 		map[string][]map[string]any{
@@ -163,23 +164,56 @@ func listed() (projects []string, jobs map[string][]string, runs map[string][]ma
 				documentedRun("c1", "SUCCESS", recent),
 				documentedRun("documented", "SUCCESS", long),
 			},
-			"earlier":      {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
-			"hangs":        {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
-			"breaks":       {documentedRun("b2", "FAILED", recent), documentedRun("b1", "FAILED", long)},
 			"unlucky":      {documentedRun("fails", "RUNNING", recent)},
 			"evil\a\u202e": {documentedRun("\a\u202e", "\a\u202e", long)},
 		}
+}
+
+func jobNamed(project, id string) map[string]any {
+	return map[string]any{
+		"id": id, "projectId": project, "appId": "/t/" + project + "/" + id, "name": id, "tags": []string{},
+		"jobType": "manual", "disabledCI": true, "disabledCD": true,
+	}
+}
+
+// jobStates are the states of jobs.
+var jobStates = map[string]json.RawMessage{
+	"backup": json.RawMessage(`{"latestRun": {"id": "b3", "runName": "b3", "status": "RUNNING", "startedAt": "2020-12-08T11:47:08Z"},
+		"latestSuccess": null, "failuresInARow": 2, "running": 1,
+		"latestFailure": {"id": "b2", "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}}`),
+}
+
+// withReason returns a run as listProjectRuns has it.
+func withReason(run map[string]any, job string) map[string]any {
+	var outcome struct{ Reason, Message, Host *string }
+	if text := outcomes[run["id"].(string)]; text != "" {
+		if err := json.Unmarshal([]byte(text), &outcome); err != nil {
+			panic(err)
+		}
+	}
+	run = maps.Clone(run)
+	run["jobId"], run["reason"], run["message"], run["host"] = job, outcome.Reason, outcome.Message, outcome.Host
+	return run
 }
 
 // serveList answers like the lists of the contract, and reports whether the request is for one.
 func serveList(w http.ResponseWriter, r *http.Request) bool {
 	projects, jobs, runs := listed()
 	path := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/")
+	northflank := false // whether to respond like the Northflank API, to which these operations are unknown
 	if path[0] == "teams" {
 		if path[1] == "empty" {
 			projects = nil
 		}
+		northflank = path[1] == "northflank"
 		path = path[2:]
+	}
+	selected := func(run map[string]any) bool {
+		since, _ := time.Parse(time.RFC3339, r.FormValue("since"))
+		until, err := time.Parse(time.RFC3339, r.FormValue("until"))
+		statuses, started := r.URL.Query()["status"], run["startedAt"].(time.Time)
+		return (len(statuses) == 0 || slices.Contains(statuses, run["status"].(string))) &&
+			!started.Before(since) && (err != nil || started.Before(until))
 	}
 	var name string
 	items := []map[string]any{}
@@ -189,26 +223,43 @@ func serveList(w http.ResponseWriter, r *http.Request) bool {
 		for _, id := range projects {
 			items = append(items, map[string]any{"id": id, "name": strings.ToUpper(id)})
 		}
-	case len(path) == 3 && jobs[path[1]] != nil:
+	case len(path) == 3 && path[2] == "jobs" && jobs[path[1]] != nil:
 		name = "jobs"
 		for _, id := range jobs[path[1]] {
-			job := map[string]any{"id": id, "projectId": path[1], "appId": "/t/" + path[1] + "/" + id, "name": id}
-			if runs[id] != nil { // else the field is absent, as at Northflank
+			job := jobNamed(path[1], id)
+			if r.FormValue("latestRun") == "true" && runs[id] != nil && !northflank {
 				job["latestRun"] = runs[id][0]
 			}
 			items = append(items, job)
 		}
+	case len(path) == 4 && path[2] == "jobs" && runs[path[3]] != nil:
+		job := jobNamed(path[1], path[3])
+		job["createdAt"] = runs[path[3]][0]["startedAt"]
+		if !northflank {
+			job["state"] = jobStates[path[3]]
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": job}) // fails if the program has ended
+		return true
+	case len(path) == 3 && path[2] == "runs" && jobs[path[1]] != nil && !northflank:
+		name = "runs"
+		for _, id := range jobs[path[1]] {
+			for _, run := range runs[id] {
+				if only := r.FormValue("jobId"); selected(run) && (only == "" || only == id) {
+					items = append(items, withReason(run, id))
+				}
+			}
+		}
+		slices.SortStableFunc(items, func(a, b map[string]any) int {
+			return b["startedAt"].(time.Time).Compare(a["startedAt"].(time.Time))
+		})
 	case len(path) == 5 && path[4] == "runs" && runs[path[3]] != nil:
 		name = "runs"
 		for _, run := range runs[path[3]] {
-			since, _ := time.Parse(time.RFC3339, r.FormValue("since"))
-			statuses := r.URL.Query()["status"]
-			if (len(statuses) == 0 || slices.Contains(statuses, run["status"].(string))) &&
-				!run["startedAt"].(time.Time).Before(since) {
+			if selected(run) {
 				items = append(items, run)
 			}
 		}
-	case len(path) == 3 || len(path) == 5 && path[4] == "runs":
+	case len(path) == 3, len(path) == 5 && path[4] == "runs":
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"error": {"status": 404, "message": "not found", "id": "req-1"}}`)
 		return true

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -135,29 +136,44 @@ func jobTable(jobs []client.Job, now time.Time, color bool) table {
 	return t
 }
 
-// runTable has the columns HOST and REASON only with reasons, and the column JOB only for runs of
-// several jobs.
-func runTable(runs []listedRun, reasons, jobs bool, now time.Time, color bool) table {
+// runTable has the columns HOST and REASON if a run has failed and the server sends a reason. It has
+// the column JOB only for runs of several jobs.
+func runTable(runs []listedRun, jobs bool, now time.Time, color bool) table {
 	t := table{headers: []string{"STATUS", startedHeader, localHeader, tookHeader, runHeader}}
-	for _, run := range runs {
-		t.rows = append(t.rows, runCells(&run.JobRun, now, color))
-	}
-	if reasons {
-		last := len(t.headers) - 1
+	explained := slices.ContainsFunc(runs, func(run listedRun) bool { return run.failed() && run.Reason != nil })
+	last := len(t.headers) - 1
+	if explained {
 		t.text, t.spare = reasonHeader, []string{runHeader, tookHeader}
 		t.headers = slices.Insert(t.headers, last, "HOST", reasonHeader)
-		for i, run := range runs {
-			host, text := run.reasonCells()
-			t.rows[i] = slices.Insert(t.rows[i], last, host, text)
-		}
 	}
 	if jobs {
 		t.headers = slices.Insert(t.headers, 0, "JOB")
-		for i, run := range runs {
-			t.rows[i] = slices.Insert(t.rows[i], 0, escape(run.ref.Job))
+	}
+	for _, run := range runs {
+		row := runCells(&run.JobRun, now, color)
+		if explained {
+			row = slices.Insert(row, last, run.reasonCells()...)
 		}
+		if jobs {
+			row = slices.Insert(row, 0, escape(run.JobID))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
+}
+
+func (run *listedRun) failed() bool { return run.Status == client.JobRunStatusFailed }
+
+// reasonCells are the host of a run, and the reason of its end if it has failed.
+func (run *listedRun) reasonCells() []string {
+	cells := []string{"", ""}
+	if run.Host != nil {
+		cells[0] = escape(*run.Host)
+	}
+	if run.failed() {
+		cells[1] = escape(causeOf(run.Reason, run.Message))
+	}
+	return cells
 }
 
 // runCells are the status of a run, its start, its start in the time zone of now unless that is UTC,
@@ -174,13 +190,11 @@ func runCells(run *client.JobRun, now time.Time, color bool) []string {
 const unknown = "?"
 
 // printList writes a list with a name, of items as the server sent them, in the format of --output,
-// or as a table for people.
-func (r *request) printList(
-	ctx context.Context,
-	name string,
-	items []json.RawMessage,
-	asTable func(now time.Time, color bool) table,
+// or as a table for people. It then tells how to get the rest.
+func printList[T any](
+	ctx context.Context, r *request, name string, page *client.Page[T], asTable func(now time.Time, color bool) table,
 ) error {
+	items := page.Raw
 	if items == nil {
 		items = []json.RawMessage{}
 	}
@@ -188,7 +202,16 @@ func (r *request) printList(
 	if err != nil {
 		return err
 	}
-	return r.print(ctx, sent, func(now time.Time, color bool) string {
+	err = r.print(ctx, sent, func(now time.Time, color bool) string {
 		return asTable(now, color).render(width(os.Stdout))
 	})
+	if err != nil || r.quiet || !page.HasNext {
+		return err
+	}
+	rest := "--limit 0 shows all"
+	if page.Cursor != "" {
+		rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(page.Cursor))
+	}
+	fmt.Fprintf(os.Stderr, "There may be more: %s.\n", rest)
+	return nil
 }

@@ -108,11 +108,19 @@ type ClientInterface interface {
 
 	// ListJobs List jobs
 	//
-	// Returns the jobs of a project, by id, each with its latest run. `status` leaves out the jobs whose latest run has
-	// another status. A page may then be short, or even empty, and still not be the last one.
+	// Returns the jobs of a project, by id. `status` leaves out the jobs whose latest run has another status.
+	// `latestRun=true` adds the latest run of each job.
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 	ListJobs(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJob Get job details
+	//
+	// Returns a job and its state. A job exists from the first record of a run of it. The fields are those of the
+	// Northflank API, and `state`, which that API does not have.
+	//
+	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId} (the `GetJob` operationId).
+	GetJob(ctx context.Context, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJobLogs Get job logs
 	//
@@ -127,8 +135,7 @@ type ClientInterface interface {
 	// ListJobRuns List runs of a job
 	//
 	// Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
-	// is added meanwhile does not move the pages that `cursor` names. With `status`, a page may be short, or even empty,
-	// and still not be the last one.
+	// is added meanwhile does not move the pages that `cursor` names.
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs (the `ListJobRuns` operationId).
 	ListJobRuns(ctx context.Context, projectID ProjectID, jobID JobID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -183,6 +190,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetJobRunOutcome` operationId).
 	GetJobRunOutcome(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListProjectRuns List runs of a project
+	//
+	// Returns the runs of all jobs of a project, each with its job, the reason of its end, and its host. The run that
+	// started last comes first; runs that started at the same time are sorted by job and id. A new run does not move the
+	// pages that `cursor` names. The Northflank API does not have this operation.
+	//
+	// Corresponds with GET /v1/projects/{projectId}/runs (the `ListProjectRuns` operationId).
+	ListProjectRuns(ctx context.Context, projectID ProjectID, params *ListProjectRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTeamProjects List a team's projects
 	//
 	// Returns the projects with runs that the token may see, of the named team, by id.
@@ -196,6 +212,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 	ListTeamJobs(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTeamJob Get details of a team's job
+	//
+	// As `getJob`, for a job of the named team.
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId} (the `GetTeamJob` operationId).
+	GetTeamJob(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTeamJobLogs Get the logs of a team's job
 	//
@@ -242,6 +265,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 	GetTeamJobRunOutcome(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTeamProjectRuns List runs of a team's project
+	//
+	// As `listProjectRuns`, for a project of the named team.
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/runs (the `ListTeamProjectRuns` operationId).
+	ListTeamProjectRuns(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamProjectRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Login Check a token
@@ -281,12 +311,30 @@ func (c *Client) ListProjects(ctx context.Context, params *ListProjectsParams, r
 
 // ListJobs List jobs
 //
-// Returns the jobs of a project, by id, each with its latest run. `status` leaves out the jobs whose latest run has
-// another status. A page may then be short, or even empty, and still not be the last one.
+// Returns the jobs of a project, by id. `status` leaves out the jobs whose latest run has another status.
+// `latestRun=true` adds the latest run of each job.
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 func (c *Client) ListJobs(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobsRequest(c.Server, projectID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJob Get job details
+//
+// Returns a job and its state. A job exists from the first record of a run of it. The fields are those of the
+// Northflank API, and `state`, which that API does not have.
+//
+// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId} (the `GetJob` operationId).
+func (c *Client) GetJob(ctx context.Context, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobRequest(c.Server, projectID, jobID)
 	if err != nil {
 		return nil, err
 	}
@@ -320,8 +368,7 @@ func (c *Client) GetJobLogs(ctx context.Context, projectID ProjectID, jobID JobI
 // ListJobRuns List runs of a job
 //
 // Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
-// is added meanwhile does not move the pages that `cursor` names. With `status`, a page may be short, or even empty,
-// and still not be the last one.
+// is added meanwhile does not move the pages that `cursor` names.
 //
 // Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs (the `ListJobRuns` operationId).
 func (c *Client) ListJobRuns(ctx context.Context, projectID ProjectID, jobID JobID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -426,6 +473,25 @@ func (c *Client) GetJobRunOutcome(ctx context.Context, projectID ProjectID, jobI
 	return c.Client.Do(req)
 }
 
+// ListProjectRuns List runs of a project
+//
+// Returns the runs of all jobs of a project, each with its job, the reason of its end, and its host. The run that
+// started last comes first; runs that started at the same time are sorted by job and id. A new run does not move the
+// pages that `cursor` names. The Northflank API does not have this operation.
+//
+// Corresponds with GET /v1/projects/{projectId}/runs (the `ListProjectRuns` operationId).
+func (c *Client) ListProjectRuns(ctx context.Context, projectID ProjectID, params *ListProjectRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProjectRunsRequest(c.Server, projectID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTeamProjects List a team's projects
 //
 // Returns the projects with runs that the token may see, of the named team, by id.
@@ -450,6 +516,23 @@ func (c *Client) ListTeamProjects(ctx context.Context, teamID TeamID, params *Li
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 func (c *Client) ListTeamJobs(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTeamJobsRequest(c.Server, teamID, projectID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTeamJob Get details of a team's job
+//
+// As `getJob`, for a job of the named team.
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId} (the `GetTeamJob` operationId).
+func (c *Client) GetTeamJob(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTeamJobRequest(c.Server, teamID, projectID, jobID)
 	if err != nil {
 		return nil, err
 	}
@@ -556,6 +639,23 @@ func (c *Client) RecordTeamJobRun(ctx context.Context, teamID TeamID, projectID 
 // Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 func (c *Client) GetTeamJobRunOutcome(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTeamJobRunOutcomeRequest(c.Server, teamID, projectID, jobID, runID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTeamProjectRuns List runs of a team's project
+//
+// As `listProjectRuns`, for a project of the named team.
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/runs (the `ListTeamProjectRuns` operationId).
+func (c *Client) ListTeamProjectRuns(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamProjectRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTeamProjectRunsRequest(c.Server, teamID, projectID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -754,10 +854,63 @@ func NewListJobsRequest(server string, projectID ProjectID, params *ListJobsPara
 
 		}
 
+		if params.LatestRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "latestRun", *params.LatestRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobRequest constructs an http.Request for the GetJob method
+func NewGetJobRequest(server string, projectID ProjectID, jobID JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/projects/%s/jobs/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1211,6 +1364,139 @@ func NewGetJobRunOutcomeRequest(server string, projectID ProjectID, jobID JobID,
 	return req, nil
 }
 
+// NewListProjectRunsRequest constructs an http.Request for the ListProjectRuns method
+func NewListProjectRunsRequest(server string, projectID ProjectID, params *ListProjectRunsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/projects/%s/runs", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.PerPage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "per_page", *params.PerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTeamProjectsRequest constructs an http.Request for the ListTeamProjects method
 func NewListTeamProjectsRequest(server string, teamID TeamID, params *ListTeamProjectsParams) (*http.Request, error) {
 	var err error
@@ -1386,10 +1672,70 @@ func NewListTeamJobsRequest(server string, teamID TeamID, projectID ProjectID, p
 
 		}
 
+		if params.LatestRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "latestRun", *params.LatestRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTeamJobRequest constructs an http.Request for the GetTeamJob method
+func NewGetTeamJobRequest(server string, teamID TeamID, projectID ProjectID, jobID JobID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "teamId", teamID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/teams/%s/projects/%s/jobs/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1878,6 +2224,146 @@ func NewGetTeamJobRunOutcomeRequest(server string, teamID TeamID, projectID Proj
 	return req, nil
 }
 
+// NewListTeamProjectRunsRequest constructs an http.Request for the ListTeamProjectRuns method
+func NewListTeamProjectRunsRequest(server string, teamID TeamID, projectID ProjectID, params *ListTeamProjectRunsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "teamId", teamID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "projectId", projectID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/teams/%s/projects/%s/runs", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.PerPage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "per_page", *params.PerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -1943,13 +2429,23 @@ type ClientWithResponsesInterface interface {
 
 	// ListJobsWithResponse List jobs
 	//
-	// Returns the jobs of a project, by id, each with its latest run. `status` leaves out the jobs whose latest run has
-	// another status. A page may then be short, or even empty, and still not be the last one.
+	// Returns the jobs of a project, by id. `status` leaves out the jobs whose latest run has another status.
+	// `latestRun=true` adds the latest run of each job.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/projects/{projectId}/jobs (the `ListJobs` operationId).
 	ListJobsWithResponse(ctx context.Context, projectID ProjectID, params *ListJobsParams, reqEditors ...RequestEditorFn) (*ListJobsResponse, error)
+
+	// GetJobWithResponse Get job details
+	//
+	// Returns a job and its state. A job exists from the first record of a run of it. The fields are those of the
+	// Northflank API, and `state`, which that API does not have.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId} (the `GetJob` operationId).
+	GetJobWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
 
 	// GetJobLogsWithResponse Get job logs
 	//
@@ -1966,8 +2462,7 @@ type ClientWithResponsesInterface interface {
 	// ListJobRunsWithResponse List runs of a job
 	//
 	// Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
-	// is added meanwhile does not move the pages that `cursor` names. With `status`, a page may be short, or even empty,
-	// and still not be the last one.
+	// is added meanwhile does not move the pages that `cursor` names.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2028,6 +2523,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetJobRunOutcome` operationId).
 	GetJobRunOutcomeWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetJobRunOutcomeResponse, error)
 
+	// ListProjectRunsWithResponse List runs of a project
+	//
+	// Returns the runs of all jobs of a project, each with its job, the reason of its end, and its host. The run that
+	// started last comes first; runs that started at the same time are sorted by job and id. A new run does not move the
+	// pages that `cursor` names. The Northflank API does not have this operation.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{projectId}/runs (the `ListProjectRuns` operationId).
+	ListProjectRunsWithResponse(ctx context.Context, projectID ProjectID, params *ListProjectRunsParams, reqEditors ...RequestEditorFn) (*ListProjectRunsResponse, error)
+
 	// ListTeamProjectsWithResponse List a team's projects
 	//
 	// Returns the projects with runs that the token may see, of the named team, by id.
@@ -2045,6 +2551,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs (the `ListTeamJobs` operationId).
 	ListTeamJobsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamJobsParams, reqEditors ...RequestEditorFn) (*ListTeamJobsResponse, error)
+
+	// GetTeamJobWithResponse Get details of a team's job
+	//
+	// As `getJob`, for a job of the named team.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId} (the `GetTeamJob` operationId).
+	GetTeamJobWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*GetTeamJobResponse, error)
 
 	// GetTeamJobLogsWithResponse Get the logs of a team's job
 	//
@@ -2099,6 +2614,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome (the `GetTeamJobRunOutcome` operationId).
 	GetTeamJobRunOutcomeWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID, reqEditors ...RequestEditorFn) (*GetTeamJobRunOutcomeResponse, error)
+
+	// ListTeamProjectRunsWithResponse List runs of a team's project
+	//
+	// As `listProjectRuns`, for a project of the named team.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/runs (the `ListTeamProjectRuns` operationId).
+	ListTeamProjectRunsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamProjectRunsParams, reqEditors ...RequestEditorFn) (*ListTeamProjectRunsResponse, error)
 }
 
 type LoginResponse struct {
@@ -2194,6 +2718,39 @@ func (r ListJobsResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r ListJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobDetails
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobResponse) GetJSON200() *JobDetails {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -2365,6 +2922,39 @@ func (r GetJobRunOutcomeResponse) StatusCode() int {
 	return 0
 }
 
+type ListProjectRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProjectRunList
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProjectRunsResponse) GetJSON200() *ProjectRunList {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProjectRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProjectRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProjectRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 type ListTeamProjectsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2425,6 +3015,39 @@ func (r ListTeamJobsResponse) Status() string {
 
 // StatusCode returns HTTPResponse.StatusCode
 func (r ListTeamJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+type GetTeamJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobDetails
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTeamJobResponse) GetJSON200() *JobDetails {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTeamJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTeamJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTeamJobResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -2596,6 +3219,39 @@ func (r GetTeamJobRunOutcomeResponse) StatusCode() int {
 	return 0
 }
 
+type ListTeamProjectRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProjectRunList
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTeamProjectRunsResponse) GetJSON200() *ProjectRunList {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTeamProjectRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTeamProjectRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTeamProjectRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
 // LoginWithResponse Check a token
 //
 // Returns 200 for a valid token. Any valid token will do; no permission is needed.
@@ -2629,8 +3285,8 @@ func (c *ClientWithResponses) ListProjectsWithResponse(ctx context.Context, para
 
 // ListJobsWithResponse List jobs
 //
-// Returns the jobs of a project, by id, each with its latest run. `status` leaves out the jobs whose latest run has
-// another status. A page may then be short, or even empty, and still not be the last one.
+// Returns the jobs of a project, by id. `status` leaves out the jobs whose latest run has another status.
+// `latestRun=true` adds the latest run of each job.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2641,6 +3297,22 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, projectI
 		return nil, err
 	}
 	return ParseListJobsResponse(rsp)
+}
+
+// GetJobWithResponse Get job details
+//
+// Returns a job and its state. A job exists from the first record of a run of it. The fields are those of the
+// Northflank API, and `state`, which that API does not have.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{projectId}/jobs/{jobId} (the `GetJob` operationId).
+func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*GetJobResponse, error) {
+	rsp, err := c.GetJob(ctx, projectID, jobID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobResponse(rsp)
 }
 
 // GetJobLogsWithResponse Get job logs
@@ -2664,8 +3336,7 @@ func (c *ClientWithResponses) GetJobLogsWithResponse(ctx context.Context, projec
 // ListJobRunsWithResponse List runs of a job
 //
 // Returns the runs of a job, the one that started last first, those that started at the same time by id. A run that
-// is added meanwhile does not move the pages that `cursor` names. With `status`, a page may be short, or even empty,
-// and still not be the last one.
+// is added meanwhile does not move the pages that `cursor` names.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2756,6 +3427,23 @@ func (c *ClientWithResponses) GetJobRunOutcomeWithResponse(ctx context.Context, 
 	return ParseGetJobRunOutcomeResponse(rsp)
 }
 
+// ListProjectRunsWithResponse List runs of a project
+//
+// Returns the runs of all jobs of a project, each with its job, the reason of its end, and its host. The run that
+// started last comes first; runs that started at the same time are sorted by job and id. A new run does not move the
+// pages that `cursor` names. The Northflank API does not have this operation.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{projectId}/runs (the `ListProjectRuns` operationId).
+func (c *ClientWithResponses) ListProjectRunsWithResponse(ctx context.Context, projectID ProjectID, params *ListProjectRunsParams, reqEditors ...RequestEditorFn) (*ListProjectRunsResponse, error) {
+	rsp, err := c.ListProjectRuns(ctx, projectID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProjectRunsResponse(rsp)
+}
+
 // ListTeamProjectsWithResponse List a team's projects
 //
 // Returns the projects with runs that the token may see, of the named team, by id.
@@ -2784,6 +3472,21 @@ func (c *ClientWithResponses) ListTeamJobsWithResponse(ctx context.Context, team
 		return nil, err
 	}
 	return ParseListTeamJobsResponse(rsp)
+}
+
+// GetTeamJobWithResponse Get details of a team's job
+//
+// As `getJob`, for a job of the named team.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId} (the `GetTeamJob` operationId).
+func (c *ClientWithResponses) GetTeamJobWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, jobID JobID, reqEditors ...RequestEditorFn) (*GetTeamJobResponse, error) {
+	rsp, err := c.GetTeamJob(ctx, teamID, projectID, jobID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTeamJobResponse(rsp)
 }
 
 // GetTeamJobLogsWithResponse Get the logs of a team's job
@@ -2876,6 +3579,21 @@ func (c *ClientWithResponses) GetTeamJobRunOutcomeWithResponse(ctx context.Conte
 	return ParseGetTeamJobRunOutcomeResponse(rsp)
 }
 
+// ListTeamProjectRunsWithResponse List runs of a team's project
+//
+// As `listProjectRuns`, for a project of the named team.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/teams/{teamId}/projects/{projectId}/runs (the `ListTeamProjectRuns` operationId).
+func (c *ClientWithResponses) ListTeamProjectRunsWithResponse(ctx context.Context, teamID TeamID, projectID ProjectID, params *ListTeamProjectRunsParams, reqEditors ...RequestEditorFn) (*ListTeamProjectRunsResponse, error) {
+	rsp, err := c.ListTeamProjectRuns(ctx, teamID, projectID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTeamProjectRunsResponse(rsp)
+}
+
 // ParseLoginResponse parses an HTTP response from a LoginWithResponse call
 func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2944,6 +3662,32 @@ func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetJobResponse parses an HTTP response from a GetJobWithResponse call
+func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobDetails
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3084,6 +3828,32 @@ func ParseGetJobRunOutcomeResponse(rsp *http.Response) (*GetJobRunOutcomeRespons
 	return response, nil
 }
 
+// ParseListProjectRunsResponse parses an HTTP response from a ListProjectRunsWithResponse call
+func ParseListProjectRunsResponse(rsp *http.Response) (*ListProjectRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProjectRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProjectRunList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListTeamProjectsResponse parses an HTTP response from a ListTeamProjectsWithResponse call
 func ParseListTeamProjectsResponse(rsp *http.Response) (*ListTeamProjectsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3126,6 +3896,32 @@ func ParseListTeamJobsResponse(rsp *http.Response) (*ListTeamJobsResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTeamJobResponse parses an HTTP response from a GetTeamJobWithResponse call
+func ParseGetTeamJobResponse(rsp *http.Response) (*GetTeamJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTeamJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobDetails
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3256,6 +4052,32 @@ func ParseGetTeamJobRunOutcomeResponse(rsp *http.Response) (*GetTeamJobRunOutcom
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest JobRunOutcomeDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTeamProjectRunsResponse parses an HTTP response from a ListTeamProjectRunsWithResponse call
+func ParseListTeamProjectRunsResponse(rsp *http.Response) (*ListTeamProjectRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTeamProjectRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProjectRunList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

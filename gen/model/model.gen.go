@@ -46,6 +46,24 @@ func (e JobRunStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobType.
+const (
+	JobTypeCron   JobType = "cron"
+	JobTypeManual JobType = "manual"
+)
+
+// Valid indicates whether the value is a known member of the JobType enum.
+func (e JobType) Valid() bool {
+	switch e {
+	case JobTypeCron:
+		return true
+	case JobTypeManual:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogDirection.
 const (
 	LogDirectionBackward LogDirection = "backward"
@@ -77,6 +95,20 @@ func (e LogQueryType) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// ConcludedRun A run that has concluded, in short.
+//
+// Example: {"concludedAt":"2020-12-08T11:52:08Z","id":"d34582a4-35bd-4c71-8e7c-e36999b88723","startedAt":"2020-12-08T11:47:08Z"}
+type ConcludedRun struct {
+	// ID Identifies the run within its job.
+	ID ID `json:"id"`
+
+	// StartedAt When the run started.
+	StartedAt Time `json:"startedAt"`
+
+	// ConcludedAt When the run was over.
+	ConcludedAt Time `json:"concludedAt"`
 }
 
 // Error What went wrong.
@@ -121,7 +153,7 @@ type Flag int
 // ID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ID = string
 
-// Job A job and how it is doing.
+// Job A job of a project.
 type Job struct {
 	// ID Identifies the job within its project.
 	ID ID `json:"id"`
@@ -135,8 +167,77 @@ type Job struct {
 	// Name A name for people to read, which is the id.
 	Name string `json:"name"`
 
-	// LatestRun The run that started last; null if there is none.
-	LatestRun *JobRun `json:"latestRun"`
+	// Tags Always empty; this API has no tags.
+	Tags []string `json:"tags"`
+
+	// JobType `cron` for a job of a Kubernetes CronJob, otherwise `manual`.
+	JobType JobType `json:"jobType"`
+
+	// DisabledCI Always true; this API builds nothing.
+	DisabledCI bool `json:"disabledCI"`
+
+	// DisabledCD Always true; this API deploys nothing.
+	DisabledCD bool `json:"disabledCD"`
+
+	// LatestRun The run that started last; absent without `latestRun=true`.
+	LatestRun *JobRun `json:"latestRun,omitempty"`
+}
+
+// JobBilling The plan of a job.
+type JobBilling struct {
+	// DeploymentPlan Always empty.
+	DeploymentPlan string `json:"deploymentPlan"`
+}
+
+// JobCluster The cluster of a job.
+type JobCluster struct {
+	// ID Always empty.
+	ID string `json:"id"`
+
+	// Name Always empty.
+	Name string `json:"name"`
+}
+
+// JobDetail A job and its state.
+type JobDetail struct {
+	// ID Identifies the job within its project.
+	ID ID `json:"id"`
+
+	// ProjectID The project that the job belongs to.
+	ProjectID ID `json:"projectId"`
+
+	// AppID Identifies the job among all teams.
+	AppID string `json:"appId"`
+
+	// Name A name for people to read, which is the id.
+	Name string `json:"name"`
+
+	// Tags Always empty; this API has no tags.
+	Tags []string `json:"tags"`
+
+	// JobType `cron` for a job of a Kubernetes CronJob, otherwise `manual`.
+	JobType JobType `json:"jobType"`
+
+	// DisabledCI Always true; this API builds nothing.
+	DisabledCI bool `json:"disabledCI"`
+
+	// DisabledCD Always true; this API deploys nothing.
+	DisabledCD bool `json:"disabledCD"`
+
+	// CreatedAt When the first recorded run of the job started.
+	CreatedAt Time `json:"createdAt"`
+
+	// Billing Only for clients that expect it; this API bills nothing.
+	Billing JobBilling `json:"billing"`
+
+	// Settings What the latest run tells about the settings of the job.
+	Settings JobSettings `json:"settings"`
+
+	// Cluster Only for clients that expect it; this API knows no clusters.
+	Cluster JobCluster `json:"cluster"`
+
+	// State How the job is doing.
+	State JobState `json:"state"`
 }
 
 // JobListData The jobs of a page.
@@ -171,6 +272,12 @@ type JobLogLine struct {
 type JobLogsResult struct {
 	// Data The lines, in the order of `direction`.
 	Data []JobLogLine `json:"data"`
+}
+
+// JobResult The response to a request for a job.
+type JobResult struct {
+	// Data A job and its state.
+	Data JobDetail `json:"data"`
 }
 
 // JobRun One run of a job.
@@ -392,6 +499,36 @@ type JobRunResult struct {
 // JobRunStatus How the run is doing.
 type JobRunStatus string
 
+// JobSettings The settings of a job.
+type JobSettings struct {
+	// BackoffLimit The `backoffLimit` of the latest run.
+	BackoffLimit int `json:"backoffLimit"`
+
+	// ActiveDeadlineSeconds Always 0; no recorder reports the time limit of a job.
+	ActiveDeadlineSeconds int `json:"activeDeadlineSeconds"`
+}
+
+// JobState How a job is doing. Pruning does not change it.
+type JobState struct {
+	// LatestRun The run that started last.
+	LatestRun JobRun `json:"latestRun"`
+
+	// LatestSuccess The run that started last of those that have succeeded; null if no run has succeeded.
+	LatestSuccess *ConcludedRun `json:"latestSuccess"`
+
+	// LatestFailure The run that started last of those that have failed; null if no run has failed.
+	LatestFailure *ConcludedRun `json:"latestFailure"`
+
+	// FailuresInARow How many failed runs started after the latest success.
+	FailuresInARow int `json:"failuresInARow"`
+
+	// Running How many runs have not concluded.
+	Running int `json:"running"`
+}
+
+// JobType Whether a CronJob of Kubernetes starts the runs of a job.
+type JobType string
+
 // LogDirection The order of the lines of a log.
 type LogDirection string
 
@@ -449,6 +586,69 @@ type ProjectListResult struct {
 	Pagination Pagination `json:"pagination"`
 }
 
+// ProjectRun A run of a project, with its job and the reason of its end.
+type ProjectRun struct {
+	// ID Identifies the run within its job.
+	ID ID `json:"id"`
+
+	// Active Whether the run is in progress right now.
+	Active Flag `json:"active"`
+
+	// BackoffLimit How many times the run is tried again before it counts as failed.
+	BackoffLimit int `json:"backoffLimit"`
+
+	// Completions How many attempts of the run have ended so far, well or badly.
+	Completions int `json:"completions"`
+
+	// Concluded Whether the run is over.
+	Concluded bool `json:"concluded"`
+
+	// Failed Whether the run is over and has failed.
+	Failed Flag `json:"failed"`
+
+	// RunName A name for people to read, without control characters.
+	RunName string `json:"runName"`
+
+	// Status How the run is doing, in a word.
+	Status JobRunStatus `json:"status"`
+
+	// Succeeded Whether the run is over and has succeeded.
+	Succeeded Flag `json:"succeeded"`
+
+	// StartedAt When the run started.
+	StartedAt Time `json:"startedAt"`
+
+	// ConcludedAt When the run was over; null until then.
+	ConcludedAt *time.Time `json:"concludedAt"`
+
+	// JobID The job that the run belongs to.
+	JobID ID `json:"jobId"`
+
+	// Reason As `reason` of the outcome of the run; null until the run has concluded.
+	Reason *string `json:"reason"`
+
+	// Message As `message` of the outcome of the run; null until the run has concluded.
+	Message *string `json:"message"`
+
+	// Host As `host` of the outcome of the run; null if the host is not known.
+	Host *string `json:"host"`
+}
+
+// ProjectRunListData The runs of a page.
+type ProjectRunListData struct {
+	// Runs In the order of the list.
+	Runs []ProjectRun `json:"runs"`
+}
+
+// ProjectRunListResult A page of runs of a project.
+type ProjectRunListResult struct {
+	// Data The runs of a page.
+	Data ProjectRunListData `json:"data"`
+
+	// Pagination Where a page is in its list.
+	Pagination Pagination `json:"pagination"`
+}
+
 // Time An RFC 3339 time in UTC, in whole seconds, no leap second.
 type Time = time.Time
 
@@ -470,11 +670,17 @@ type IDCursor = ID
 // JobID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type JobID = ID
 
+// LatestRun defines model for latestRun.
+type LatestRun = bool
+
 // LineLimit defines model for lineLimit.
 type LineLimit = int
 
 // LogRunID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type LogRunID = ID
+
+// OfJob Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
+type OfJob = ID
 
 // Page defines model for page.
 type Page = int
@@ -484,6 +690,9 @@ type PerPage = int
 
 // ProjectID Letters, digits, `.`, `_` and `-`, beginning and ending with a letter or digit.
 type ProjectID = ID
+
+// ProjectRunCursor defines model for projectRunCursor.
+type ProjectRunCursor = string
 
 // QueryType What part of a log to return.
 type QueryType = LogQueryType
@@ -524,6 +733,9 @@ type Forbidden = ErrorResult
 // InternalServerError The response to every request that fails.
 type InternalServerError = ErrorResult
 
+// JobDetails The response to a request for a job.
+type JobDetails = JobResult
+
 // JobList A page of jobs.
 type JobList = JobListResult
 
@@ -553,6 +765,9 @@ type NotFound = ErrorResult
 
 // ProjectList A page of projects.
 type ProjectList = ProjectListResult
+
+// ProjectRunList A page of runs of a project.
+type ProjectRunList = ProjectRunListResult
 
 // ServiceUnavailable The response to every request that fails.
 type ServiceUnavailable = ErrorResult
@@ -596,6 +811,9 @@ type ListJobsParams struct {
 
 	// Status Only results with this status. It can be repeated.
 	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// LatestRun Whether each job has its latest run.
+	LatestRun *LatestRun `form:"latestRun,omitempty" json:"latestRun,omitempty"`
 }
 
 // GetJobLogsParams defines parameters for GetJobLogs.
@@ -651,6 +869,31 @@ type RecordJobRunParams struct {
 	HeartbeatTimeout *HeartbeatTimeout `form:"heartbeatTimeout,omitempty" json:"heartbeatTimeout,omitempty"`
 }
 
+// ListProjectRunsParams defines parameters for ListProjectRuns.
+type ListProjectRunsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *ProjectRunCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only runs that started at this time or later (RFC 3339).
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only runs that started before this time (RFC 3339).
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// JobID Only runs of this job.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+}
+
 // ListTeamProjectsParams defines parameters for ListTeamProjects.
 type ListTeamProjectsParams struct {
 	// PerPage How many results a page has at the most.
@@ -678,6 +921,9 @@ type ListTeamJobsParams struct {
 
 	// Status Only results with this status. It can be repeated.
 	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// LatestRun Whether each job has its latest run.
+	LatestRun *LatestRun `form:"latestRun,omitempty" json:"latestRun,omitempty"`
 }
 
 // GetTeamJobLogsParams defines parameters for GetTeamJobLogs.
@@ -731,6 +977,31 @@ type RecordTeamJobRunParams struct {
 
 	// HeartbeatTimeout As `heartbeatTimeout` in the body. Only for a request without a body.
 	HeartbeatTimeout *HeartbeatTimeout `form:"heartbeatTimeout,omitempty" json:"heartbeatTimeout,omitempty"`
+}
+
+// ListTeamProjectRunsParams defines parameters for ListTeamProjectRuns.
+type ListTeamProjectRunsParams struct {
+	// PerPage How many results a page has at the most.
+	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
+
+	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
+	// there is a `cursor`.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Cursor The page after the one whose `pagination` has this cursor.
+	Cursor *ProjectRunCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only results with this status. It can be repeated.
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+
+	// Since Only runs that started at this time or later (RFC 3339).
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only runs that started before this time (RFC 3339).
+	Until *Until `form:"until,omitempty" json:"until,omitempty"`
+
+	// JobID Only runs of this job.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
 }
 
 // RecordJobRunJSONRequestBody defines body for RecordJobRun for application/json ContentType.

@@ -28,6 +28,9 @@ type ServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/projects/{projectId}/jobs)
 	ListJobs(ctx echo.Context, projectID ProjectID, params ListJobsParams) error
+	// GetJob Get job details
+	// (GET /v1/projects/{projectId}/jobs/{jobId})
+	GetJob(ctx echo.Context, projectID ProjectID, jobID JobID) error
 	// GetJobLogs Get job logs
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/logs)
 	GetJobLogs(ctx echo.Context, projectID ProjectID, jobID JobID, params GetJobLogsParams) error
@@ -43,6 +46,9 @@ type ServerInterface interface {
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx echo.Context, projectID ProjectID, jobID JobID, runID RunID) error
+	// ListProjectRuns List runs of a project
+	// (GET /v1/projects/{projectId}/runs)
+	ListProjectRuns(ctx echo.Context, projectID ProjectID, params ListProjectRunsParams) error
 	// GetSwaggerHTML Get this document as a page
 	// (GET /v1/swagger-html)
 	GetSwaggerHTML(ctx echo.Context) error
@@ -55,6 +61,9 @@ type ServerInterface interface {
 	// ListTeamJobs List jobs of a team's project
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs)
 	ListTeamJobs(ctx echo.Context, teamID TeamID, projectID ProjectID, params ListTeamJobsParams) error
+	// GetTeamJob Get details of a team's job
+	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId})
+	GetTeamJob(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID) error
 	// GetTeamJobLogs Get the logs of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs)
 	GetTeamJobLogs(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, params GetTeamJobLogsParams) error
@@ -70,6 +79,9 @@ type ServerInterface interface {
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID, runID RunID) error
+	// ListTeamProjectRuns List runs of a team's project
+	// (GET /v1/teams/{teamId}/projects/{projectId}/runs)
+	ListTeamProjectRuns(ctx echo.Context, teamID TeamID, projectID ProjectID, params ListTeamProjectRunsParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -159,8 +171,39 @@ func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
 	}
 
+	// ------------- Optional query parameter "latestRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "latestRun", ctx.QueryParams(), &params.LatestRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter latestRun: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListJobs(ctx, projectID, params)
+	return err
+}
+
+// GetJob converts echo context to params.
+func (w *ServerInterfaceWrapper) GetJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetJob(ctx, projectID, jobID)
 	return err
 }
 
@@ -418,6 +461,73 @@ func (w *ServerInterfaceWrapper) GetJobRunOutcome(ctx echo.Context) error {
 	return err
 }
 
+// ListProjectRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProjectRuns(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProjectRunsParams
+	// ------------- Optional query parameter "per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "per_page", ctx.QueryParams(), &params.PerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter per_page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProjectRuns(ctx, projectID, params)
+	return err
+}
+
 // GetSwaggerHTML converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSwaggerHTML(ctx echo.Context) error {
 	var err error
@@ -524,8 +634,47 @@ func (w *ServerInterfaceWrapper) ListTeamJobs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
 	}
 
+	// ------------- Optional query parameter "latestRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "latestRun", ctx.QueryParams(), &params.LatestRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter latestRun: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListTeamJobs(ctx, teamID, projectID, params)
+	return err
+}
+
+// GetTeamJob converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTeamJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "teamId" -------------
+	var teamID TeamID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "teamId", ctx.Param("teamId"), &teamID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter teamId: %s", err))
+	}
+
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTeamJob(ctx, teamID, projectID, jobID)
 	return err
 }
 
@@ -823,6 +972,81 @@ func (w *ServerInterfaceWrapper) GetTeamJobRunOutcome(ctx echo.Context) error {
 	return err
 }
 
+// ListTeamProjectRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTeamProjectRuns(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "teamId" -------------
+	var teamID TeamID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "teamId", ctx.Param("teamId"), &teamID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter teamId: %s", err))
+	}
+
+	// ------------- Path parameter "projectId" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "projectId", ctx.Param("projectId"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter projectId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTeamProjectRunsParams
+	// ------------- Optional query parameter "per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "per_page", ctx.QueryParams(), &params.PerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter per_page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTeamProjectRuns(ctx, teamID, projectID, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -880,6 +1104,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects", wrapper.ListTeamProjects, options.OperationMiddlewares["listTeamProjects"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs", wrapper.ListTeamJobs, options.OperationMiddlewares["listTeamJobs"]...)
+	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
+	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId", wrapper.GetTeamJob, options.OperationMiddlewares["getTeamJob"]...)
+	router.GET(options.BaseURL+"/v1/projects/:projectId/runs", wrapper.ListProjectRuns, options.OperationMiddlewares["listProjectRuns"]...)
+	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/runs", wrapper.ListTeamProjectRuns, options.OperationMiddlewares["listTeamProjectRuns"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/runs", wrapper.ListJobRuns, options.OperationMiddlewares["listJobRuns"]...)
 	router.GET(options.BaseURL+"/v1/teams/:teamId/projects/:projectId/jobs/:jobId/runs", wrapper.ListTeamJobRuns, options.OperationMiddlewares["listTeamJobRuns"]...)
 	router.GET(options.BaseURL+"/v1/projects/:projectId/jobs/:jobId/logs", wrapper.GetJobLogs, options.OperationMiddlewares["getJobLogs"]...)
@@ -951,6 +1179,17 @@ type InternalServerErrorJSONResponse struct {
 	Body ErrorResult
 
 	Headers InternalServerErrorResponseHeaders
+}
+
+type JobDetailsResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type JobDetailsJSONResponse struct {
+	Body JobResult
+
+	Headers JobDetailsResponseHeaders
 }
 
 type JobListResponseHeaders struct {
@@ -1063,6 +1302,17 @@ type ProjectListJSONResponse struct {
 	Body ProjectListResult
 
 	Headers ProjectListResponseHeaders
+}
+
+type ProjectRunListResponseHeaders struct {
+	XRatelimitLimit     *int
+	XRatelimitRemaining *int
+	XRatelimitReset     *int
+}
+type ProjectRunListJSONResponse struct {
+	Body ProjectRunListResult
+
+	Headers ProjectRunListResponseHeaders
 }
 
 type ServiceUnavailableResponseHeaders struct {
@@ -1744,6 +1994,237 @@ type ListJobsdefaultJSONResponse struct {
 }
 
 func (response ListJobsdefaultJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobRequestObject struct {
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+}
+
+type GetJobResponseObject interface {
+	VisitGetJobResponse(w http.ResponseWriter) error
+}
+
+type GetJob200JSONResponse struct{ JobDetailsJSONResponse }
+
+func (response GetJob200JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetJob400JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetJob401JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetJob403JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetJob404JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetJob405JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetJob429JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetJob500JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetJob503JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetJobdefaultJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3003,6 +3484,237 @@ func (response GetJobRunOutcomedefaultJSONResponse) VisitGetJobRunOutcomeRespons
 	return err
 }
 
+type ListProjectRunsRequestObject struct {
+	ProjectID ProjectID `json:"projectId"`
+	Params    ListProjectRunsParams
+}
+
+type ListProjectRunsResponseObject interface {
+	VisitListProjectRunsResponse(w http.ResponseWriter) error
+}
+
+type ListProjectRuns200JSONResponse struct{ ProjectRunListJSONResponse }
+
+func (response ListProjectRuns200JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListProjectRuns400JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListProjectRuns401JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListProjectRuns403JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListProjectRuns404JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListProjectRuns405JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListProjectRuns429JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ListProjectRuns500JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRuns503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListProjectRuns503JSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProjectRunsdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListProjectRunsdefaultJSONResponse) VisitListProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSwaggerHTMLRequestObject struct {
 }
 
@@ -3639,6 +4351,238 @@ type ListTeamJobsdefaultJSONResponse struct {
 }
 
 func (response ListTeamJobsdefaultJSONResponse) VisitListTeamJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobRequestObject struct {
+	TeamID    TeamID    `json:"teamId"`
+	ProjectID ProjectID `json:"projectId"`
+	JobID     JobID     `json:"jobId"`
+}
+
+type GetTeamJobResponseObject interface {
+	VisitGetTeamJobResponse(w http.ResponseWriter) error
+}
+
+type GetTeamJob200JSONResponse struct{ JobDetailsJSONResponse }
+
+func (response GetTeamJob200JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetTeamJob400JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetTeamJob401JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetTeamJob403JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetTeamJob404JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetTeamJob405JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetTeamJob429JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response GetTeamJob500JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJob503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetTeamJob503JSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTeamJobdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetTeamJobdefaultJSONResponse) VisitGetTeamJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4903,6 +5847,238 @@ func (response GetTeamJobRunOutcomedefaultJSONResponse) VisitGetTeamJobRunOutcom
 	return err
 }
 
+type ListTeamProjectRunsRequestObject struct {
+	TeamID    TeamID    `json:"teamId"`
+	ProjectID ProjectID `json:"projectId"`
+	Params    ListTeamProjectRunsParams
+}
+
+type ListTeamProjectRunsResponseObject interface {
+	VisitListTeamProjectRunsResponse(w http.ResponseWriter) error
+}
+
+type ListTeamProjectRuns200JSONResponse struct{ ProjectRunListJSONResponse }
+
+func (response ListTeamProjectRuns200JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListTeamProjectRuns400JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListTeamProjectRuns401JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListTeamProjectRuns403JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListTeamProjectRuns404JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListTeamProjectRuns405JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListTeamProjectRuns429JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ListTeamProjectRuns500JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRuns503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListTeamProjectRuns503JSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTeamProjectRunsdefaultJSONResponse struct {
+	Body       ErrorResult
+	Headers    DefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListTeamProjectRunsdefaultJSONResponse) VisitListTeamProjectRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRatelimitLimit != nil {
+		w.Header().Set("x-ratelimit-limit", fmt.Sprint(*response.Headers.XRatelimitLimit))
+	}
+	if response.Headers.XRatelimitRemaining != nil {
+		w.Header().Set("x-ratelimit-remaining", fmt.Sprint(*response.Headers.XRatelimitRemaining))
+	}
+	if response.Headers.XRatelimitReset != nil {
+		w.Header().Set("x-ratelimit-reset", fmt.Sprint(*response.Headers.XRatelimitReset))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Login Check a token
@@ -4914,6 +6090,9 @@ type StrictServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/projects/{projectId}/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// GetJob Get job details
+	// (GET /v1/projects/{projectId}/jobs/{jobId})
+	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
 	// GetJobLogs Get job logs
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/logs)
 	GetJobLogs(ctx context.Context, request GetJobLogsRequestObject) (GetJobLogsResponseObject, error)
@@ -4929,6 +6108,9 @@ type StrictServerInterface interface {
 	// GetJobRunOutcome Get the outcome of a run
 	// (GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetJobRunOutcome(ctx context.Context, request GetJobRunOutcomeRequestObject) (GetJobRunOutcomeResponseObject, error)
+	// ListProjectRuns List runs of a project
+	// (GET /v1/projects/{projectId}/runs)
+	ListProjectRuns(ctx context.Context, request ListProjectRunsRequestObject) (ListProjectRunsResponseObject, error)
 	// GetSwaggerHTML Get this document as a page
 	// (GET /v1/swagger-html)
 	GetSwaggerHTML(ctx context.Context, request GetSwaggerHTMLRequestObject) (GetSwaggerHTMLResponseObject, error)
@@ -4941,6 +6123,9 @@ type StrictServerInterface interface {
 	// ListTeamJobs List jobs of a team's project
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs)
 	ListTeamJobs(ctx context.Context, request ListTeamJobsRequestObject) (ListTeamJobsResponseObject, error)
+	// GetTeamJob Get details of a team's job
+	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId})
+	GetTeamJob(ctx context.Context, request GetTeamJobRequestObject) (GetTeamJobResponseObject, error)
 	// GetTeamJobLogs Get the logs of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/logs)
 	GetTeamJobLogs(ctx context.Context, request GetTeamJobLogsRequestObject) (GetTeamJobLogsResponseObject, error)
@@ -4956,6 +6141,9 @@ type StrictServerInterface interface {
 	// GetTeamJobRunOutcome Get the outcome of a run of a team's job
 	// (GET /v1/teams/{teamId}/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome)
 	GetTeamJobRunOutcome(ctx context.Context, request GetTeamJobRunOutcomeRequestObject) (GetTeamJobRunOutcomeResponseObject, error)
+	// ListTeamProjectRuns List runs of a team's project
+	// (GET /v1/teams/{teamId}/projects/{projectId}/runs)
+	ListTeamProjectRuns(ctx context.Context, request ListTeamProjectRunsRequestObject) (ListTeamProjectRunsResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -5038,6 +6226,32 @@ func (sh *strictHandler) ListJobs(ctx echo.Context, projectID ProjectID, params 
 		return err
 	} else if validResponse, ok := response.(ListJobsResponseObject); ok {
 		return validResponse.VisitListJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetJob operation middleware
+func (sh *strictHandler) GetJob(ctx echo.Context, projectID ProjectID, jobID JobID) error {
+	var request GetJobRequestObject
+
+	request.ProjectID = projectID
+	request.JobID = jobID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJob(ctx.Request().Context(), request.(GetJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetJobResponseObject); ok {
+		return validResponse.VisitGetJobResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5207,6 +6421,32 @@ func (sh *strictHandler) GetJobRunOutcome(ctx echo.Context, projectID ProjectID,
 	return nil
 }
 
+// ListProjectRuns operation middleware
+func (sh *strictHandler) ListProjectRuns(ctx echo.Context, projectID ProjectID, params ListProjectRunsParams) error {
+	var request ListProjectRunsRequestObject
+
+	request.ProjectID = projectID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProjectRuns(ctx.Request().Context(), request.(ListProjectRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProjectRuns")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListProjectRunsResponseObject); ok {
+		return validResponse.VisitListProjectRunsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSwaggerHTML operation middleware
 func (sh *strictHandler) GetSwaggerHTML(ctx echo.Context) error {
 	var request GetSwaggerHTMLRequestObject
@@ -5300,6 +6540,33 @@ func (sh *strictHandler) ListTeamJobs(ctx echo.Context, teamID TeamID, projectID
 		return err
 	} else if validResponse, ok := response.(ListTeamJobsResponseObject); ok {
 		return validResponse.VisitListTeamJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTeamJob operation middleware
+func (sh *strictHandler) GetTeamJob(ctx echo.Context, teamID TeamID, projectID ProjectID, jobID JobID) error {
+	var request GetTeamJobRequestObject
+
+	request.TeamID = teamID
+	request.ProjectID = projectID
+	request.JobID = jobID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTeamJob(ctx.Request().Context(), request.(GetTeamJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTeamJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTeamJobResponseObject); ok {
+		return validResponse.VisitGetTeamJobResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5468,6 +6735,33 @@ func (sh *strictHandler) GetTeamJobRunOutcome(ctx echo.Context, teamID TeamID, p
 		return err
 	} else if validResponse, ok := response.(GetTeamJobRunOutcomeResponseObject); ok {
 		return validResponse.VisitGetTeamJobRunOutcomeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTeamProjectRuns operation middleware
+func (sh *strictHandler) ListTeamProjectRuns(ctx echo.Context, teamID TeamID, projectID ProjectID, params ListTeamProjectRunsParams) error {
+	var request ListTeamProjectRunsRequestObject
+
+	request.TeamID = teamID
+	request.ProjectID = projectID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTeamProjectRuns(ctx.Request().Context(), request.(ListTeamProjectRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTeamProjectRuns")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTeamProjectRunsResponseObject); ok {
+		return validResponse.VisitListTeamProjectRunsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -64,6 +64,8 @@ type Record struct {
 	// HeartbeatTimeout is the number of seconds within which the recorder sends its next report; 0 for
 	// a run that is never lost.
 	HeartbeatTimeout int
+	// JobType is the type of the job; "" if the recorder does not know it. No run stores it, but the job.
+	JobType model.JobType
 	// Log holds the last lines that the command printed; nil if the recorder did not keep them.
 	Log []model.LogLine
 }

@@ -10,7 +10,7 @@ import (
 
 // Engine is a kind of database that a store can be in, and says where they differ. Each is a
 // package of its own, so that a program links only those that it passes to Open. No function may be
-// nil; what they return is the database's own error, unless they say otherwise.
+// nil, unless its comment says so; what they return is the database's own error, unless they say otherwise.
 type Engine struct {
 	// Form is how its URLs look, for a person.
 	Form string
@@ -33,8 +33,6 @@ type Engine struct {
 	LockRow string
 	// Prepares is whether a query that is not prepared is parsed and planned each time.
 	Prepares bool
-	// Lateral is whether the database has LATERAL subqueries.
-	Lateral bool
 	// Parameter is what numbered parameters begin with in statements that have many. Both engines
 	// know $1, but to SQLite that is a name, and it looks for each name among all others.
 	Parameter byte
@@ -42,9 +40,11 @@ type Engine struct {
 	// writes.
 	SkipLocked string
 	// Import inserts all rows, or none if the sequence yields an error, which it returns, or if a row
-	// breaks a constraint. No writer of other runs waits for more than a second. Its error wraps ErrPartly if
-	// some rows are inserted and others are not.
+	// breaks a constraint. Its error wraps ErrPartly if some rows are inserted and others are not.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) error
+	// Build builds what the store can do without for a while, such as an index of a large table; nil if
+	// there is nothing to build. Several processes may call it at once.
+	Build func(ctx context.Context, db *sql.DB, tables string) error
 	// Follow calls the watch's Begin, and from then on Concluded for each run that concludes, or
 	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
 	// again.
@@ -62,12 +62,16 @@ func (e Engine) table(name string) string { return e.tables + name }
 // Rows are to be inserted into the table runs. If several have the same key, the last one counts.
 type Rows struct {
 	Table   string // the full name of the table runs
+	Jobs    string // the full name of the table jobs
 	Columns []string
 	// Values yields the values of each row, or the error that ends them. Values are valid until the
 	// next row is asked for.
 	Values iter.Seq2[[]any, error]
 	// OnConflict ends the statement that inserts them: what becomes of runs that are there already.
 	OnConflict string
+	// LookUpJobs returns a statement that updates the jobs whose keys the query selects. It belongs to
+	// the transaction that inserts their runs.
+	LookUpJobs func(query string) string
 }
 
 // VersionTable is the table in which goose records the migrations.

@@ -52,7 +52,7 @@ var (
 	// writtenColumns are the columns of which values returns the values: all columns. The last three
 	// are those of a renewal.
 	writtenColumns = slices.Concat([]string{"team", "project", "job"}, columnsOf(fields),
-		[]string{"source", "version", "outcome", "log", "heartbeat_timeout", "lost_at", "heard_at"})
+		[]string{"source", "version", "outcome", "log", "heartbeat_timeout", "lost_at", "reported_at"})
 )
 
 func columnsOf(fields []field) []string {
@@ -70,6 +70,17 @@ type row struct {
 	// it means that a server has concluded it.
 	lostAt  sql.Null[int64]
 	heardAt sql.Null[int64] // the time of the last report, in seconds since 1970
+}
+
+// state returns what the state of the job depends on; the zero value if the row is not stored.
+func (r *row) state() jobrun.RunState {
+	if r.Run.RunName == "" {
+		return jobrun.RunState{}
+	}
+	return jobrun.RunState{
+		ID: r.Run.ID, Status: r.Run.Status, StartedAt: r.Run.StartedAt, ConcludedAt: r.Run.ConcludedAt,
+		Lost: r.Run.Concluded && r.lostAt.Valid,
+	}
 }
 
 // values returns the values of writtenColumns. Some are pointers into the row.

@@ -43,6 +43,15 @@ func (r *reading) now() int64 {
 // The count does not grow while no server or no database works, and does not depend on the time of
 // day. So neither downtime nor a changed clock makes a run lost.
 func (s *Store) Listen(ctx context.Context, log *slog.Logger) {
+	var build sync.WaitGroup
+	defer build.Wait()
+	if s.engine.Build != nil {
+		build.Go(func() {
+			if err := s.engine.Build(ctx, s.db, s.engine.tables); err != nil && ctx.Err() == nil {
+				log.Error("an index cannot be built; start the server again to try it again", "error", err)
+			}
+		})
+	}
 	ticks := time.NewTicker(tickInterval)
 	defer ticks.Stop()
 	for {
@@ -117,25 +126,24 @@ func (s *Store) sweep(ctx context.Context, log *slog.Logger, count int64) error 
 	if err != nil {
 		return err
 	}
-	var all sync.WaitGroup
-	errs := make([]error, len(keys))
+	writes := make([]*write, len(keys))
 	for i, key := range keys {
-		all.Go(func() {
-			err := s.write(ctx, &write{key: key, done: make(chan error, 1), change: func(r *row, isNew bool) error {
-				if isNew || r.Run.Concluded || !r.lostAt.Valid || r.lostAt.V > count {
-					return jobrun.ErrNotFound // the run was heard, concluded or removed
-				}
-				r.concludeLost()
-				return nil
-			}})
-			if err == nil {
-				log.Info("a run is lost", "team", key.Team, "project", key.Project, "job", key.Job, "run", key.Run)
-			} else if !errors.Is(err, jobrun.ErrNotFound) {
-				errs[i] = err
+		writes[i] = &write{key: key, done: make(chan error, 1), change: func(r *row, isNew bool) error {
+			if isNew || r.Run.Concluded || !r.lostAt.Valid || r.lostAt.V > count {
+				return jobrun.ErrNotFound // the run was heard, concluded or removed
 			}
-		})
+			r.concludeLost()
+			return nil
+		}}
 	}
-	all.Wait()
+	errs := s.writeAll(ctx, writes)
+	for i, key := range keys {
+		if errs[i] == nil {
+			log.Info("a run is lost", "team", key.Team, "project", key.Project, "job", key.Job, "run", key.Run)
+		} else if errors.Is(errs[i], jobrun.ErrNotFound) {
+			errs[i] = nil
+		}
+	}
 	return errors.Join(errs...)
 }
 

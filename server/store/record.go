@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -115,10 +116,22 @@ func (s *Store) runWriter() {
 	}
 }
 
+// writeAll passes writes to the writer, waits for the end of their transactions, and returns their
+// errors.
+func (s *Store) writeAll(ctx context.Context, writes []*write) []error {
+	var all sync.WaitGroup
+	errs := make([]error, len(writes))
+	for i, w := range writes {
+		all.Go(func() { errs[i] = s.write(ctx, w) })
+	}
+	all.Wait()
+	return errs
+}
+
 // commit commits the writes in one transaction. If that fails, it commits each write by itself, as
 // long as the database can be reached: a write that the database refuses does not fail the others.
 func (s *Store) commit(batch []*write) {
-	// All processes lock runs in the same order, so that two never wait for each other.
+	// All processes lock rows in the same order, so that two never wait for each other.
 	slices.SortStableFunc(batch, func(a, b *write) int { return compareKeys(a.key, b.key) })
 	err := s.transact(batch)
 	again := err != nil && !errors.Is(err, jobrun.ErrTimeout)
@@ -149,64 +162,86 @@ func (s *Store) transact(batch []*write) error {
 	return s.classify(ctx, err)
 }
 
-// change makes the changes. It locks all rows before it updates the first, because a trigger then may
-// lock the table revision, and a process that has locked revision must not wait for a row.
+// change is what the writes of one run change. A row without a name is not stored.
+type change struct{ before, after row }
+
+// touchesJob reports whether the state of the job depends on the change.
+func (c *change) touchesJob() bool { return !reflect.DeepEqual(c.before.state(), c.after.state()) }
+
+// change makes the changes. It locks rows in one order: jobs, runs, revision, which a trigger locks. To
+// know which jobs to lock, it reads the runs first without a lock.
 func (s *Store) change(ctx context.Context, tx *sql.Tx, batch []*write) error {
-	var updates []func() error
-	for len(batch) > 0 {
-		n := 1
-		for n < len(batch) && batch[n].key == batch[0].key {
-			n++
-		}
-		before, err := s.lockRow(ctx, tx, batch[0].key)
-		isNew := errors.Is(err, sql.ErrNoRows)
-		if err != nil && !isNew {
-			return err
-		}
-		after, exists := before, !isNew
-		for _, w := range batch[:n] {
-			next := after
-			if w.err = w.change(&next, !exists); w.err == nil {
-				after, exists = next, true
-			}
-			w.run = after.Run
-		}
-		if exists && isNew {
-			created, err := s.insertRow(ctx, tx, &after)
-			if err != nil {
+	changes, err := s.merge(ctx, tx, batch, "")
+	if err != nil {
+		return err
+	}
+	jobs := jobsInTx{store: s, tx: tx, states: map[jobrun.Key]*jobrun.JobState{}, unknown: map[jobrun.Key]bool{}}
+	for i := range changes {
+		if changes[i].touchesJob() {
+			if _, err := jobs.lock(ctx, changes[i].after.Record); err != nil {
 				return err
 			}
-			if !created {
-				continue // another process was faster: merge the reports into its run
-			}
-		} else if exists {
-			updates = append(updates, func() error { return s.updateRow(ctx, tx, &before, &after) })
 		}
-		batch = batch[n:]
 	}
-	for _, update := range updates {
-		if err := update(); err != nil {
+	if s.engine.LockRow != "" {
+		if changes, err = s.merge(ctx, tx, batch, s.engine.LockRow); err != nil {
 			return err
 		}
 	}
-	return nil
+	for i := range changes {
+		c := &changes[i]
+		if c.before.Run.RunName != "" {
+			err = s.updateRow(ctx, tx, &c.before, &c.after)
+		} else if c.after.Run.RunName != "" {
+			err = s.insertRow(ctx, tx, &c.after)
+		}
+		if err == nil && c.touchesJob() {
+			err = jobs.change(ctx, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return jobs.write(ctx)
 }
 
-// rowColumns are the columns that lockRow reads. A log, which may be large, is not read.
+// merge applies the writes, which are sorted by key, to the rows of their runs. lock ends the query of
+// a row.
+func (s *Store) merge(ctx context.Context, tx *sql.Tx, batch []*write, lock string) (changes []change, err error) {
+	for len(batch) > 0 {
+		c := change{}
+		if c.before, err = s.readRow(ctx, tx, batch[0].key, lock); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+		c.after = c.before
+		key := batch[0].key
+		for ; len(batch) > 0 && batch[0].key == key; batch = batch[1:] {
+			w, next := batch[0], c.after
+			if w.err = w.change(&next, next.Run.RunName == ""); w.err == nil {
+				c.after = next
+			}
+			w.run = c.after.Run
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+// rowColumns are the columns that readRow reads. A log, which may be large, is not read.
 var rowColumns = fieldColumns + ", source, version, outcome, CASE WHEN log IS NULL THEN 0 ELSE 1 END, " +
-	"heartbeat_timeout, lost_at, heard_at"
+	"heartbeat_timeout, lost_at, reported_at"
 
 // storedLog stands for a log that is stored and was not read.
 var storedLog = []model.LogLine{{}}
 
-// lockRow returns the row of that key, which no other process changes before the transaction ends.
+// readRow returns the row of that key. lock ends the query.
 // Returns sql.ErrNoRows, and a row with only a key, if there is none.
-func (s *Store) lockRow(ctx context.Context, tx *sql.Tx, key jobrun.Key) (row, error) {
+func (s *Store) readRow(ctx context.Context, tx *sql.Tx, key jobrun.Key, lock string) (row, error) {
 	r := row{Record: jobrun.Record{Team: key.Team, Project: key.Project, Job: key.Job, Run: model.JobRun{ID: key.Run}}}
 	var source, outcome sql.Null[string]
 	var version, timeout sql.Null[int64]
 	var hasLog boolean
-	err := ScanRun(s.queryRowIn(ctx, tx, s.rowQuery, key.Team, key.Project, key.Job, key.Run), &r.Run,
+	err := ScanRun(s.queryRowIn(ctx, tx, s.rowQuery+lock, key.Team, key.Project, key.Job, key.Run), &r.Run,
 		&source, &version, &outcome, &hasLog, &timeout, &r.lostAt, &r.heardAt)
 	if err != nil {
 		return r, err
@@ -222,15 +257,11 @@ func (s *Store) lockRow(ctx context.Context, tx *sql.Tx, key jobrun.Key) (row, e
 	return r, err
 }
 
-// insertRow stores a new row. It reports false if there is a row of that key by now.
-func (s *Store) insertRow(ctx context.Context, tx *sql.Tx, r *row) (bool, error) {
-	result, err := s.execIn(ctx, tx, "INSERT INTO "+s.engine.table("runs")+" ("+strings.Join(writtenColumns, ", ")+
-		") VALUES ("+s.engine.placeholders(1, len(writtenColumns))+") ON CONFLICT ("+keyColumns+") DO NOTHING", values(r)...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
+// insertRow stores a new row.
+func (s *Store) insertRow(ctx context.Context, tx *sql.Tx, r *row) error {
+	_, err := s.execIn(ctx, tx, "INSERT INTO "+s.engine.table("runs")+" ("+strings.Join(writtenColumns, ", ")+
+		") VALUES ("+s.engine.placeholders(1, len(writtenColumns))+")", values(r)...)
+	return err
 }
 
 // updateRow writes what has changed of a row. A report that only renews a run writes three columns,
@@ -248,7 +279,7 @@ func (s *Store) updateRow(ctx context.Context, tx *sql.Tx, before, after *row) e
 	sets := make([]string, len(columns))
 	for i, column := range columns {
 		sets[i] = fmt.Sprintf("%s = $%d", column, keyLength+1+i)
-		if column == "log" && len(before.Log) > 0 {
+		if column == "log" && len(after.Log) > 0 && &after.Log[0] == &storedLog[0] {
 			sets[i] = fmt.Sprintf("log = coalesce(log, $%d)", keyLength+1+i)
 		}
 	}

@@ -9,14 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 )
-
-// BatchSize is how many runs PutRuns stores with one statement.
-const BatchSize = 100
 
 // placeholders returns n numbered parameters, from the first on.
 func (e Engine) placeholders(first, n int) string {
@@ -106,7 +104,7 @@ func (s *Store) Unconcluded(ctx context.Context, sourcePrefix string) ([]jobrun.
 	return records, s.classify(ctx, rows.Err())
 }
 
-// PutRun stores the run, in place of the one of the same key if there is one, unless jobrun.Record
+// PutRun stores the run, in place of the run of the same key if there is one, unless jobrun.Record
 // says otherwise. Times lose their fractions of seconds.
 // Returns an error that wraps jobrun.ErrInvalid and names the field and the rule if the run breaks
 // the contract.
@@ -114,28 +112,28 @@ func (s *Store) PutRun(ctx context.Context, record jobrun.Record) error {
 	return s.PutRuns(ctx, []jobrun.Record{record})
 }
 
-// PutRuns stores runs of different keys as PutRun does, with fewer statements. When it fails, some
+// PutRuns stores runs of different keys as PutRun does, with fewer transactions. When it fails, some
 // may be stored.
 func (s *Store) PutRuns(ctx context.Context, records []jobrun.Record) error {
-	// All processes lock runs in the same order, so that two never wait for each other.
-	records = slices.SortedFunc(slices.Values(records), func(a, b jobrun.Record) int { return compareKeys(a.Key(), b.Key()) })
-	for batch := range slices.Chunk(records, BatchSize) {
-		var statement strings.Builder
-		var args []any
-		statement.WriteString("INSERT INTO " + s.engine.table("runs") + " (" + strings.Join(writtenColumns, ", ") + ") VALUES ")
-		for i := range batch {
-			r := &batch[i]
-			if err := s.checkStorable(r); err != nil {
+	for batch := range slices.Chunk(records, maxBatch) {
+		writes := make([]*write, len(batch))
+		for i, record := range batch {
+			if err := s.checkStorable(&record); err != nil {
 				return err
 			}
-			if i > 0 {
-				statement.WriteString(", ")
+			record.Run.StartedAt = record.Run.StartedAt.UTC().Truncate(time.Second)
+			if at := record.Run.ConcludedAt; at != nil {
+				record.Run.ConcludedAt = new(at.UTC().Truncate(time.Second))
 			}
-			statement.WriteString("(" + s.engine.placeholders(len(args)+1, len(writtenColumns)) + ")")
-			args = append(args, values(&row{Record: *r})...)
+			writes[i] = &write{key: record.Key(), done: make(chan error, 1), change: func(r *row, isNew bool) error {
+				if isNew || record.Source == "" ||
+					(record.Run.Concluded || !r.Run.Concluded) && (r.Source == "" || record.Version >= r.Version) {
+					*r = row{Record: record}
+				}
+				return nil
+			}}
 		}
-		statement.WriteString(" " + s.engine.replaceRun())
-		if _, err := s.exec(ctx, statement.String(), args...); err != nil {
+		if err := errors.Join(s.writeAll(ctx, writes)...); err != nil {
 			return err
 		}
 	}
@@ -161,7 +159,9 @@ func (s *Store) ImportRuns(ctx context.Context, records iter.Seq2[jobrun.Record,
 		}
 	}
 	err := s.engine.Import(ctx, s.db, Rows{
-		Table: s.engine.table("runs"), Columns: writtenColumns, Values: rows, OnConflict: s.engine.replaceRun(),
+		Table: s.engine.table("runs"), Jobs: s.engine.table("jobs"), Columns: writtenColumns, Values: rows,
+		OnConflict: s.engine.replaceRun(),
+		LookUpJobs: func(query string) string { return s.engine.lookUpJobs(query, false) },
 	})
 	if err == nil {
 		err = s.Check()

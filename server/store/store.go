@@ -91,7 +91,7 @@ func open(ctx context.Context, text string, create bool, engines []Engine) (*Sto
 	s := &Store{
 		engine: engine, db: db, moved: moved, unstored: unstored, runQuery: engine.readRun(fieldColumns),
 		outcomeQuery: engine.readRun("concluded, outcome"), logQuery: engine.readRun("concluded, outcome, log"),
-		rowQuery: engine.readRun(rowColumns) + engine.LockRow, writes: make(chan *write),
+		rowQuery: engine.readRun(rowColumns), writes: make(chan *write),
 		lists:   make(chan struct{}, max(1, db.Stats().MaxOpenConnections/2)),
 		watcher: watcher{waiting: map[jobrun.Key]map[*waiter]struct{}{}},
 	}

@@ -20,7 +20,7 @@ async function get(path, signal, query) {
 }
 
 // reasonOf says in a few words why a run, or an attempt of it, ended.
-const reasonOf = (end) => end.message || end.reason || '';
+export const reasonOf = (end) => end.message || end.reason || '';
 
 // failure shows in into why the run failed: its attempts and its log. It returns a row for
 // the reason and one for the host, by their names, as far as they are known. refresh shows the run again.
@@ -67,7 +67,6 @@ export async function failure(route, signal, into, refresh) {
 
 function attemptTable(attempts) {
   const made = table('Attempts that ended, the first one first', ['Attempt', 'Reason', 'Started', 'Duration']);
-  made.all.classList.add('attempts');
   for (const attempt of attempts) {
     made.add([
       `Attempt ${attempt.number}`,

@@ -1,6 +1,7 @@
 // The lists: projects, jobs, and the history of a job. Each returns what the page then shows.
 import { ask, now } from './api.js';
 import { badge, element, foreign, link, moment, sender, table } from './elements.js';
+import { reasonOf } from './failure.js';
 import { address, segments } from './route.js';
 import { attempts, count, explain, here, runDuration } from './words.js';
 
@@ -99,8 +100,11 @@ const named = (route, run) =>
 
 export async function jobs(route, { until, say, refresh }) {
   const get = (cursor, own) =>
-    ask([...segments(route), 'jobs'], { query: { per_page: 50, cursor, status: route.status }, signal: until(own) });
-  const first = await get();
+    ask([...segments(route), 'jobs'], {
+      query: { per_page: 50, cursor, status: route.status, latestRun: true },
+      signal: until(own),
+    });
+  const [first, failed] = await Promise.all([get(), route.status === 'FAILED' ? failures(route, until, say) : []]);
   const into = table('Jobs, each with its latest run', ['Job', 'Latest run', 'Started', 'Duration', 'Attempts']);
   const show = (job) => {
     const to = { ...route, jobs: job.id, status: '' };
@@ -114,7 +118,30 @@ export async function jobs(route, { until, say, refresh }) {
   return [
     filter(route, 'Jobs by the status of their latest run'),
     ...pages({ first, next: get, key: 'jobs', noun: 'job', into, show, say, none }),
+    ...failed,
     loaded(refresh),
+  ];
+}
+
+// failures lists the failed runs of all jobs of the project, each with its reason and its host.
+async function failures(route, until, say) {
+  const get = (cursor, own) =>
+    ask([...segments(route), 'runs'], { query: { per_page: 50, cursor, status: 'FAILED' }, signal: until(own) });
+  const first = await get();
+  const into = table('Failed runs, the one that started last first', ['Job', 'Run', 'Reason', 'Host', 'Started']);
+  const show = (run) => {
+    const to = { ...route, jobs: run.jobId, status: '' };
+    into.add([
+      link(address(to), foreign(run.jobId)),
+      named(to, run),
+      foreign(reasonOf(run)),
+      run.host ? foreign(run.host) : 'not known',
+      moment(run.startedAt),
+    ]);
+  };
+  return [
+    element('h2', {}, 'Failed runs of all jobs'),
+    ...pages({ first, next: get, key: 'runs', noun: 'failed run', into, show, say, none: 'No run has failed.' }),
   ];
 }
 

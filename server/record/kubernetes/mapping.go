@@ -52,6 +52,10 @@ func (m mapping) record(job *batchv1.Job) jobrun.Record {
 		Run:     run,
 		Source:  m.source,
 		Version: version(job.ResourceVersion),
+		JobType: model.JobTypeManual,
+	}
+	if cronJob(job) != "" {
+		record.JobType = model.JobTypeCron
 	}
 	// Only these two are final: SuccessCriteriaMet and FailureTarget say what will become of a Job
 	// whose pods have not all ended
@@ -68,12 +72,20 @@ func (m mapping) record(job *batchv1.Job) jobrun.Record {
 	return record
 }
 
-// job returns the name of the job that the Job is a run of.
-func (m mapping) job(job *batchv1.Job) string {
+// cronJob returns the name of the CronJob that owns the Job, or "" if none does.
+func cronJob(job *batchv1.Job) string {
 	if owner := metav1.GetControllerOfNoCopy(job); owner != nil && owner.Kind == "CronJob" {
 		if group, err := schema.ParseGroupVersion(owner.APIVersion); err == nil && group.Group == batchv1.GroupName {
 			return owner.Name
 		}
+	}
+	return ""
+}
+
+// job returns the name of the job that the Job is a run of.
+func (m mapping) job(job *batchv1.Job) string {
+	if name := cronJob(job); name != "" {
+		return name
 	}
 	if name := job.Labels[m.jobLabel]; m.jobLabel != "" && name != "" {
 		return name

@@ -120,9 +120,10 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 				Run:     run,
 				Source:  "kubernetes:test",
 				Version: version(job.ResourceVersion),
+				JobType: model.JobTypeManual,
 			}
 			if name == "cronjob-success" {
-				record.Job = "nightly-backup"
+				record.Job, record.JobType = "nightly-backup", model.JobTypeCron
 			}
 			if want.reason != "" {
 				record.Outcome = outcomeOf(want.reason, want.message)

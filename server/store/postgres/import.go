@@ -13,7 +13,7 @@ import (
 )
 
 // importRows first collects the runs in a temporary table, so that no other process waits until the
-// last run has been read.
+// last run has been read. From then on, writers wait that start or end a run of the same jobs.
 func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -37,11 +37,19 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 			if _, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, rows.Columns, source); err != nil {
 				return err
 			}
+			const jobs = "SELECT DISTINCT team, project, job FROM imported"
+			if _, err := tx.Exec(ctx, "SELECT FROM "+rows.Jobs+" AS jobs NATURAL JOIN ("+jobs+") AS imported"+
+				" ORDER BY team, project, job FOR UPDATE OF jobs"); err != nil {
+				return err
+			}
 			columns := strings.Join(rows.Columns, ", ")
-			_, err := tx.Exec(ctx, "INSERT INTO "+rows.Table+" ("+columns+") SELECT "+columns+
+			if _, err := tx.Exec(ctx, "INSERT INTO "+rows.Table+" ("+columns+") SELECT "+columns+
 				" FROM (SELECT DISTINCT ON (team, project, job, id) * FROM imported"+
 				" ORDER BY team, project, job, id, line DESC) last "+
-				rows.OnConflict)
+				rows.OnConflict); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, rows.LookUpJobs(jobs))
 			return err
 		})
 	})

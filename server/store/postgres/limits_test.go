@@ -155,7 +155,7 @@ func testCallsEndWhileTheDatabaseIsSilent(t *testing.T, pg *servers.Server) {
 		"Unconcluded": func(ctx context.Context) error { _, err := s.Unconcluded(ctx, "x"); return err },
 		"Tokens":      func(ctx context.Context) error { _, err := s.Tokens(ctx); return err },
 		"RevokeToken": func(ctx context.Context) error { return s.RevokeToken(ctx, "x") },
-		"Prune":       func(ctx context.Context) error { _, err := s.Prune(ctx, time.Now()); return err },
+		"Prune":       func(ctx context.Context) error { _, err := s.Prune(ctx, store.Pruning{Before: time.Now()}); return err },
 		"Await":       func(ctx context.Context) error { _, err := s.Await(ctx, storetest.Record().Key(), nil); return err },
 		"Ready":       s.Ready,
 	} {

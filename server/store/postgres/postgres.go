@@ -31,10 +31,10 @@ var Engine = store.Engine{
 	Tables:     tables,
 	Schema:     schemaVersion,
 	LockRow:    " FOR UPDATE",
-	Lateral:    true,
 	Parameter:  '$',
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Import:     importRows,
+	Build:      build,
 	Follow:     follow,
 	Classify:   classify,
 }

@@ -109,7 +109,7 @@ func BenchmarkLists(b *testing.B) {
 	}
 	jobs := func(filter jobrun.Filter) func() (int, error) {
 		return func() (int, error) {
-			l, err := s.Jobs(b.Context(), key, filter, page)
+			l, err := s.Jobs(b.Context(), key, filter, page, true)
 			return len(l.Items), err
 		}
 	}

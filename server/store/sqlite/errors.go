@@ -61,7 +61,7 @@ func classify(err error) error {
 	}
 	switch code := failure.Code(); code & primaryCode {
 	case lib.SQLITE_CONSTRAINT:
-		if code == lib.SQLITE_CONSTRAINT_UNIQUE {
+		if code == lib.SQLITE_CONSTRAINT_UNIQUE || code == lib.SQLITE_CONSTRAINT_PRIMARYKEY {
 			return store.ErrExists
 		}
 		return jobrun.ErrInvalid

@@ -54,7 +54,7 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) error {
 		if stored > 0 {
 			time.Sleep(pauseTime)
 		}
-		if stored, err = storePiece(ctx, conn, insert, stored, count); err != nil {
+		if stored, err = storePiece(ctx, conn, insert, rows.LookUpJobs, stored, count); err != nil {
 			return fmt.Errorf("%w: %w", store.ErrPartly, err)
 		}
 	}
@@ -97,9 +97,12 @@ func collect(ctx context.Context, conn *sql.Conn, rows store.Rows) error {
 	return err
 }
 
-// storePiece stores some of the rows after the first ones, in one transaction, and returns how many
-// are stored then.
-func storePiece(ctx context.Context, conn *sql.Conn, insert *sql.Stmt, stored, count int) (int, error) {
+// storePiece stores some of the rows after the first ones, and the states of their jobs, in one
+// transaction, and returns how many are stored then.
+func storePiece(
+	ctx context.Context, conn *sql.Conn, insert *sql.Stmt, lookUpJobs func(string) string, stored, count int,
+) (int, error) {
+	first := stored
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return 0, err
 	}
@@ -108,6 +111,7 @@ func storePiece(ctx context.Context, conn *sql.Conn, insert *sql.Stmt, stored, c
 			return 0, err
 		}
 	}
-	_, err := conn.ExecContext(ctx, "COMMIT")
+	_, err := conn.ExecContext(ctx, lookUpJobs(fmt.Sprintf(
+		"SELECT DISTINCT team, project, job FROM checked WHERE rowid > %d AND rowid <= %d", first, stored))+"; COMMIT")
 	return stored, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
 )
 
 // testAMistakeInSQLIsNotUnavailable renames a column, so that the statements of this program are
@@ -39,7 +40,7 @@ func CallAll(ctx context.Context, s *Store) map[string]error {
 	_, revisionErr := s.Revision(ctx)
 	_, tokenErr := s.Token(ctx, jobrun.TokenHash{})
 	_, tokensErr := s.Tokens(ctx)
-	_, pruneErr := s.Prune(ctx, time.Now())
+	_, pruneErr := s.Prune(ctx, store.Pruning{Before: time.Now()})
 	return map[string]error{
 		"Run": runErr, "Outcome": outcomeErr, "Logs": logsErr, "Await": awaitErr, "RecordRun": recordErr,
 		"JobRuns": listErr, "JobStates": statesErr, "Revision": revisionErr, "Token": tokenErr, "Tokens": tokensErr,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	diff "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -37,6 +39,17 @@ func all[T any](t *testing.T, size int, part func(jobrun.Page) (jobrun.List[T], 
 	}
 	t.Fatal("the list does not end")
 	return nil
+}
+
+// withoutErrors yields the records.
+func withoutErrors(records []jobrun.Record) iter.Seq2[jobrun.Record, error] {
+	return func(yield func(jobrun.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 // history is a random history of a few jobs, among others whose ids are close.
@@ -70,7 +83,7 @@ func testLists(t *testing.T, on subject) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	s, _ := on.open(t)
 	records := history(random)
-	if err := s.PutRuns(t.Context(), records); err != nil {
+	if err := s.ImportRuns(t.Context(), withoutErrors(records)); err != nil {
 		t.Fatal(err)
 	}
 	times := []*time.Time{nil}
@@ -88,6 +101,7 @@ func testLists(t *testing.T, on subject) {
 		}
 		size := 1 + random.IntN(100)
 		var runs []model.JobRun
+		var ofProject []model.ProjectRun
 		latest := map[string]*model.JobRun{}
 		var projects []string
 		for i := range records {
@@ -101,19 +115,23 @@ func testLists(t *testing.T, on subject) {
 			if latest[r.Job] == nil {
 				latest[r.Job] = &r.Run
 			}
-			if r.Job == at.Job && filter.Matches(r.Run.Status) &&
-				(filter.Since == nil || !r.Run.StartedAt.Before(*filter.Since)) &&
+			if filter.Matches(r.Run.Status) && (filter.Since == nil || !r.Run.StartedAt.Before(*filter.Since)) &&
 				(filter.Until == nil || r.Run.StartedAt.Before(*filter.Until)) {
-				runs = append(runs, r.Run)
+				ofProject = append(ofProject, jobrun.NewProjectRun(r.Job, r.Run, r.Outcome))
+				if r.Job == at.Job {
+					runs = append(runs, r.Run)
+				}
 			}
 		}
+		slices.SortStableFunc(ofProject, func(a, b model.ProjectRun) int {
+			return cmp.Or(b.StartedAt.Compare(a.StartedAt), strings.Compare(a.JobID, b.JobID))
+		})
 		var jobs []model.Job
 		for _, id := range []string{"J", "j", "j.1"} {
 			if run := latest[id]; run != nil && filter.Matches(run.Status) {
-				jobs = append(jobs, model.Job{
-					ID: id, ProjectID: at.Project, Name: id, LatestRun: run,
-					AppID: "/" + at.Team + "/" + at.Project + "/" + id,
-				})
+				job := jobrun.NewJob(jobrun.Key{Team: at.Team, Project: at.Project, Job: id}, model.JobTypeManual)
+				job.LatestRun = run
+				jobs = append(jobs, job)
 			}
 		}
 		slices.Sort(projects)
@@ -131,8 +149,23 @@ func testLists(t *testing.T, on subject) {
 			}
 		}
 		gotJobs := all(t, size%3+1, func(p jobrun.Page) (jobrun.List[model.Job], error) {
-			return s.Jobs(t.Context(), at.Key(), filter, p)
+			return s.Jobs(t.Context(), at.Key(), filter, p, true)
 		})
+		of := jobrun.Key{Team: at.Team, Project: at.Project}
+		gotOfProject := all(t, size, func(p jobrun.Page) (jobrun.List[model.ProjectRun], error) {
+			return s.ProjectRuns(t.Context(), of, filter, p)
+		})
+		if d := diff.Diff(ofProject, gotOfProject); d != "" {
+			t.Errorf("runs of the project of %s (-want +got):\n%s", name, d)
+		}
+		of.Job = at.Job
+		gotOfProject = all(t, size, func(p jobrun.Page) (jobrun.List[model.ProjectRun], error) {
+			return s.ProjectRuns(t.Context(), of, filter, p)
+		})
+		ofProject = slices.DeleteFunc(ofProject, func(r model.ProjectRun) bool { return r.JobID != at.Job })
+		if d := diff.Diff(ofProject, gotOfProject, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("runs of the project, of %s (-want +got):\n%s", name, d)
+		}
 		if d := diff.Diff(jobs, gotJobs); d != "" {
 			t.Errorf("jobs of %s (-want +got):\n%s", name, d)
 		}
@@ -159,7 +192,7 @@ func testListsOfNothing(t *testing.T, on subject) {
 	absent := jobrun.Key{Team: key.Team, Project: "other", Job: "other"}
 	projects, err := s.Projects(t.Context(), "other", nil, page)
 	runs, runsErr := s.JobRuns(t.Context(), key, none, page)
-	jobs, jobsErr := s.Jobs(t.Context(), key, none, page)
+	jobs, jobsErr := s.Jobs(t.Context(), key, none, page, false)
 	if err := errors.Join(err, runsErr, jobsErr); err != nil || len(projects.Items)+len(runs.Items)+len(jobs.Items) > 0 ||
 		projects.Next+runs.Next+jobs.Next != "" {
 		t.Errorf("%+v, %+v, %+v, %v; want empty lists", projects, runs, jobs, err)
@@ -167,7 +200,7 @@ func testListsOfNothing(t *testing.T, on subject) {
 	if _, err := s.JobRuns(t.Context(), absent, jobrun.Filter{}, page); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("runs of a job without any: %v, want ErrNotFound", err)
 	}
-	if _, err := s.Jobs(t.Context(), absent, jobrun.Filter{}, page); !errors.Is(err, jobrun.ErrNotFound) {
+	if _, err := s.Jobs(t.Context(), absent, jobrun.Filter{}, page, false); !errors.Is(err, jobrun.ErrNotFound) {
 		t.Errorf("jobs of a project without any: %v, want ErrNotFound", err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
-	"github.com/jobruns/jobruns/server/store"
 )
 
 // observed returns the record as an observation in a cluster.
@@ -59,7 +58,7 @@ func testAnOlderObservationDoesNotReplaceANewerOne(t *testing.T, on subject) {
 // testManyPutTheSameRuns has several watchers write the same runs, each in an order of its own. The
 // latest observation stays, whatever the order of writes.
 func testManyPutTheSameRuns(t *testing.T, on subject) {
-	const runs, versions, writers = store.BatchSize + 1, 20, 4
+	const runs, versions, writers = 101, 20, 4
 	s, url := on.open(t)
 	var all sync.WaitGroup
 	for range writers {

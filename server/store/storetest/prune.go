@@ -24,7 +24,7 @@ func concluding(at time.Time) func(*jobrun.Record) {
 
 func wantPruned(t *testing.T, s *Store, before time.Time, want int) {
 	t.Helper()
-	if got, err := s.Prune(t.Context(), before); err != nil || got != want {
+	if got, err := s.Prune(t.Context(), store.Pruning{Before: before}); err != nil || got != want {
 		t.Errorf("pruned before %s: %d, %v; want %d", before, got, err, want)
 	}
 }
@@ -69,15 +69,15 @@ func testPruneRemovesWhatConcludedBefore(t *testing.T, on subject) {
 	} {
 		Put(t, s, r)
 	}
-	wantPruned(t, s, limit, 4)
-	want := []string{"after", "running", "running-observed", "then"}
+	wantPruned(t, s, limit, 3)
+	want := []string{"after", "before-failed", "running", "running-observed", "then"} // the latest failure stays
 	if got := ids(t, s); !slices.Equal(got, want) {
 		t.Errorf("left: %q, want %q", got, want)
 	}
 	wantPruned(t, s, limit, 0)
-	wantPruned(t, s, time.Now().Add(time.Hour), 2)
-	if got := ids(t, s); !slices.Equal(got, want[1:3]) {
-		t.Errorf("left: %q, want %q", got, want[1:3])
+	wantPruned(t, s, time.Now().Add(time.Hour), 1)
+	if got := ids(t, s); !slices.Equal(got, want[:4]) { // and the latest success
+		t.Errorf("left: %q, want %q", got, want[:4])
 	}
 }
 
@@ -122,7 +122,7 @@ func testManyPrune(t *testing.T, on subject) {
 	for i := range 3 {
 		pruner, writer := on.reopen(t, url), on.reopen(t, url)
 		all.Go(func() {
-			if _, err := pruner.Prune(t.Context(), now.Add(-time.Hour)); err != nil {
+			if _, err := pruner.Prune(t.Context(), store.Pruning{Before: now.Add(-time.Hour)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -139,7 +139,7 @@ func testManyPrune(t *testing.T, on subject) {
 		})
 	}
 	all.Wait()
-	if _, err := s.Prune(t.Context(), now); err != nil {
+	if _, err := s.Prune(t.Context(), store.Pruning{Before: now}); err != nil {
 		t.Error(err)
 	}
 	if n, want := count(t, s), 1+3*rounds+rounds*again; n != want {

@@ -231,7 +231,7 @@ func testRunIsLost(t *testing.T, on subject) {
 	key, forever := Record(withID("short")).Key(), Running(withID("forever"))
 	wantState := func(lost bool) {
 		t.Helper()
-		if states, _, err := s.JobStates(t.Context(), 2); err != nil || states[0].RecorderLost != lost {
+		if states, _, err := s.JobStates(t.Context(), 2); err != nil || states[0].Latest.Lost != lost {
 			t.Errorf("%+v, %v; want RecorderLost: %t", states, err, lost)
 		}
 	}
@@ -239,7 +239,7 @@ func testRunIsLost(t *testing.T, on subject) {
 	Report(t, s, key, start())
 	var heard int64
 	heardAt := func() time.Time {
-		if err := s.DB().QueryRow("SELECT heard_at FROM runs WHERE id = 'short'").Scan(&heard); err != nil {
+		if err := s.DB().QueryRow("SELECT reported_at FROM runs WHERE id = 'short'").Scan(&heard); err != nil {
 			t.Fatal(err)
 		}
 		return time.Unix(heard, 0)
@@ -251,7 +251,7 @@ func testRunIsLost(t *testing.T, on subject) {
 	running.Run = Running(withID("short")).Run
 	running.Run.RunName = "short"
 
-	Exec(t, s, "UPDATE runs SET heard_at = heard_at - 3600") // the clock was set forward
+	Exec(t, s, "UPDATE runs SET reported_at = reported_at - 3600") // the clock was set forward
 	tick(t, other)
 	listen(t, s, 119*time.Second)
 	tick(t, other)

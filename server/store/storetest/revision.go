@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
 )
 
 func revisionOf(t *testing.T, s *Store) int64 {
@@ -42,7 +43,7 @@ func testRevision(t *testing.T, on subject) {
 			_ = yield(Record(), nil) && yield(Record(another, secondAttempt), nil)
 		})
 	}
-	prune := func() error { _, err := other.Prune(t.Context(), time.Now()); return err }
+	prune := func() error { _, err := other.Prune(t.Context(), store.Pruning{Before: time.Now()}); return err }
 	for _, step := range []struct {
 		name    string
 		do      func() error
@@ -62,7 +63,7 @@ func testRevision(t *testing.T, on subject) {
 		}, false},
 		{"a run changes by plain SQL", exec("UPDATE runs SET run_name = 'changed' WHERE id = 'another'"), true},
 		{"a run gets another id", exec("UPDATE runs SET id = 'renamed' WHERE id = 'another'"), true},
-		{"nothing is old enough", func() error { _, err := other.Prune(t.Context(), started); return err }, false},
+		{"nothing is old enough", func() error { _, err := other.Prune(t.Context(), store.Pruning{Before: started}); return err }, false},
 		{"all are removed", prune, true},
 		{"nothing is left", prune, false},
 		{"a token is created", token, false},

@@ -1,0 +1,143 @@
+package jobrun
+
+import (
+	"time"
+
+	"github.com/jobruns/jobruns/gen/model"
+)
+
+// JobState is a job and how it is doing. Times are in UTC.
+type JobState struct {
+	Team, Project, Job string
+	Type               model.JobType
+	// CreatedAt is when the first recorded run of the job started.
+	CreatedAt time.Time
+	// Latest is the run that started last. Success and Failure are the runs that started last of those
+	// that have succeeded or failed; their ID is "" if there is none.
+	Latest, Success, Failure RunState
+	// FailuresInARow is how many failed runs started after Success.
+	FailuresInARow int
+	// Running is how many runs have not concluded. RunningSince is when the first of them started; nil
+	// if there is none.
+	Running      int
+	RunningSince *time.Time
+}
+
+// RunState is what the state of a job depends on, of one of its runs.
+type RunState struct {
+	ID          string
+	Status      model.JobRunStatus
+	StartedAt   time.Time
+	ConcludedAt *time.Time // nil until the run has concluded
+	// Lost is whether a server has concluded the run, because its recorder has died.
+	Lost bool
+}
+
+// Change updates the state with a run that has changed, or that is new: before is then the zero
+// value. now is the time of the change. It reports false if the state now depends on runs that it
+// does not know, because a conclusion was corrected, a start moved, or runs overlap. The caller then
+// has to look Latest, Success, Failure and RunningSince up, and to count FailuresInARow again if
+// Success has changed.
+//
+// Of runs that started in the same second, the run that changed last counts as the later one. A run
+// that claims to start in the future does not precede a run that is recorded later.
+func (s *JobState) Change(before, after RunState, now time.Time) (known bool) {
+	isNew, wasOpen, isOpen := before.ID == "", before.open(), after.open()
+	known = isNew || before.StartedAt.Equal(after.StartedAt) && (wasOpen || before.Status == after.Status)
+	if s.CreatedAt.IsZero() || after.StartedAt.Before(s.CreatedAt) {
+		s.CreatedAt = after.StartedAt
+	}
+	switch {
+	case isOpen && !wasOpen:
+		s.Running++
+		if s.RunningSince == nil || after.StartedAt.Before(*s.RunningSince) {
+			s.RunningSince = &after.StartedAt
+		}
+	case wasOpen && !isOpen:
+		s.Running--
+		known = known && (s.Running == 0 || s.RunningSince == nil || before.StartedAt.After(*s.RunningSince))
+		if s.Running == 0 {
+			s.RunningSince = nil
+		}
+	}
+	if s.counts(before, now) {
+		s.FailuresInARow = max(0, s.FailuresInARow-1)
+	}
+	if s.counts(after, now) {
+		s.FailuresInARow++
+	}
+	if s.Latest.ID == after.ID || isNew && after.startedAfter(s.Latest, now) {
+		s.Latest = after
+	}
+	switch {
+	case after.Status == model.JobRunStatusFailed && (s.Failure.ID == after.ID || after.startedAfter(s.Failure, now)):
+		s.Failure = after
+	case after.Status == model.JobRunStatusSuccess && s.Success.ID == after.ID:
+		s.Success = after
+	case after.Status == model.JobRunStatusSuccess && after.startedAfter(s.Success, now):
+		if s.Failure.ID != "" && s.Failure.StartedAt.After(after.StartedAt) {
+			return false
+		}
+		s.Success, s.FailuresInARow = after, 0
+	}
+	return known
+}
+
+// counts reports whether the run is one of the failures in a row.
+func (s *JobState) counts(run RunState, now time.Time) bool {
+	return run.Status == model.JobRunStatusFailed && run.startedAfter(s.Success, now)
+}
+
+func (r RunState) open() bool { return r.ID != "" && r.ConcludedAt == nil }
+
+// startedAfter reports whether the run counts as later than a run that was recorded before.
+func (r RunState) startedAfter(other RunState, now time.Time) bool {
+	return other.ID == "" || !r.StartedAt.Before(other.StartedAt) || other.StartedAt.After(now)
+}
+
+// NewJob returns the job of the key, whose Run does not matter, as lists have it.
+func NewJob(key Key, jobType model.JobType) model.Job {
+	return model.Job{
+		ID: key.Job, ProjectID: key.Project, AppID: "/" + key.Team + "/" + key.Project + "/" + key.Job, Name: key.Job,
+		Tags: []string{}, JobType: jobType, DisabledCI: true, DisabledCD: true,
+	}
+}
+
+// Detail returns the job as getJob has it. latest is its latest run.
+func (s *JobState) Detail(latest model.JobRun) *model.JobDetail {
+	job := NewJob(Key{Team: s.Team, Project: s.Project, Job: s.Job}, s.Type)
+	return &model.JobDetail{
+		ID: job.ID, ProjectID: job.ProjectID, AppID: job.AppID, Name: job.Name, Tags: job.Tags, JobType: job.JobType,
+		DisabledCI: job.DisabledCI, DisabledCD: job.DisabledCD, CreatedAt: s.CreatedAt,
+		Settings: model.JobSettings{BackoffLimit: latest.BackoffLimit},
+		State: model.JobState{
+			LatestRun: latest, LatestSuccess: s.Success.concluded(), LatestFailure: s.Failure.concluded(),
+			FailuresInARow: s.FailuresInARow, Running: s.Running,
+		},
+	}
+}
+
+// concluded returns the run in short, or nil if there is none.
+func (r RunState) concluded() *model.ConcludedRun {
+	if r.ID == "" || r.ConcludedAt == nil {
+		return nil
+	}
+	return &model.ConcludedRun{ID: r.ID, StartedAt: r.StartedAt, ConcludedAt: *r.ConcludedAt}
+}
+
+// NewProjectRun returns a run of a job as the lists of a project have it. outcome may be nil.
+func NewProjectRun(job string, run model.JobRun, outcome *model.JobRunOutcome) model.ProjectRun {
+	r := model.ProjectRun{
+		ID: run.ID, Active: run.Active, BackoffLimit: run.BackoffLimit, Completions: run.Completions,
+		Concluded: run.Concluded, Failed: run.Failed, RunName: run.RunName, Status: run.Status,
+		Succeeded: run.Succeeded, StartedAt: run.StartedAt, ConcludedAt: run.ConcludedAt, JobID: job,
+	}
+	if outcome != nil {
+		r.Reason, r.Message, r.Host = outcome.Reason, outcome.Message, outcome.Host
+	}
+	if run.Concluded && r.Reason == nil {
+		unknown := Unknown()
+		r.Reason, r.Message = &unknown.Reason, &unknown.Message
+	}
+	return r
+}

@@ -1,0 +1,64 @@
+-- +goose Up
+
+-- A job exists from the first record of a run of it. Its row says how the job is doing, so that no reader looks through its
+-- runs: the run that started last (latest), the runs that started last of those that have succeeded and failed (an empty
+-- id and the start of the year 1 if there is none), how many failed runs started after that success, and how many runs are
+-- open. Every transaction that writes a run updates the row, and first locks it.
+CREATE TABLE jobs (
+    team                 TEXT NOT NULL,
+    project              TEXT NOT NULL,
+    job                  TEXT NOT NULL,
+    job_type             TEXT NOT NULL CHECK (job_type IN ('manual', 'cron')),
+    created_at           INTEGER NOT NULL,
+    latest_id            TEXT NOT NULL,
+    latest_status        TEXT NOT NULL CHECK (latest_status IN ('SUCCESS', 'RUNNING', 'FAILED')),
+    latest_started_at    INTEGER NOT NULL,
+    latest_concluded_at  INTEGER,
+    latest_lost          INTEGER NOT NULL CHECK (latest_lost IN (0, 1)),
+    success_id           TEXT NOT NULL,
+    success_started_at   INTEGER NOT NULL,
+    success_concluded_at INTEGER,
+    failure_id           TEXT NOT NULL,
+    failure_started_at   INTEGER NOT NULL,
+    failure_concluded_at INTEGER,
+    failures             INTEGER NOT NULL CHECK (failures >= 0),
+    running              INTEGER NOT NULL CHECK (running >= 0),
+    running_since        INTEGER,
+    PRIMARY KEY (team, project, job)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO jobs (team, project, job, job_type, created_at, latest_id, latest_status, latest_started_at, latest_concluded_at,
+        latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
+        failures, running, running_since)
+    SELECT i.team, i.project, i.job, 'manual',
+        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job),
+        l.id, l.status, l.started_at, l.concluded_at,
+        CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
+        coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
+        coalesce(f.id, ''), coalesce(f.started_at, -62135596800), f.concluded_at,
+        (SELECT count(*) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
+            AND started_at > coalesce(s.started_at, -62167219201)),
+        (SELECT count(*) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'),
+        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING')
+    FROM (SELECT j.team, j.project, j.job,
+            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'SUCCESS'
+                ORDER BY started_at DESC, id LIMIT 1) AS success,
+            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'FAILED'
+                ORDER BY started_at DESC, id LIMIT 1) AS failure,
+            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'RUNNING'
+                ORDER BY started_at DESC, id LIMIT 1) AS open
+        FROM (SELECT DISTINCT team, project, job FROM runs) AS j) AS i
+    LEFT JOIN runs AS s ON s.team = i.team AND s.project = i.project AND s.job = i.job AND s.id = i.success
+    LEFT JOIN runs AS f ON f.team = i.team AND f.project = i.project AND f.job = i.job AND f.id = i.failure
+    LEFT JOIN runs AS o ON o.team = i.team AND o.project = i.project AND o.job = i.job AND o.id = i.open
+    JOIN runs AS l ON l.team = i.team AND l.project = i.project AND l.job = i.job AND l.id = CASE
+        WHEN s.started_at >= coalesce(f.started_at, s.started_at) AND s.started_at >= coalesce(o.started_at, s.started_at) THEN s.id
+        WHEN f.started_at >= coalesce(o.started_at, f.started_at) THEN f.id ELSE o.id END;
+
+-- Lists the runs of a project.
+CREATE INDEX runs_of_project ON runs (team, project, status, started_at DESC, job, id);
+
+-- A server of an earlier version does not know the table jobs. Its writes fail from here on, until it notices that it is
+-- too old.
+ALTER TABLE runs RENAME COLUMN heard_at TO reported_at;
+UPDATE schema_support SET oldest_writer = 13;

@@ -1,0 +1,375 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	diff "github.com/google/go-cmp/cmp"
+
+	"github.com/jobruns/jobruns/gen/model"
+	"github.com/jobruns/jobruns/server/jobrun"
+	"github.com/jobruns/jobruns/server/store"
+)
+
+// storedRun is a run of which a test derives the state of its job.
+type storedRun struct {
+	jobrun.RunState
+	key jobrun.Key
+}
+
+// storedRuns returns the runs in the table runs.
+func storedRuns(t *testing.T, s *Store) (runs []storedRun) {
+	t.Helper()
+	rows, err := s.DB().Query("SELECT team, project, job, id, status, started_at, concluded_at, lost_at FROM runs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r storedRun
+		var started int64
+		var concluded, lost *int64
+		if err := rows.Scan(&r.key.Team, &r.key.Project, &r.key.Job, &r.key.Run, &r.Status, &started, &concluded, &lost); err != nil {
+			t.Fatal(err)
+		}
+		r.ID, r.StartedAt = r.key.Run, time.Unix(started, 0).UTC()
+		if concluded != nil {
+			r.ConcludedAt, r.Lost = new(time.Unix(*concluded, 0).UTC()), lost != nil
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// fold returns the states of the jobs of the runs, no two of which started at the same time.
+func fold(runs []storedRun) []jobrun.JobState {
+	slices.SortFunc(runs, func(a, b storedRun) int { return b.StartedAt.Compare(a.StartedAt) })
+	states := map[jobrun.Key]*jobrun.JobState{}
+	for _, r := range runs {
+		key := jobrun.Key{Team: r.key.Team, Project: r.key.Project, Job: r.key.Job}
+		state := states[key]
+		if state == nil {
+			state = &jobrun.JobState{Team: key.Team, Project: key.Project, Job: key.Job, Type: model.JobTypeManual, Latest: r.RunState}
+			states[key] = state
+		}
+		state.CreatedAt = r.StartedAt
+		switch {
+		case r.ConcludedAt == nil:
+			state.Running++
+			state.RunningSince = &r.StartedAt
+		case r.Status == model.JobRunStatusSuccess && state.Success.ID == "":
+			state.Success = r.RunState
+		case r.Status == model.JobRunStatusFailed:
+			if state.Failure.ID == "" {
+				state.Failure = r.RunState
+			}
+			if state.Success.ID == "" {
+				state.FailuresInARow++
+			}
+		}
+	}
+	var sorted []jobrun.JobState
+	for _, state := range states {
+		// The table does not have what other columns tell.
+		state.Success.Status, state.Success.Lost, state.Failure.Status, state.Failure.Lost = "", false, "", false
+		sorted = append(sorted, *state)
+	}
+	slices.SortFunc(sorted, func(a, b jobrun.JobState) int {
+		return slices.Compare([]string{a.Team, a.Project, a.Job}, []string{b.Team, b.Project, b.Job})
+	})
+	return sorted
+}
+
+// wantStates compares the table jobs with the runs.
+func wantStates(t *testing.T, s *Store, after string, runs []storedRun) {
+	t.Helper()
+	want := fold(runs)
+	got, more, err := s.JobStates(t.Context(), 1000)
+	for i := range min(len(want), len(got)) { // a start that moved later does not count
+		if got[i].CreatedAt.Before(want[i].CreatedAt) {
+			want[i].CreatedAt = got[i].CreatedAt
+		}
+	}
+	if d := diff.Diff(want, got); err != nil || more || len(got)+len(want) > 0 && d != "" {
+		t.Fatalf("after %s: %v (-want +got):\n%s", after, err, d)
+	}
+}
+
+// randomWriter writes runs of a few jobs. No two runs start at the same time.
+type randomWriter struct {
+	*rand.Rand
+	t       *testing.T
+	s       *Store
+	starts  []int // minutes that are left
+	version int64
+	begin   time.Time
+	runs    []jobrun.Record // of watch, as written last
+	keys    []jobrun.Key    // of recorders
+}
+
+func newRandomWriter(t *testing.T, s *Store) *randomWriter {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	w := &randomWriter{
+		Rand: rand.New(rand.NewPCG(seed, 0)), t: t, s: s, begin: time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour),
+	}
+	w.starts = w.Perm(1000)
+	return w
+}
+
+func (w *randomWriter) start() time.Time {
+	minute := w.starts[0]
+	w.starts = w.starts[1:]
+	return w.begin.Add(time.Duration(minute) * time.Minute)
+}
+
+func (w *randomWriter) key() jobrun.Key {
+	w.version++
+	job := []string{"j", "j.1", "J"}[w.IntN(3)]
+	return jobrun.Key{Team: "t", Project: "p", Job: job, Run: fmt.Sprintf("r%d-%d", w.IntN(1000), w.version)}
+}
+
+// report reports on a run: it starts, is renewed, or concludes.
+func (w *randomWriter) report() string {
+	report := model.JobRunReport{HeartbeatTimeout: new(100)}
+	var key jobrun.Key
+	if len(w.keys) == 0 || w.IntN(3) == 0 {
+		key, report.StartedAt = w.key(), new(w.start())
+		w.keys = append(w.keys, key)
+	} else {
+		key = w.keys[len(w.keys)-1-w.IntN(min(5, len(w.keys)))]
+	}
+	if w.IntN(2) == 0 {
+		report.Conclusion = &model.JobRunConclusion{Succeeded: w.IntN(3) == 0}
+	}
+	_, err := w.s.RecordRun(w.t.Context(), key, report, func(isNew bool) error {
+		if isNew && report.StartedAt == nil {
+			return jobrun.ErrNotFound // the run was pruned
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, jobrun.ErrConflict) && !errors.Is(err, jobrun.ErrNotFound) {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprintf("a report on %s", key.Run)
+}
+
+// lose has a server conclude some runs, because their recorders seem to have died.
+func (w *randomWriter) lose() string {
+	Exec(w.t, w.s, fmt.Sprintf("UPDATE runs SET lost_at = 0 WHERE concluded = 0 AND lost_at IS NOT NULL AND started_at %% 240 = %d",
+		w.begin.Unix()%240+int64(w.IntN(4)*60)%240))
+	if err := w.s.Tick(w.t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		w.t.Fatal(err)
+	}
+	return "the loss of some runs"
+}
+
+// observe writes runs as watch or import does, some of them again: with another end or start.
+func (w *randomWriter) observe() string {
+	var some []jobrun.Record
+	for range 1 + w.IntN(4) {
+		key := w.key()
+		r := Record(func(r *jobrun.Record) { r.Team, r.Project, r.Job, r.Run.ID = key.Team, key.Project, key.Job, key.Run })
+		r.Run.StartedAt = w.start()
+		if n := len(w.runs); n > 0 && w.IntN(2) == 0 {
+			before := w.runs[w.IntN(n)]
+			if slices.ContainsFunc(some, func(r jobrun.Record) bool { return r.Key() == before.Key() }) {
+				continue
+			}
+			r.Job, r.Run.ID = before.Job, before.Run.ID
+			if w.IntN(2) == 0 {
+				r.Run.StartedAt = before.Run.StartedAt
+			}
+		}
+		r.Source, r.Version = "watch", w.version
+		switch w.IntN(3) {
+		case 0:
+			r.Conclude(r.Run.StartedAt.Add(time.Minute), true, jobrun.End{})
+		case 1:
+			r.Conclude(r.Run.StartedAt.Add(time.Minute), false, jobrun.End{})
+		default:
+			r.Run.Active, r.Run.Concluded, r.Run.ConcludedAt = model.FlagYes, false, nil
+			r.Run.Status, r.Run.Succeeded = model.JobRunStatusRunning, model.FlagNo
+		}
+		some = append(some, r)
+	}
+	w.runs = append(w.runs, some...)
+	write := w.s.PutRuns
+	if w.IntN(3) == 0 {
+		write = func(ctx context.Context, records []jobrun.Record) error {
+			return w.s.ImportRuns(ctx, withoutErrors(records))
+		}
+	}
+	if err := write(w.t.Context(), some); err != nil {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprintf("the observation of %d runs", len(some))
+}
+
+// testJobsFollowTheirRuns compares the table jobs with the runs after each step of a random history.
+func testJobsFollowTheirRuns(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	w := newRandomWriter(t, s)
+	steps := []func() string{w.report, w.report, w.report, w.lose, w.observe}
+	for range 150 {
+		step := steps[w.IntN(len(steps))]()
+		wantStates(t, s, step, storedRuns(t, s))
+	}
+}
+
+// testPruningKeepsTheStatesOfJobs prunes at random moments of a random history. Removed runs count
+// like others, unless the job has been removed.
+func testPruningKeepsTheStatesOfJobs(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	w := newRandomWriter(t, s)
+	known := map[jobrun.Key]storedRun{}
+	steps := []func() string{w.report, w.report, w.report, w.report, w.report, w.lose, func() string {
+		// Of runs that overlap, a removed failure does not count again if an earlier run then succeeds.
+		for _, r := range known {
+			if r.ConcludedAt == nil || r.Lost {
+				report := model.JobRunReport{Conclusion: &model.JobRunConclusion{Succeeded: w.IntN(2) == 0}}
+				run, err := s.RecordRun(t.Context(), r.key, report, func(bool) error { return nil })
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Status, r.ConcludedAt, r.Lost = run.Status, run.ConcludedAt, false
+				known[r.key] = r
+			}
+		}
+		before := w.begin.Add(time.Duration(w.IntN(2000)) * time.Minute)
+		keep := 1 + w.IntN(3)
+		if _, err := s.Prune(t.Context(), store.Pruning{Before: before, Keep: keep}); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range fold(slices.Collect(maps.Values(known))) {
+			if state.Running == 0 && state.Latest.ConcludedAt.Before(before) {
+				maps.DeleteFunc(known, func(key jobrun.Key, _ storedRun) bool { return key.Job == state.Job })
+			}
+		}
+		return fmt.Sprintf("pruning runs before %s", before)
+	}}
+	for range 200 {
+		step := steps[w.IntN(len(steps))]()
+		for _, r := range storedRuns(t, s) {
+			known[r.key] = r
+		}
+		wantStates(t, s, step, slices.Collect(maps.Values(known)))
+	}
+}
+
+// testManyWriteManyJobs has several processes write runs of the same jobs, in batches of any order. No
+// writer fails, and the states of the jobs are those of the runs.
+func testManyWriteManyJobs(t *testing.T, on subject) {
+	s, url := on.open(t)
+	var all sync.WaitGroup
+	for p, other := range []*Store{s, on.reopen(t, url)} {
+		for i := range 20 {
+			all.Go(func() {
+				for j := range 5 {
+					key := jobrun.Key{Team: "t", Project: "p", Job: fmt.Sprint("j", (i*7+j)%10), Run: fmt.Sprint("r", p, "-", i, "-", j)}
+					start := started.Add(time.Duration(p*1000+i*10+j) * time.Second)
+					for _, c := range []*model.JobRunConclusion{nil, {Succeeded: (i+j)%2 == 0}} {
+						report := model.JobRunReport{StartedAt: &start, Conclusion: c, HeartbeatTimeout: new(100)}
+						if _, err := other.RecordRun(t.Context(), key, report, func(bool) error { return nil }); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	wantStates(t, s, "all writes", storedRuns(t, s))
+}
+
+// testRunInTheFutureDoesNotPrecede imports a run that claims to start in the future, and records
+// another run.
+func testRunInTheFutureDoesNotPrecede(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	future := Record(func(r *jobrun.Record) { r.Run.StartedAt = time.Now().Add(time.Hour) })
+	future.Conclude(future.Run.StartedAt, true, jobrun.End{})
+	Put(t, s, future)
+	key := future.Key()
+	key.Run = "now"
+	report := model.JobRunReport{Conclusion: &model.JobRunConclusion{}}
+	if _, err := s.RecordRun(t.Context(), key, report, func(bool) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	job, err := s.Job(t.Context(), key)
+	if err != nil || job.State.LatestRun.ID != "now" || job.State.FailuresInARow != 1 {
+		t.Errorf("%+v, %v; want the run that was recorded last", job.State, err)
+	}
+}
+
+// testRenewalLeavesTheJobAlone reports on a run whose job another transaction has locked.
+func testRenewalLeavesTheJobAlone(t *testing.T, on subject) {
+	if on.engine.LockRow == "" {
+		t.Log("this engine locks the whole database")
+		return
+	}
+	s, _ := on.open(t)
+	key := Record().Key()
+	report := model.JobRunReport{HeartbeatTimeout: new(100)}
+	admit := func(bool) error { return nil }
+	if _, err := s.RecordRun(t.Context(), key, report, admit); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.DB().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("UPDATE jobs SET failures = failures"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RecordRun(t.Context(), key, report, admit); err != nil {
+		t.Errorf("a renewal: %v", err)
+	}
+}
+
+func testRemoveAndRenameJob(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	key, open := Record().Key(), jobrun.Key{Team: "t", Project: "p", Job: "open"}
+	Put(t, s, Record(withID("r")))
+	if err := s.ImportRuns(t.Context(), old(store.PageSize+1)); err != nil {
+		t.Fatal(err)
+	}
+	Put(t, s, Running(func(r *jobrun.Record) { r.Team, r.Project, r.Job = open.Team, open.Project, open.Job }))
+	if err := s.RenameJob(t.Context(), key, "other"); err != nil {
+		t.Fatal(err)
+	}
+	absent := key
+	key.Job = "other"
+	if n, err := s.CountRuns(t.Context(), key); err != nil || n != store.PageSize+2 {
+		t.Errorf("the renamed job has %d runs, %v", n, err)
+	}
+	Put(t, s, Record()) // a job of the former name
+	if err := s.RenameJob(t.Context(), absent, "other"); !errors.Is(err, store.ErrExists) {
+		t.Errorf("renaming to a name that is taken: %v, want ErrExists", err)
+	}
+	for _, err := range []error{
+		s.RenameJob(t.Context(), open, "x"), func() error { _, err := s.RemoveJob(t.Context(), open); return err }(),
+	} {
+		if !errors.Is(err, store.ErrOpen) {
+			t.Errorf("a job with an open run: %v, want ErrOpen", err)
+		}
+	}
+	if n, err := s.RemoveJob(t.Context(), key); err != nil || n != store.PageSize+2 {
+		t.Errorf("removed %d runs, %v", n, err)
+	}
+	if _, err := s.Job(t.Context(), key); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("the removed job: %v, want ErrNotFound", err)
+	}
+	if _, err := s.RemoveJob(t.Context(), key); !errors.Is(err, jobrun.ErrNotFound) {
+		t.Errorf("removing the job again: %v, want ErrNotFound", err)
+	}
+	wantStates(t, s, "all", storedRuns(t, s))
+}
