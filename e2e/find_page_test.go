@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -70,6 +71,30 @@ func TestFindPage(t *testing.T) {
 			b.quiet(s.url)
 		})
 	}
+}
+
+// TestFindPageEscapesWhatNobodySees has names with characters that cannot be seen, which the page shows
+// as the command line does.
+func TestFindPageEscapesWhatNobodySees(t *testing.T) {
+	last := time.Now().Add(-time.Hour)
+	lines := history("default", "p", "j", last, 1, 0)
+	lines[0].Run.RunName = "a\u200b\ufeff\U000e0041\u00ad\u00a0 é 漢 😀 \\ '"
+	store := importLines(t, lines)
+	token := output(t, "jobrund", "token", "create", "--name", "test", "--store", store)
+	s := serve(t, store)
+	const want = `a\u200b\ufeff\U000e0041\u00ad\u00a0 é 漢 😀 \ '`
+	b := newTab(t, screens[1])
+	b.find(s.url+"/#/projects/p/jobs/j", token)
+	b.heading("j")
+	b.follow(want)
+	b.heading(want)
+	shown := output(t, "northflank", "get", "job", "run", "--host", s.url, "--token", token, "--project", "p", "--job", "j", "--latest")
+	if !strings.Contains(shown, want) {
+		t.Errorf("northflank shows %q, want %q", shown, want)
+	}
+	b.do("control characters", chromedp.Navigate(s.url+"/#/projects/p/jobs/%00%07%0A%7F%C2%80%E2%80%AE/runs/r"))
+	b.until("them escaped", `document.querySelector("#path").innerText.includes("\\x00\\a\\n\\x7f\\u0080\\u202e")`)
+	b.quiet(s.url)
 }
 
 // TestFindPageShowsNamesAsText has a run whose name would do something as HTML.

@@ -49,6 +49,23 @@ export class Refusal extends Error {
   }
 }
 
+// silence is the Refusal of a server that does not respond in time.
+const silence = Object.assign(new Refusal(0, {}, 5), { silent: true });
+
+// patience is how long the page waits for a response before it offers to try again, in milliseconds.
+const patience = 10_000;
+
+// patiently returns what the promise resolves to. If that takes longer than the patience and the expected time, in
+// milliseconds, it calls tell with a Refusal, and continues to wait.
+export async function patiently(promise, tell, expected = 0) {
+  const timer = setTimeout(() => tell(silence), patience + expected);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 // clock is how far the server's clock is ahead of the browser's, in milliseconds.
 let clock = 0;
 

@@ -1,6 +1,6 @@
 // Makes the elements of the page. Whatever the server says becomes text, never HTML.
-import { now } from './api.js';
-import { ago, exact, here, printable } from './words.js';
+import { now, patiently } from './api.js';
+import { ago, exact, explain, here, printable } from './words.js';
 
 // element makes one with attributes and children. A string among the children becomes text, false
 // and null are left out; an attribute "onclick" is a function.
@@ -73,6 +73,42 @@ export function table(caption, columns) {
   return { all, body, add };
 }
 
+// sender returns a function that sends the requests of a button, one at a time, and returns the response. While a
+// request is under way, the button is disabled. If the server does not respond, complain gets a message, and the button
+// offers to try again; the next request then cancels the request before, which returns undefined.
+export function sender(button, complain) {
+  const label = button.textContent;
+  const show = (text, disabled) => {
+    button.textContent = text;
+    button.disabled = disabled;
+  };
+  let attempt = new AbortController();
+  return async (send) => {
+    attempt.abort();
+    attempt = new AbortController();
+    const { signal } = attempt;
+    complain('');
+    show('Please wait…', true);
+    try {
+      const response = await patiently(send(signal), (silence) => {
+        complain(explain(silence).join('. '));
+        show('Try again', false);
+      });
+      complain('');
+      return response;
+    } catch (error) {
+      if (!signal.aborted) {
+        throw error;
+      }
+      return undefined;
+    } finally {
+      if (!signal.aborted) {
+        show(label, false);
+      }
+    }
+  };
+}
+
 // form asks for one line of text, and gives it to use, whose error it shows. Attributes are those
 // of the input.
 export function form(label, button, attributes, use) {
@@ -86,11 +122,14 @@ export function form(label, button, attributes, use) {
     'aria-describedby': 'form-error',
     ...attributes,
   });
+  const submitter = element('button', { type: 'submit' }, button);
+  const send = sender(submitter, (text) => {
+    error.textContent = text;
+  });
   const submit = async (event) => {
     event.preventDefault();
-    error.textContent = '';
     input.removeAttribute('aria-invalid');
-    const text = await use(input.value.trim());
+    const text = await send((signal) => use(input.value.trim(), signal));
     if (text) {
       error.textContent = text;
       input.setAttribute('aria-invalid', 'true');
@@ -102,7 +141,7 @@ export function form(label, button, attributes, use) {
     'form',
     { onsubmit: submit },
     element('label', { for: 'form-input' }, label),
-    element('div', { class: 'field' }, input, element('button', { type: 'submit' }, button)),
+    element('div', { class: 'field' }, input, submitter),
     error,
   );
 }

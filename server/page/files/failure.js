@@ -1,5 +1,5 @@
 // Why a run failed, and the end of its log.
-import { ask } from './api.js';
+import { ask, patiently } from './api.js';
 import { element, foreign, moment, table } from './elements.js';
 import { segments } from './route.js';
 import { duration, explain, printable } from './words.js';
@@ -23,19 +23,32 @@ async function get(path, signal, query) {
 export const reasonOf = (end) => end.message || end.reason || '';
 
 // failure shows in into why the run failed: its attempts and its log. It returns a row for
-// the reason and one for the host, by their names, as far as they are known.
-export async function failure(route, signal, into) {
+// the reason and one for the host, by their names, as far as they are known. refresh shows the run again.
+export async function failure(route, signal, into, refresh) {
   const job = segments({ ...route, runs: null });
-  const [outcome, logs] = await Promise.allSettled([
-    get([...segments(route), 'outcome'], signal),
-    get([...job, 'logs'], signal, { runId: route.runs }),
-  ]);
+  const complain = (refusal) =>
+    into.replaceChildren(
+      element(
+        'div',
+        {},
+        element('p', { class: 'error' }, `Not all is shown of why the run failed. ${explain(refusal).join('. ')}`),
+        refusal.passes && element('button', { type: 'button', onclick: refresh }, 'Try again'),
+      ),
+    );
+  const [outcome, logs] = await patiently(
+    Promise.allSettled([
+      get([...segments(route), 'outcome'], signal),
+      get([...job, 'logs'], signal, { runId: route.runs }),
+    ]),
+    complain,
+  );
   signal.throwIfAborted();
+  into.replaceChildren();
   for (const { reason } of [outcome, logs].filter(({ status }) => status === 'rejected')) {
     if (reason.status === undefined) {
       throw reason;
     }
-    into.append(element('p', { class: 'error' }, `Not all is shown of why the run failed. ${explain(reason).join('. ')}`));
+    complain(reason);
     break; // the other one says the same
   }
   const why = outcome.value;

@@ -1,6 +1,6 @@
 // The lists: projects, jobs, and the history of a job. Each returns what the page then shows.
 import { ask, now } from './api.js';
-import { badge, element, foreign, link, moment, table } from './elements.js';
+import { badge, element, foreign, link, moment, sender, table } from './elements.js';
 import { reasonOf } from './failure.js';
 import { address, segments } from './route.js';
 import { attempts, count, explain, here, runDuration } from './words.js';
@@ -43,20 +43,25 @@ function pages({ first, next, key, noun, into, show, say, none }) {
     button.hidden = !cursor;
     button.onclick = () => more(cursor);
   };
+  const complain = (text) => {
+    error.textContent = text;
+  };
+  const send = sender(button, complain);
   const more = async (cursor) => {
     const before = shown;
-    button.disabled = true;
-    error.textContent = '';
     try {
-      add(await next(cursor));
+      const page = await send((signal) => next(cursor, signal));
+      if (!page) {
+        return;
+      }
+      add(page);
       say(`${count(shown, noun)} shown${button.hidden ? ', that is all' : ''}.`);
     } catch (refusal) {
-      if (refusal.status === undefined) {
-        throw refusal; // the person has left
+      if (refusal.name === 'AbortError') {
+        return; // the page shows something else
       }
-      error.textContent = explain(refusal).join('. ');
+      complain(explain(refusal).join('. '));
     }
-    button.disabled = false;
     if (!button.hidden) {
       button.focus();
     } else {
@@ -67,8 +72,9 @@ function pages({ first, next, key, noun, into, show, say, none }) {
   return [into.all, empty, button, error];
 }
 
-export async function projects(route, { signal, say, refresh }) {
-  const get = (cursor) => ask([...segments(route), 'projects'], { query: { per_page: 100, cursor }, signal });
+export async function projects(route, { until, say, refresh }) {
+  const get = (cursor, own) =>
+    ask([...segments(route), 'projects'], { query: { per_page: 100, cursor }, signal: until(own) });
   const first = await get();
   const list = element('ul', { class: 'projects' });
   const show = ({ id, name }) =>
@@ -92,10 +98,13 @@ export async function projects(route, { signal, say, refresh }) {
 const named = (route, run) =>
   link(address({ ...route, runs: run.id, status: '' }), badge(run.status), element('span', { class: 'unseen' }, ' ', foreign(run.runName)));
 
-export async function jobs(route, { signal, say, refresh }) {
-  const get = (cursor) =>
-    ask([...segments(route), 'jobs'], { query: { per_page: 50, cursor, status: route.status, latestRun: true }, signal });
-  const [first, failed] = await Promise.all([get(), route.status === 'FAILED' ? failures(route, signal, say) : []]);
+export async function jobs(route, { until, say, refresh }) {
+  const get = (cursor, own) =>
+    ask([...segments(route), 'jobs'], {
+      query: { per_page: 50, cursor, status: route.status, latestRun: true },
+      signal: until(own),
+    });
+  const [first, failed] = await Promise.all([get(), route.status === 'FAILED' ? failures(route, until, say) : []]);
   const into = table('Jobs, each with its latest run', ['Job', 'Latest run', 'Started', 'Duration', 'Attempts']);
   const show = (job) => {
     const to = { ...route, jobs: job.id, status: '' };
@@ -115,8 +124,9 @@ export async function jobs(route, { signal, say, refresh }) {
 }
 
 // failures lists the failed runs of all jobs of the project, each with its reason and its host.
-async function failures(route, signal, say) {
-  const get = (cursor) => ask([...segments(route), 'runs'], { query: { per_page: 50, cursor, status: 'FAILED' }, signal });
+async function failures(route, until, say) {
+  const get = (cursor, own) =>
+    ask([...segments(route), 'runs'], { query: { per_page: 50, cursor, status: 'FAILED' }, signal: until(own) });
   const first = await get();
   const into = table('Failed runs, the one that started last first', ['Job', 'Run', 'Reason', 'Host', 'Started']);
   const show = (run) => {
@@ -176,9 +186,9 @@ function bar(route, runs) {
   );
 }
 
-export async function runs(route, { signal, say, refresh }) {
-  const get = (status) => (cursor) =>
-    ask([...segments(route), 'runs'], { query: { per_page: barLength, cursor, status }, signal });
+export async function runs(route, { until, say, refresh }) {
+  const get = (status) => (cursor, own) =>
+    ask([...segments(route), 'runs'], { query: { per_page: barLength, cursor, status }, signal: until(own) });
   const [latest, first] = await Promise.all([get('')(), route.status && get(route.status)()]);
   const into = table('Runs, the one that started last first', ['Run', 'Status', 'Started', 'Duration', 'Attempts']);
   const show = (run) =>

@@ -1,5 +1,5 @@
 // Shows what the address names, and asks for a token first.
-import { ask, hasToken, Refusal, setToken } from './api.js';
+import { ask, hasToken, patiently, Refusal, setToken } from './api.js';
 import { element, foreign, form, link, tick } from './elements.js';
 import { jobs, projects, runs } from './lists.js';
 import { address, parse } from './route.js';
@@ -19,15 +19,64 @@ const say = (text) => {
 let shown = new AbortController();
 let first = true;
 
-// show replaces what the page shows by what the address names.
-async function show() {
+// until returns a signal that is aborted when the page shows something else, or when the other signal is, if there is one.
+const until = (other) => (other ? AbortSignal.any([shown.signal, other]) : shown.signal);
+
+// lists are those that the page has shown, by the states of their entries in the history. The page then shows the list of
+// entry, or no list if that is null.
+const lists = new Map();
+const mostLists = 20;
+let entry = null;
+history.scrollRestoration = 'manual'; // the browser scrolls before the list is there
+
+// keep remembers the list that the page shows.
+function keep() {
+  if (entry !== null) {
+    lists.delete(entry);
+    lists.set(entry, { nodes: [...main.childNodes], title: document.title, scroll: scrollY, focus: document.activeElement });
+    if (lists.size > mostLists) {
+      lists.delete(lists.keys().next().value);
+    }
+  }
+}
+
+// restore shows the list again that the entry in the history had, and reports whether it had one.
+function restore() {
+  const list = lists.get(history.state);
+  if (!list) {
+    return false;
+  }
+  begin(parse(location.hash));
+  main.replaceChildren(...list.nodes);
+  main.removeAttribute('aria-busy');
+  document.title = list.title;
+  entry = history.state;
+  (main.contains(list.focus) ? list.focus : main.querySelector('h1')).focus({ preventScroll: true });
+  scrollTo(0, list.scroll);
+  return true;
+}
+
+// begin ends what the page has shown, to show the route.
+function begin(route) {
   shown.abort();
   shown = new AbortController();
-  const { signal } = shown;
-  const route = parse(location.hash);
   forget.hidden = !hasToken();
   say('');
   showPath(route);
+}
+
+// change stores another token, or none if it is null, which may not see the same lists.
+function change(token) {
+  setToken(token);
+  lists.clear();
+  entry = null;
+}
+
+// show replaces what the page shows by what the address names.
+async function show() {
+  const route = parse(location.hash);
+  begin(route);
+  const { signal } = shown;
   if (!hasToken()) {
     fill('Find a run', askForToken());
     return;
@@ -52,18 +101,28 @@ async function show() {
   }
   main.setAttribute('aria-busy', 'true');
   try {
-    const content = await view(route, { signal, say, fail, refresh, title: (text) => { title = text; } });
+    const content = await patiently(
+      view(route, { signal, until, say, fail, refresh, title: (text) => { title = text; } }),
+      fail,
+    );
     if (!signal.aborted) {
       fill(title, content);
+      if (view !== run) {
+        history.replaceState(history.state ?? Math.random(), '');
+        entry = history.state;
+      }
     }
   } catch (error) {
     fail(error);
   }
 }
 
+// refresh shows the same again, unless that is under way.
 async function refresh() {
-  await show();
-  say('Refreshed.');
+  if (!main.hasAttribute('aria-busy')) {
+    await show();
+    say('Refreshed.');
+  }
 }
 
 // viewOf returns what shows the route, and its heading.
@@ -89,6 +148,7 @@ function fill(heading, content) {
   const h1 = element('h1', { tabindex: '-1' }, foreign(heading));
   main.replaceChildren(h1, ...content);
   main.removeAttribute('aria-busy');
+  entry = null;
   document.title = `${printable(heading)} - jobruns`;
   const focus = main.querySelector('input') ?? (again && main.querySelector(`.${again} :is(button, [aria-current])`));
   if (focus) {
@@ -121,17 +181,18 @@ function showPath(route) {
 
 // askForToken returns a form that stores the token if the server takes it.
 function askForToken(problem) {
-  const use = async (text) => {
+  const use = async (text, signal) => {
     // Such a header could not be sent.
     if (!/^[\x21-\x7e]+$/.test(text)) {
       return 'This is no token: it has characters that no token has.';
     }
     try {
-      await ask(['login'], { as: text });
+      await ask(['login'], { as: text, signal });
     } catch (refusal) {
+      signal.throwIfAborted();
       return explain(refusal).join('. ');
     }
-    setToken(text);
+    change(text);
     show();
     return '';
   };
@@ -149,7 +210,7 @@ function showRefusal(route, refusal) {
     location.hash = address(to(text));
   };
   if (refusal.status === 401) {
-    setToken(null);
+    change(null);
     forget.hidden = true;
     showPath(route);
     fill('Find a run', askForToken(explain(refusal).join('. ')));
@@ -167,7 +228,7 @@ function showRefusal(route, refusal) {
   if (refusal.status === 403 && !route.projects) {
     content.push(form('A project that you know', 'Go to it', id, goTo((text) => ({ ...route, projects: text }))));
   } else if (refusal.passes) {
-    content.push(element('button', { type: 'button', onclick: show }, 'Try again'));
+    content.push(element('button', { type: 'button', onclick: refresh }, 'Try again'));
   }
   if (route.projects || route.teams) {
     content.push(element('p', {}, link('#/', 'See the projects')));
@@ -176,9 +237,14 @@ function showRefusal(route, refusal) {
 }
 
 forget.addEventListener('click', () => {
-  setToken(null);
+  change(null);
   show();
 });
-addEventListener('hashchange', show);
+addEventListener('hashchange', () => {
+  keep();
+  if (!restore()) {
+    show();
+  }
+});
 setInterval(tick, 1000);
 show();

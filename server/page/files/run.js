@@ -1,5 +1,5 @@
 // One run, which updates itself until it has concluded.
-import { ask, now } from './api.js';
+import { ask, now, patiently } from './api.js';
 import { badge, element, foreign, moment } from './elements.js';
 import { failure } from './failure.js';
 import { segments } from './route.js';
@@ -12,7 +12,7 @@ const wait = 50;
 // wait.
 const leastPause = 2000;
 
-export async function run(route, { signal, say, title, fail }) {
+export async function run(route, { signal, say, title, fail, refresh }) {
   let current = (await ask(segments(route), { signal })).data;
   title(current.runName);
   const details = element('dl', {});
@@ -36,7 +36,7 @@ export async function run(route, { signal, say, title, fail }) {
   };
   const showFailure = async (news) => {
     if (current.status === 'FAILED') {
-      why = await failure(route, signal, more);
+      why = await failure(route, signal, more, refresh);
       describe();
       if (news && why.Reason) {
         say(`${news} Reason: ${why.Reason.textContent}.`);
@@ -81,7 +81,11 @@ async function watch(route, signal, trouble, update) {
     signal.addEventListener('abort', leave, { signal: attempt.signal });
     let next = Date.now() + leastPause;
     try {
-      const { data } = await ask(segments(route), { wait, signal: attempt.signal });
+      const late = (silence) => {
+        trouble(`${explain(silence)[0]}. This page asks again.`);
+        leave();
+      };
+      const { data } = await patiently(ask(segments(route), { wait, signal: attempt.signal }), late, wait * 1000);
       update(data);
       concluded = data.concluded;
     } catch (error) {

@@ -1,11 +1,17 @@
 // Says times and numbers in words, and texts of others in characters that can be seen.
 
-// printable escapes what would not be seen, or would turn the text around it: control characters,
-// separators of lines, and changes of the writing direction. The characters to leave stay.
+const named = { '\x07': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v' };
+
+function escaped(character) {
+  const code = character.codePointAt(0);
+  const [letter, digits] = code < 0x80 ? ['x', 2] : code < 0x10000 ? ['u', 4] : ['U', 8];
+  return named[character] ?? `\\${letter}${code.toString(16).padStart(digits, '0')}`;
+}
+
+// printable escapes the characters that cannot be seen, or that turn the text around them, as the command northflank
+// does: all except letters, marks, numbers, punctuation, symbols and spaces. The characters in leave stay.
 export const printable = (text, leave = '') =>
-  text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, (character) =>
-    leave.includes(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  text.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character) => (leave.includes(character) ? character : escaped(character)));
 
 // count says how many there are: count(2, 'run') is "2 runs".
 export const count = (n, noun) => `${n.toLocaleString()} ${noun}${n === 1 ? '' : 's'}`;
@@ -61,7 +67,10 @@ export function explain(refusal) {
   const after = `Try again in ${duration(refusal.retryAfter)}.`;
   switch (refusal.status) {
     case 0:
-      return ['The server cannot be reached', 'Check the network, or ask those who run the server. Then try again.'];
+      return [
+        refusal.silent ? 'The server does not respond' : 'The server cannot be reached',
+        'Check the network, or ask those who run the server. Then try again.',
+      ];
     case 400:
       return ['The server does not understand this address', `It says: ${refusal.message}.`];
     case 401:
