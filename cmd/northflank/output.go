@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/itchyny/gojq"
@@ -57,68 +57,21 @@ func indentJSON(sent json.RawMessage) (string, error) {
 	return escapeJSON(b.Bytes()) + "\n", err
 }
 
-// toYAML returns JSON as YAML, with the fields in their order.
+// toYAML returns JSON, which is YAML too, in the usual form of YAML, with the fields in their order.
+// Numbers beyond those of the contract, such as 1e3, become strings.
 func toYAML(sent json.RawMessage) (string, error) {
-	dec := json.NewDecoder(bytes.NewReader(sent))
-	dec.UseNumber()
-	value, err := decodeOrdered(dec)
-	if err != nil {
+	var compact bytes.Buffer // without tabs, which YAML does not allow
+	if err := json.Compact(&compact, sent); err != nil {
+		return "", err
+	}
+	var value any
+	if err := yaml.UnmarshalWithOptions([]byte(escapeJSON(compact.Bytes())), &value, yaml.UseOrderedMap()); err != nil {
 		return "", err
 	}
 	// JSON puts every string in double quotes, because readers of YAML 1.1 and 1.2 disagree about the
 	// type of others.
 	text, err := yaml.MarshalWithOptions(value, yaml.JSON(), yaml.Flow(false))
 	return string(text), err
-}
-
-// decodeOrdered reads a JSON value like encoding/json, and keeps the order of the fields.
-func decodeOrdered(dec *json.Decoder) (any, error) {
-	token, err := dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	if number, ok := token.(json.Number); ok {
-		return yamlNumber(number), nil
-	}
-	start, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
-	}
-	values := []any{} // for an object: name, value, name, value
-	for dec.More() {
-		value, err := decodeOrdered(dec)
-		if err != nil {
-			return nil, err
-		}
-		values = append(values, value)
-	}
-	if _, err := dec.Token(); err != nil || start == '[' {
-		return values, err
-	}
-	object := yaml.MapSlice{}
-	for i := 0; i < len(values); i += 2 {
-		object = append(object, yaml.MapItem{Key: values[i], Value: values[i+1]})
-	}
-	return object, nil
-}
-
-// yamlNumber is a JSON number. It is never rounded.
-type yamlNumber string
-
-// MarshalYAML writes 1e3 as 1.0e+3, because YAML 1.1 takes the short form for a string
-// (https://yaml.org/type/float.html).
-func (n yamlNumber) MarshalYAML() ([]byte, error) {
-	mantissa, exponent, ok := strings.Cut(strings.ToLower(string(n)), "e")
-	if !ok {
-		return []byte(n), nil
-	}
-	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
-	}
-	if exponent[0] != '-' {
-		exponent = "+" + strings.TrimPrefix(exponent, "+")
-	}
-	return []byte(mantissa + "e" + exponent), nil
 }
 
 // compileJQ returns the program of --jq.
@@ -189,31 +142,19 @@ func escapeExcept(s, allowed string) string {
 	return b.String()
 }
 
-var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-
-// escapeJSON escapes in the strings of JSON the characters that escape escapes, and no others:
-// encoding/json escapes <, > and & too.
+// escapeJSON escapes in JSON the characters that escape escapes, which only strings contain.
 func escapeJSON(text []byte) string {
-	return string(jsonString.ReplaceAllFunc(text, func(quoted []byte) []byte {
-		var s string
-		if json.Unmarshal(quoted, &s) != nil {
-			return quoted
+	var b []byte
+	for _, r := range string(text) {
+		if strconv.IsPrint(r) || r == '\n' {
+			b = utf8.AppendRune(b, r)
+			continue
 		}
-		if text, err := marshal(s); err == nil {
-			quoted = bytes.TrimSpace(text)
+		for _, unit := range utf16.Encode([]rune{r}) {
+			b = fmt.Appendf(b, `\u%04x`, unit)
 		}
-		var b []byte
-		for _, r := range string(quoted) {
-			if strconv.IsPrint(r) {
-				b = append(b, string(r)...)
-				continue
-			}
-			for _, unit := range utf16.Encode([]rune{r}) {
-				b = fmt.Appendf(b, `\u%04x`, unit)
-			}
-		}
-		return b
-	}))
+	}
+	return string(b)
 }
 
 // onTerminal reports whether a file is a terminal.

@@ -30,7 +30,7 @@ var runs = map[string]struct {
 	"running": {200, `{"data": {"id": "running", "active": 1, "backoffLimit": 3, "completions": 0, "concluded": false,
 		"failed": 0, "runName": "no", "status": "RUNNING", "succeeded": 0, "concludedAt": null,
 		"startedAt": "2020-12-08T11:47:08Z"}}`, nil},
-	"newer": {200, `{"data": {"priority": 1e3, "id": "0018", "status": "PAUSED \u0026 \u003cwaiting\u003e", "runName": "? x",
+	"newer": {200, `{"data": {"priority": 1e3, "id": "0018", "status": "PAUSED & <waiting>", "runName": "? x",
 		"concluded": true, "startedAt": null, "concludedAt": "2020-12-08T11:52:08Z", "tags": ["no", {"no": "=", "none": []}]}}`, nil},
 	"bare": {200, `{"data": {"id": "bare", "status": "RUNNING"}}`, nil},
 	"evil": {200, `{"data": {"id": "evil", "runName": "\u001b[31mred\u202e\nStatus SUCCESS", "status": "\u001b[2J",
