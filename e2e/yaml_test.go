@@ -21,9 +21,9 @@ func TestPyYAMLReadsYAMLAsSent(t *testing.T) {
 		"~", "? x", "- x", "=", "<<", "<>&", "a: b", "# x", "'", `"`, `\`, "a\nb ", "\t", "\x00\x1b\x7f", "\u0085\u009b",
 		"\u2028\u2029", "\u202e", "\ufeff", "\U0001f600", "\U000e0001", "",
 	}
-	runs := []any{map[string]any{"status": "RUNNING", "id": "r", "list": strange, "empty": []any{}}}
+	runs := []any{map[string]any{"status": "RUNNING", "id": "r", "jobId": "j", "list": strange, "empty": []any{}}}
 	for i, text := range strange {
-		runs = append(runs, map[string]any{"id": fmt.Sprint(i), "status": "SUCCESS", "runName": text, text.(string): nil})
+		runs = append(runs, map[string]any{"id": fmt.Sprint(i), "jobId": "j", "status": "SUCCESS", "runName": text, text.(string): nil})
 	}
 	sent, err := json.Marshal(map[string]any{"data": map[string]any{"runs": runs}})
 	if err != nil {
@@ -34,7 +34,7 @@ func TestPyYAMLReadsYAMLAsSent(t *testing.T) {
 		_, _ = w.Write(sent)
 	}))
 	defer server.Close()
-	written := output(t, "northflank", "get", "job", "runs", "--host", server.URL, "--token", "t",
+	written := output(t, "northflank", "get", "job", "runs", "--host", server.URL, "--token", "secret",
 		"--project", "p", "--job", "j", "-o", "yaml")
 	python := exec.Command("/usr/bin/python3", "-c",
 		"import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin.buffer), sys.stdout)")

@@ -3,11 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -30,37 +28,21 @@ func newContextList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := c.table()
-			if err != nil {
-				return err
+			t := table{headers: []string{"", "NAME", "HOST", "PROJECT", "JOB"}}
+			for _, saved := range c.Contexts {
+				star := ""
+				if saved.Name == c.Current {
+					star = "*"
+				}
+				t.rows = append(t.rows, []string{
+					star, escape(saved.Name), escape(cmp.Or(saved.Host, defaultHost)),
+					escape(cmp.Or(saved.Project, "-")), escape(cmp.Or(saved.Job, "-")),
+				})
 			}
 			_, err = os.Stdout.WriteString(t.render(width(os.Stdout)))
 			return err
 		},
 	}
-}
-
-func (c *config) table() (table, error) {
-	t := table{headers: []string{"", "NAME", "HOST", "PROJECT", "JOB"}}
-	current, err := c.current()
-	if err != nil && !errors.Is(err, errNoContext) {
-		return t, err
-	}
-	for _, raw := range c.contexts {
-		var saved savedContext
-		if json.Unmarshal(raw, &saved) != nil {
-			continue // it cannot be used either
-		}
-		star := ""
-		if current != nil && current.Name == saved.Name {
-			star = "*"
-		}
-		t.rows = append(t.rows, []string{
-			star, escape(saved.Name), escape(cmp.Or(saved.Host, defaultHost)),
-			escape(cmp.Or(saved.Project, "-")), escape(cmp.Or(saved.Job, "-")),
-		})
-	}
-	return t, nil
 }
 
 func newContextUse() *cobra.Command {
@@ -82,8 +64,11 @@ func newContextUse() *cobra.Command {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		named := slices.DeleteFunc(c.names(), func(name string) bool { return name == "" })
-		return named, cobra.ShellCompDirectiveNoFileComp
+		var names []string
+		for _, saved := range c.Contexts {
+			names = append(names, saved.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	})
 	use.AddCommand(newContextUseID(needsProject), newContextUseID(needsJob))
 	return use
@@ -95,7 +80,7 @@ func useContext(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if len(c.contexts) == 0 {
+	if len(c.Contexts) == 0 {
 		return errors.New("there is no context: northflank login makes one")
 	}
 	if name == "" {
@@ -103,16 +88,14 @@ func useContext(ctx context.Context, name string) error {
 			return usagef("missing --name NAME: see northflank context ls")
 		}
 		var choices []choice
-		for _, name := range c.names() {
-			if name != "" {
-				choices = append(choices, choice{id: name})
-			}
+		for _, saved := range c.Contexts {
+			choices = append(choices, choice{id: saved.Name})
 		}
 		if name, err = ask(ctx, "Which context?", choices); err != nil {
 			return err
 		}
 	}
-	if err := c.use(name, nil); err != nil {
+	if err := c.use(name, "", ""); err != nil {
 		return err
 	}
 	_, err = fmt.Printf("Changed current context to %s\n", escape(name))
@@ -132,13 +115,6 @@ func newContextUseID(level int) *cobra.Command {
 	cmd.Flags().StringVarP(id, "id", "i", "", "`ID` of the "+thing)
 	complete(cmd, "id", r.completions(level))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		current, err := currentContext()
-		if err != nil {
-			return err
-		}
-		if current == nil {
-			return errors.New("there is no current context: northflank login makes one")
-		}
 		if *id == "" {
 			if !interactive() {
 				return usagef("missing --id ID: see %s", levels[level-1].lister)
@@ -150,11 +126,14 @@ func newContextUseID(level int) *cobra.Command {
 				return err
 			}
 		}
-		c, err := readConfig() // again, because the questions may have taken a while
+		c, err := readConfig()
 		if err != nil {
 			return err
 		}
-		if err := c.use(current.Name, map[string]string{thing: *id}); err != nil {
+		if c.Current == "" {
+			return errors.New("there is no current context: northflank login makes one")
+		}
+		if err := c.use(c.Current, thing, *id); err != nil {
 			return err
 		}
 		_, err = fmt.Printf("Use %s with id: %s\n", thing, escape(*id))

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,10 +44,7 @@ func (l *login) run(ctx context.Context) error {
 	}
 	host := cmp.Or(normalizeHost(l.server.host), normalizeHost(os.Getenv(hostEnv)), defaultHost)
 	conn := connection{host: host, hostFrom: "the host", caCert: l.server.authorities()}
-	_, err := readConfig()
-	if err != nil && !errors.Is(err, errBroken) {
-		return err // before the token is asked for in vain
-	}
+	var err error
 	if conn.token, conn.tokenFrom, err = l.readToken(host); err != nil {
 		return err
 	}
@@ -61,15 +57,12 @@ func (l *login) run(ctx context.Context) error {
 	if resp, err := c.Login(ctx); err != nil {
 		return conn.userError(err, resp)
 	}
-	saved, err := readConfig() // again: the prompt may have taken a while
-	if err != nil && !errors.Is(err, errBroken) {
+	saved, err := readConfig()
+	if err != nil {
 		return err
 	}
 	if err := saved.add(savedContext{Name: l.name, Host: host, Token: conn.token}); err != nil {
 		return err
-	}
-	if saved.broken != nil {
-		fmt.Fprintf(os.Stderr, "northflank: %s could not be read: what was in it is in %s.broken now\n", saved.path, saved.path)
 	}
 	_, err = fmt.Printf("Logged in to %s: the context %q is in %s.\n", host, l.name, saved.path)
 	return err
