@@ -183,9 +183,9 @@ func ExampleClient_GetJobRunOutcome() {
 		return
 	}
 	ref := client.RunRef{Project: "nightly", Job: "backup", Run: run.ID}
-	outcome, _, err := c.GetJobRunOutcome(ctx, ref, client.RunExists())
+	outcome, _, err := c.GetJobRunOutcome(ctx, ref)
 	switch {
-	case errors.Is(err, client.ErrUnsupported): // the Northflank API does not have outcomes
+	case errors.Is(err, client.ErrNotFound): // the Northflank API does not have outcomes
 		fmt.Println(run.RunName, "has failed")
 	case err != nil:
 		fmt.Println(err)

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -37,36 +36,17 @@ func (c *Client) getJobRun(ctx context.Context, ref RunRef, prefer *model.Prefer
 		&model.GetTeamJobRunParams{Prefer: prefer}))
 }
 
-// ErrUnsupported means that the server has the run, but not the operation, because it is an earlier
-// version or the Northflank API.
-var ErrUnsupported = errors.New("the server does not have this operation")
-
-// OutcomeOption configures [Client.GetJobRunOutcome].
-type OutcomeOption func(runExists *bool)
-
-// RunExists promises that the server has the run. A 404 is then [ErrUnsupported], without a second
-// request.
-func RunExists() OutcomeOption { return func(runExists *bool) { *runExists = true } }
-
 // GetJobRunOutcome returns why a run ended as it did, and its attempts that have ended. The Reason
 // is nil until the run has concluded, and may be a word that this package does not know.
 //
-// The error is [ErrUnsupported] if the server has the run and knows no outcomes. To find that out
-// takes a second request, unless [RunExists] is given. Other errors are like those of
-// [Client.GetJobRun].
+// The error is like that of [Client.GetJobRun]. An [ErrNotFound] can also mean that the server knows
+// no outcomes, like the Northflank API.
 //
 // Operation getJobRunOutcome: GET /v1/projects/{projectId}/jobs/{jobId}/runs/{runId}/outcome
-func (c *Client) GetJobRunOutcome(
-	ctx context.Context, ref RunRef, opts ...OutcomeOption,
-) (_ *JobRunOutcome, _ *Response, err error) {
+func (c *Client) GetJobRunOutcome(ctx context.Context, ref RunRef) (*JobRunOutcome, *Response, error) {
 	if err := ref.check(); err != nil {
 		return nil, nil, err
 	}
-	runExists := false
-	for _, opt := range opts {
-		opt(&runExists)
-	}
-	defer func() { err = c.checkSupport(ctx, ref, runExists, err) }()
 	call := newCall(c, func(r *model.JobRunOutcomeResult, _ []byte) (*JobRunOutcome, bool) {
 		return &r.Data, r.Data.Attempts != nil
 	})
@@ -104,21 +84,6 @@ func (c *Client) GetJobLogs(
 		return nil, resp, err
 	}
 	return *lines, resp, nil
-}
-
-// checkSupport turns a 404 into [ErrUnsupported] if the run exists, because the server then lacks
-// the operation. If the caller does not know whether the run exists, it asks the server. It returns
-// any other error as it is.
-func (c *Client) checkSupport(ctx context.Context, ref RunRef, runExists bool, err error) error {
-	if !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	if !runExists {
-		if _, _, absent := c.GetJobRun(ctx, ref); absent != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %s", ErrUnsupported, err.Error()) // no longer an ErrNotFound
 }
 
 // Login checks the token. The error is nil if the server accepts it, [ErrUnauthorized] if not, and

@@ -134,33 +134,6 @@ func TestGetJobLogs(t *testing.T) {
 	}
 }
 
-// A server that does not know the operation responds with 404, as for a run that does not exist.
-func TestUnsupportedOperationDiffersFromAbsentRun(t *testing.T) {
-	outcome := func(opts ...OutcomeOption) func(*Client) error {
-		return func(c *Client) error {
-			_, _, err := c.GetJobRunOutcome(t.Context(), documentedRef, opts...)
-			return err
-		}
-	}
-	for name, tt := range map[string]struct {
-		call   func(*Client) error
-		status int // of the response to a request for the run
-		want   error
-		asked  int
-	}{
-		"outcome, earlier server": {outcome(), 200, ErrUnsupported, 2},
-		"outcome, no run":         {outcome(), 404, ErrNotFound, 2},
-		"outcome, run invisible":  {outcome(), 403, ErrNotFound, 2},
-		"outcome, RunExists":      {outcome(RunExists()), 404, ErrUnsupported, 1},
-	} {
-		var asked int
-		err := tt.call(newClient(t, "http://example.com", script(&asked, answers(404, "{}"), answers(tt.status, documented))))
-		if !errors.Is(err, tt.want) || errors.Is(err, ErrUnsupported) && errors.Is(err, ErrNotFound) || asked != tt.asked {
-			t.Errorf("%s: %v after %d requests, want %v after %d", name, err, asked, tt.want, tt.asked)
-		}
-	}
-}
-
 // Such an ID would make the path of another operation.
 func TestOperationsRejectRef(t *testing.T) {
 	asked := 0

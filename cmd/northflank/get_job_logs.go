@@ -80,13 +80,6 @@ func (get *getJobLogs) run(ctx context.Context) error {
 	if err := get.open(ctx); err != nil {
 		return err
 	}
-	if get.latest {
-		run, _, err := get.newest(ctx)
-		if err != nil {
-			return err
-		}
-		get.ref.Run = run.ID
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	lines, resp, err := get.client.GetJobLogs(ctx, get.job(), client.JobLogsOptions{

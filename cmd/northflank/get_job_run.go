@@ -119,17 +119,12 @@ func (get *getJobRun) see(ctx context.Context) (*client.JobRun, *client.Response
 	if get.wait {
 		return get.await(ctx)
 	}
-	return get.once(ctx)
-}
-
-// once returns the run in its present state.
-func (r *runRequest) once(ctx context.Context) (*client.JobRun, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	run, resp, err := r.client.GetJobRun(ctx, r.ref)
-	r.trace(resp)
+	run, resp, err := get.client.GetJobRun(ctx, get.ref)
+	get.trace(resp)
 	if err != nil {
-		return nil, nil, r.userError(err, resp)
+		return nil, nil, get.userError(err, resp)
 	}
 	return run, resp, nil
 }

@@ -30,7 +30,7 @@ type reason struct {
 func askReason(ctx context.Context, c *client.Client, ref client.RunRef) (*reason, *client.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, reasonTimeout)
 	defer cancel()
-	found, resp, err := c.GetJobRunOutcome(ctx, ref, client.RunExists())
+	found, resp, err := c.GetJobRunOutcome(ctx, ref)
 	if err != nil {
 		return nil, resp, err
 	}
@@ -49,8 +49,7 @@ func sentData(resp *client.Response) (json.RawMessage, error) {
 // one can tell, or does not let the token see them. The program does not mention such an error.
 func withoutOutcomes(err error) bool {
 	var apiErr *client.Error
-	return errors.Is(err, client.ErrUnsupported) || errors.As(err, &apiErr) &&
-		(apiErr.Status < 500 && apiErr.Status != http.StatusTooManyRequests || apiErr.Status == http.StatusNotImplemented)
+	return errors.As(err, &apiErr) && (apiErr.Status < 500 && apiErr.Status != http.StatusTooManyRequests)
 }
 
 // raw returns the reason as the server sent it, or nil for none.

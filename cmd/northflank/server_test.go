@@ -317,6 +317,7 @@ func attempt(number int, message string) string {
 var logs = map[string][]string{
 	"lost": {"one", "two", "three\tcolumns", "four\r", "five \x1b[31mred\u202e", "six"},
 	"none": {},
+	"":     {"of the latest run"},
 }
 
 // logOf returns the body of the operation getJobLogs, and whether there is such a run.

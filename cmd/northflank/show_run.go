@@ -40,7 +40,7 @@ func (get *getJobRun) show(ctx context.Context, run *client.JobRun, resp *client
 	failed, forPeople := run.Status == client.JobRunStatusFailed, get.format == ""
 	get.ref.Run = cmp.Or(get.ref.Run, run.ID)
 	shown := shownRun{JobRun: run, detail: get.outcome}
-	if get.outcome || failed && (forPeople || get.wait) {
+	if get.outcome || failed && forPeople {
 		shown.why = get.why(ctx)
 	}
 	if get.outcome {
@@ -50,10 +50,6 @@ func (get *getJobRun) show(ctx context.Context, run *client.JobRun, resp *client
 	}
 	if shown.why != nil && failed && forPeople {
 		shown.lines = get.lastLines(ctx)
-	}
-	if shown.why != nil && failed && !forPeople && get.wait {
-		now := time.Now().UTC().Format(time.RFC3339)
-		fmt.Fprintln(os.Stderr, now, escape(string(run.Status)+": "+shown.why.sentence(run)))
 	}
 	return get.print(ctx, sent, shown.summary)
 }
@@ -146,25 +142,18 @@ func attempts(run *client.JobRun) string {
 // timeLayout is the layout of a time with its time zone.
 const timeLayout = "2006-01-02 15:04:05 MST"
 
-// moment is a time in UTC and in the time zone of now. The zero time means that the server sent none.
+// moment is a time in UTC and, if it differs, in the time zone of now. The zero time means that the
+// server sent none.
 func moment(at, now time.Time) string {
 	if at.IsZero() {
 		return "the server does not say when"
 	}
 	text := at.UTC().Format(timeLayout)
-	if local := inZone(at, now.Location()); local != "" {
-		text += ", " + local
+	local := at.In(now.Location())
+	if _, offset := local.Zone(); offset != 0 {
+		text += ", " + local.Format(timeLayout)
 	}
 	return fmt.Sprintf("%s (%s)", text, humanize.RelTime(at, now, "ago", "from now"))
-}
-
-// inZone is a time in a time zone, or "" if it is the same in UTC.
-func inZone(at time.Time, zone *time.Location) string {
-	local := at.In(zone)
-	if _, offset := local.Zone(); offset == 0 {
-		return ""
-	}
-	return local.Format(timeLayout)
 }
 
 func conclusion(run *client.JobRun, now time.Time) string {

@@ -28,24 +28,13 @@ const shortestText = 24
 
 // The headers of columns that a narrow terminal changes.
 const (
-	startedHeader = "STARTED (UTC)"
-	localHeader   = "STARTED (LOCAL)"
-	tookHeader    = "TOOK"
-	reasonHeader  = "REASON"
-	runHeader     = "RUN"
+	tookHeader   = "TOOK"
+	reasonHeader = "REASON"
+	runHeader    = "RUN"
 )
 
-// render returns the table in columns that fit the width; 0 means any width. Local times are left out
-// if all are UTC, and else UTC if there is no room for both.
+// render returns the table in columns that fit the width; 0 means any width.
 func (t table) render(width int) string {
-	if i := slices.Index(t.headers, localHeader); i >= 0 {
-		switch local := func(row []string) bool { return row[i] != "" && row[i] != unknown }; {
-		case !slices.ContainsFunc(t.rows, local):
-			t = t.without(localHeader)
-		case width > 0 && lipgloss.Width(t.layout(0).String()) > width:
-			t = t.without(startedHeader)
-		}
-	}
 	var b strings.Builder
 	for line := range strings.Lines(t.fit(width).String()) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
@@ -125,9 +114,9 @@ func projectTable(projects []client.Project) table {
 }
 
 func jobTable(jobs []client.Job, now time.Time, color bool) table {
-	t := table{headers: []string{"JOB", "LATEST", startedHeader, localHeader, tookHeader, runHeader}}
+	t := table{headers: []string{"JOB", "LATEST", startedHeader(now), tookHeader, runHeader}}
 	for _, job := range jobs {
-		row := []string{escape(job.ID), "-", "", "", "", ""}
+		row := []string{escape(job.ID), "-", "", "", ""}
 		if job.LatestRun != nil {
 			row = append(row[:1], runCells(job.LatestRun, now, color)...)
 		}
@@ -139,7 +128,7 @@ func jobTable(jobs []client.Job, now time.Time, color bool) table {
 // runTable has the columns HOST and REASON if a run has failed and the server sends a reason. It has
 // the column JOB only for runs of several jobs.
 func runTable(runs []listedRun, jobs bool, now time.Time, color bool) table {
-	t := table{headers: []string{"STATUS", startedHeader, localHeader, tookHeader, runHeader}}
+	t := table{headers: []string{"STATUS", startedHeader(now), tookHeader, runHeader}}
 	explained := slices.ContainsFunc(runs, func(run listedRun) bool { return run.failed() && run.Reason != nil })
 	last := len(t.headers) - 1
 	if explained {
@@ -176,14 +165,21 @@ func (run *listedRun) reasonCells() []string {
 	return cells
 }
 
-// runCells are the status of a run, its start, its start in the time zone of now unless that is UTC,
-// its duration and its ID.
-func runCells(run *client.JobRun, now time.Time, color bool) []string {
-	started, local := unknown, unknown
-	if !run.StartedAt.IsZero() {
-		started, local = run.StartedAt.UTC().Format(time.DateTime), inZone(run.StartedAt, now.Location())
+// startedHeader is the header of the starts, which are in the time zone of now.
+func startedHeader(now time.Time) string {
+	if now.Location() == time.UTC {
+		return "STARTED (UTC)"
 	}
-	return []string{paint(run.Status, color), started, local, took(run, now), escape(run.ID)}
+	return "STARTED (LOCAL)"
+}
+
+// runCells are the status of a run, its start in the time zone of now, its duration and its ID.
+func runCells(run *client.JobRun, now time.Time, color bool) []string {
+	started := unknown
+	if !run.StartedAt.IsZero() {
+		started = run.StartedAt.In(now.Location()).Format(time.DateTime)
+	}
+	return []string{paint(run.Status, color), started, took(run, now), escape(run.ID)}
 }
 
 // unknown stands for a value that the server does not send.
