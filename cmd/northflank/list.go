@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,16 +42,10 @@ func newListProjects() *cobra.Command {
 	r.addFlags(cmd, needsNothing)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := fetch(cmd, &r, page, needsNothing,
+		return printList(cmd, &r, page, needsNothing, "projects", projectTable,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Project], *client.Response, error) {
 				return r.client.ListProjects(ctx, r.ref.Team, at)
 			})
-		if err != nil {
-			return err
-		}
-		return printList(cmd.Context(), &r, "projects", found, func(time.Time, bool) table {
-			return projectTable(found.Items)
-		})
 	}
 	return cmd
 }
@@ -70,16 +66,10 @@ func newListJobs() *cobra.Command {
 	r.addFlags(cmd, needsProject)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := fetch(cmd, &r, page, needsProject,
+		return printList(cmd, &r, page, needsProject, "jobs", jobTable,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
 				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at, LatestRun: true})
 			})
-		if err != nil {
-			return err
-		}
-		return printList(cmd.Context(), &r, "jobs", found, func(now time.Time, color bool) table {
-			return jobTable(found.Items, now, color)
-		})
 	}
 	return cmd
 }
@@ -137,16 +127,13 @@ func (r *request) listRuns(cmd *cobra.Command, filter filterFlags, page pageFlag
 	if err != nil {
 		return err
 	}
-	found, err := fetch(cmd, r, page, level,
+	asTable := func(runs []listedRun, now time.Time, color bool) table {
+		return runTable(runs, level == needsProject, now, color)
+	}
+	return printList(cmd, r, page, level, "runs", asTable,
 		func(ctx context.Context, at client.ListOptions) (*client.Page[listedRun], *client.Response, error) {
 			return r.runs(ctx, opts, at)
 		})
-	if err != nil {
-		return err
-	}
-	return printList(cmd.Context(), r, "runs", found, func(now time.Time, color bool) table {
-		return runTable(found.Items, level == needsProject, now, color)
-	})
 }
 
 // listedRun is a run in a list. The Northflank API sends only the fields of JobRun.
@@ -195,45 +182,62 @@ func (r *request) runs(
 	return page, resp, err
 }
 
-// fetch returns a page of a list, or all pages as one with --loadAll.
-func fetch[T any](
-	cmd *cobra.Command, r *request, flags pageFlags, level int,
+// printList prints a page of a list with a name, or all pages as one with --loadAll: the items as the
+// server sent them in the format of --output, or a table for people. It then tells how to get the rest.
+func printList[T any](
+	cmd *cobra.Command, r *request, flags pageFlags, level int, name string,
+	asTable func(items []T, now time.Time, color bool) table,
 	list func(context.Context, client.ListOptions) (*client.Page[T], *client.Response, error),
-) (*client.Page[T], error) {
+) error {
 	if err := flags.check(cmd); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.open(cmd.Context(), level); err != nil {
-		return nil, err
+		return err
 	}
+	limit := allTimeout
 	if !flags.all {
-		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-		defer cancel()
-		page, resp, err := list(ctx, flags.at)
-		r.trace(resp)
-		if err != nil {
-			return nil, r.userError(err, resp)
-		}
-		return page, nil
+		limit, flags.at.PerPage = timeout, cmp.Or(flags.at.PerPage, 50)
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
-	var all client.Page[T]
+	found := client.Page[T]{Raw: []json.RawMessage{}}
+	var last *client.Response
 	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) {
 		page, resp, err := list(ctx, at)
 		r.trace(resp)
+		last = resp
 		return page, resp, err
 	}
 	for page, err := range client.Pages(ctx, flags.at, next) {
 		if err != nil {
-			return nil, r.userError(err, nil)
+			return r.userError(err, last)
 		}
-		all.Items, all.Raw = append(all.Items, page.Items...), append(all.Raw, page.Raw...)
-		if n := flags.limit; n > 0 && len(all.Items) >= n {
-			all.HasNext = page.HasNext || len(all.Items) > n
-			all.Items, all.Raw = all.Items[:n], all.Raw[:n]
+		found.Items, found.Raw = append(found.Items, page.Items...), append(found.Raw, page.Raw...)
+		found.HasNext, found.Cursor = page.HasNext, page.Cursor
+		if n := flags.limit; n > 0 && len(found.Items) >= n {
+			found.HasNext = page.HasNext || len(found.Items) > n
+			found.Items, found.Raw = found.Items[:n], found.Raw[:n]
+			break
+		}
+		if !flags.all {
 			break
 		}
 	}
-	return &all, nil
+	sent, err := json.Marshal(map[string]any{name: found.Raw})
+	if err != nil {
+		return err
+	}
+	err = r.print(ctx, sent, func(now time.Time, color bool) string {
+		return asTable(found.Items, now, color).render(width(os.Stdout))
+	})
+	if err != nil || r.quiet || !found.HasNext {
+		return err
+	}
+	rest := "--limit 0 shows all"
+	if !flags.all {
+		rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(found.Cursor))
+	}
+	fmt.Fprintf(os.Stderr, "There may be more: %s.\n", rest)
+	return nil
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -105,7 +102,7 @@ func width(f *os.File) int {
 	return width
 }
 
-func projectTable(projects []client.Project) table {
+func projectTable(projects []client.Project, _ time.Time, _ bool) table {
 	t := table{headers: []string{"PROJECT", "NAME"}}
 	for _, p := range projects {
 		t.rows = append(t.rows, []string{escape(p.ID), escape(p.Name)})
@@ -184,30 +181,3 @@ func runCells(run *client.JobRun, now time.Time, color bool) []string {
 
 // unknown stands for a value that the server does not send.
 const unknown = "?"
-
-// printList writes a list with a name, of items as the server sent them, in the format of --output,
-// or as a table for people. It then tells how to get the rest.
-func printList[T any](
-	ctx context.Context, r *request, name string, page *client.Page[T], asTable func(now time.Time, color bool) table,
-) error {
-	items := page.Raw
-	if items == nil {
-		items = []json.RawMessage{}
-	}
-	sent, err := json.Marshal(map[string][]json.RawMessage{name: items})
-	if err != nil {
-		return err
-	}
-	err = r.print(ctx, sent, func(now time.Time, color bool) string {
-		return asTable(now, color).render(width(os.Stdout))
-	})
-	if err != nil || r.quiet || !page.HasNext {
-		return err
-	}
-	rest := "--limit 0 shows all"
-	if page.Cursor != "" {
-		rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(page.Cursor))
-	}
-	fmt.Fprintf(os.Stderr, "There may be more: %s.\n", rest)
-	return nil
-}
