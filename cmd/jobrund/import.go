@@ -56,24 +56,21 @@ the import is interrupted meanwhile, import all again.`,
 				return err
 			}
 			reader := jsonlines.NewReader(line.CheckJSON)
-			runs, err := openStore(cmd.Context(), cmd, sayCreated)
-			if err != nil {
-				return err
-			}
-			defer runs.Close()
 			// Each line is garbage as soon as it is stored, and little else is in memory: collect
 			// it less often.
 			debug.SetGCPercent(400)
-			count := 0
-			err = runs.ImportRuns(cmd.Context(), counted(reader.Read(from), &count))
-			if errors.Is(err, store.ErrPartly) {
-				return fmt.Errorf("%s: import it again: %w", name, err)
-			}
-			if err != nil {
-				return fmt.Errorf("nothing was imported: %s: %w", name, err)
-			}
-			fmt.Fprintf(os.Stderr, "jobrund: imported %s\n", countRuns(count))
-			return nil
+			return withStore(cmd, true, func(s *store.Store) error {
+				count := 0
+				err := s.ImportRuns(cmd.Context(), counted(reader.Read(from), &count))
+				if errors.Is(err, store.ErrPartly) {
+					return fmt.Errorf("%s: import it again: %w", name, err)
+				}
+				if err != nil {
+					return fmt.Errorf("nothing was imported: %s: %w", name, err)
+				}
+				fmt.Fprintf(os.Stderr, "jobrund: imported %s\n", countRuns(count))
+				return nil
+			})
 		},
 	}
 }

@@ -57,22 +57,19 @@ func newJobList() *cobra.Command {
 		Short: "List the jobs of all teams, and how each is doing",
 		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openStore(cmd.Context(), cmd, nil)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			states, _, err := s.JobStates(cmd.Context(), math.MaxInt32)
-			if err != nil {
-				return err
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "TEAM\tPROJECT\tJOB\tTYPE\tLATEST RUN\tSTATUS\tSTARTED\tFAILURES IN A ROW")
-			for _, s := range states {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.Team, s.Project, s.Job, s.Type, s.Latest.ID,
-					s.Latest.Status, s.Latest.StartedAt.Format(time.RFC3339), s.FailuresInARow)
-			}
-			return table.Flush()
+			return withStore(cmd, false, func(s *store.Store) error {
+				states, _, err := s.JobStates(cmd.Context(), math.MaxInt32)
+				if err != nil {
+					return err
+				}
+				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+				fmt.Fprintln(table, "TEAM\tPROJECT\tJOB\tTYPE\tLATEST RUN\tSTATUS\tSTARTED\tFAILURES IN A ROW")
+				for _, s := range states {
+					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.Team, s.Project, s.Job, s.Type, s.Latest.ID,
+						s.Latest.Status, s.Latest.StartedAt.Format(time.RFC3339), s.FailuresInARow)
+				}
+				return table.Flush()
+			})
 		},
 	}
 }
@@ -148,13 +145,11 @@ func changeJob(cmd *cobra.Command, key *jobrun.Key, yes bool, what string, chang
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	s, err := openStore(cmd.Context(), cmd, nil)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	runs, err := s.CountRuns(cmd.Context(), *key)
-	if err == nil {
+	err := withStore(cmd, false, func(s *store.Store) error {
+		runs, err := s.CountRuns(cmd.Context(), *key)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(os.Stderr, "jobrund: %s: job %s of project %s, team %s, with %s\n", what, key.Job, key.Project, key.Team,
 			countRuns(runs))
 		if !yes && term.IsTerminal(int(os.Stdin.Fd())) {
@@ -165,8 +160,8 @@ func changeJob(cmd *cobra.Command, key *jobrun.Key, yes bool, what string, chang
 				return errors.New("nothing was changed")
 			}
 		}
-		err = change(s)
-	}
+		return change(s)
+	})
 	switch {
 	case errors.Is(err, jobrun.ErrNotFound):
 		return fmt.Errorf("there is no job %q in the project %q of the team %q: see jobrund job list", key.Job, key.Project, key.Team)

@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,12 +27,7 @@ manages the tokens of the API. The program jobrun records a command.
 Every flag can also be given as an environment variable, which its help names.`,
 		Example: `  jobrund token create --name ci
   jobrund serve`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 && args[0] == "exec" {
-				return errors.New("to record a command, use the program jobrun, with the same flags")
-			}
-			return cobra.NoArgs(cmd, args)
-		},
+		Args: cobra.NoArgs,
 	}
 	root.PersistentFlags().String(storeFlag, defaultStore, storeUsage)
 	root.AddCommand(newServe(), newWatch(), newImport(), newPrune(), newJob(), newToken())
@@ -44,9 +37,6 @@ Every flag can also be given as an environment variable, which its help names.`,
 	cli.Prepare(root, func(flag string) []string { return []string{cli.Variable("jobrund", flag)} })
 	return root
 }
-
-// sayCreated says on standard error that a command has created a store.
-func sayCreated(path string) { fmt.Fprintf(os.Stderr, "jobrund: new store %s\n", path) }
 
 // untilMoved returns a context that ends with ctx, or within a second after the store's file was
 // moved, removed or replaced: then its cause wraps store.ErrUnusable.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,8 +44,8 @@ the next prune.`,
   jobrund prune --older-than 7d --keep-last 10 --project default-project --job example-job`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if age <= 0 {
-				return cli.Usagef("--older-than %s: must be positive", duration.Format(age))
+			if age == 0 {
+				return cli.Usagef("--older-than 0: must be positive")
 			}
 			if err := errors.Join(checkKey(of), checkKeep(keep)); err != nil {
 				return err
@@ -54,17 +53,14 @@ the next prune.`,
 			if cmd.Flags().Changed("team") && of.Project == "" {
 				return cli.Usagef("--team: give --project too")
 			}
-			s, err := openStore(cmd.Context(), cmd, nil)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			removed, err := s.Prune(cmd.Context(), store.Pruning{Before: time.Now().Add(-age), Keep: keep, Of: *of})
-			if err != nil {
-				return fmt.Errorf("removed %s, and then: %w", countRuns(removed), err)
-			}
-			fmt.Fprintf(os.Stderr, "jobrund: removed %s\n", countRuns(removed))
-			return nil
+			return withStore(cmd, false, func(s *store.Store) error {
+				removed, err := s.Prune(cmd.Context(), store.Pruning{Before: time.Now().Add(-age), Keep: keep, Of: *of})
+				if err != nil {
+					return fmt.Errorf("removed %s, and then: %w", countRuns(removed), err)
+				}
+				fmt.Fprintf(os.Stderr, "jobrund: removed %s\n", countRuns(removed))
+				return nil
+			})
 		},
 	}
 	cmd.Flags().Var(
@@ -91,27 +87,12 @@ func checkKeep(keep int) error {
 	return nil
 }
 
-// countRuns says a number of runs.
+// countRuns returns a number of runs in words.
 func countRuns[T int | int64](n T) string {
 	if n == 1 {
 		return "1 run"
 	}
 	return fmt.Sprintf("%d runs", n)
-}
-
-// startRetaining has retain remove runs in the background, if there is an age. What it returns ends
-// that, and waits for it.
-func startRetaining(ctx context.Context, s *store.Store, age time.Duration, keep int, log *slog.Logger) func() {
-	if age <= 0 {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var background sync.WaitGroup
-	background.Go(func() { retain(ctx, s, age, keep, log) })
-	return func() {
-		cancel()
-		background.Wait()
-	}
 }
 
 // retain removes the runs that concluded longer ago than the age, now and every so often, until the

@@ -67,8 +67,8 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if (l.certificate == "") != (l.key == "") {
 				return cli.Usagef("--tls-cert and --tls-key go together")
 			}
-			if cmd.Flags().Changed("retain") && age <= 0 {
-				return cli.Usagef("--retain %s: must be positive", duration.Format(age))
+			if cmd.Flags().Changed("retain") && age == 0 {
+				return cli.Usagef("--retain 0: must be positive")
 			}
 			if err := checkKeep(keep); err != nil {
 				return err
@@ -78,9 +78,6 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			}
 			if metricsJobs < 0 {
 				return cli.Usagef("--metrics-jobs must not be negative")
-			}
-			if delay < 0 {
-				return cli.Usagef("--shutdown-delay must not be negative")
 			}
 			for _, text := range proxies {
 				proxy, err := parseProxy(text)
@@ -112,11 +109,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				defer socket.Close()
 			}
 			// A server in the wrong directory must not serve a new store that nobody asked for.
-			created := sayCreated
-			if !cmd.Flag(storeFlag).Changed {
-				created = nil
-			}
-			store, err := openStore(ctx, cmd, created)
+			store, err := openStore(ctx, cmd, cmd.Flag(storeFlag).Changed)
 			if err != nil {
 				return err
 			}
@@ -148,10 +141,12 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 				return err
 			}
 			defer closeAdmin()
-			defer startRetaining(ctx, store, age, keep, log)()
 			group, serving := errgroup.WithContext(later(ctx, delay))
 			group.Go(func() error { return listen.Serve(serving, listener, tlsConfig, handler, log) })
 			group.Go(func() error { store.Listen(serving, log); return nil })
+			if age > 0 {
+				group.Go(func() error { retain(serving, store, age, keep, log); return nil })
+			}
 			if socket != nil {
 				group.Go(func() error { return listen.Serve(serving, socket, nil, handler, log) })
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -23,17 +24,27 @@ const storeUsage = "where runs and tokens are stored: sqlite:PATH or postgres://
 // defaultStore is the store if nobody names one.
 const defaultStore = "sqlite:jobruns.db"
 
+// withStore opens the store for a function, and closes it afterwards. It is like openStore.
+func withStore(cmd *cobra.Command, create bool, use func(*store.Store) error) error {
+	s, err := openStore(cmd.Context(), cmd, create)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return use(s)
+}
+
 // openStore opens the store that the command's storeFlag names. If it is a file that does not exist,
-// openStore creates it, and calls created with its path if nobody named the store; where created is
-// nil, it returns an error that says what creates one.
+// openStore creates it, and prints its path if nobody named the store; without create, it returns an
+// error that says what creates one.
 // Returns other errors as store.Open does.
-func openStore(ctx context.Context, cmd *cobra.Command, created func(path string)) (*store.Store, error) {
+func openStore(ctx context.Context, cmd *cobra.Command, create bool) (*store.Store, error) {
 	url := cmd.Flag(storeFlag).Value.String()
 	s, err := store.OpenExisting(ctx, url, sqlite.Engine, postgres.Engine)
 	if !sqlite.Engine.Takes(url) || !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
-	if created == nil {
+	if !create {
 		return nil, fmt.Errorf(
 			"%w: name the store with --store; jobrund import and jobrund token create create one", err)
 	}
@@ -45,7 +56,7 @@ func openStore(ctx context.Context, cmd *cobra.Command, created func(path string
 		if absolute, err := filepath.Abs(path); err == nil {
 			path = absolute
 		}
-		created(path)
+		fmt.Fprintf(os.Stderr, "jobrund: new store %s\n", path)
 	}
 	return s, nil
 }

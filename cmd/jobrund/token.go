@@ -60,28 +60,25 @@ record: a host that records needs no access to the runs of other hosts.`,
 			}
 			t.CreatedAt = time.Now().UTC()
 			if cmd.Flags().Changed("expires-in") {
-				if validity <= 0 {
-					return cli.Usagef("--expires-in %s: must be positive", duration.Format(validity))
+				if validity == 0 {
+					return cli.Usagef("--expires-in 0: must be positive")
 				}
 				at := t.CreatedAt.Add(validity)
 				t.ExpiresAt = &at
 			}
-			s, err := openStore(cmd.Context(), cmd, sayCreated)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			create := s.CreateToken
-			if replace {
-				create = s.ReplaceToken
-			}
-			return hand(out, cmd.OutOrStdout(), func(hash jobrun.TokenHash) error {
-				err := create(cmd.Context(), hash, t)
-				if errors.Is(err, store.ErrExists) {
-					return fmt.Errorf(
-						"a token named %q exists already: choose another name, or give --replace to revoke it", t.Name)
+			return withStore(cmd, true, func(s *store.Store) error {
+				create := s.CreateToken
+				if replace {
+					create = s.ReplaceToken
 				}
-				return err
+				return hand(out, cmd.OutOrStdout(), func(hash jobrun.TokenHash) error {
+					err := create(cmd.Context(), hash, t)
+					if errors.Is(err, store.ErrExists) {
+						return fmt.Errorf(
+							"a token named %q exists already: choose another name, or give --replace to revoke it", t.Name)
+					}
+					return err
+				})
 			})
 		},
 	}
@@ -155,15 +152,10 @@ func checkToken(flags *pflag.FlagSet, t *jobrun.Token, record bool) error {
 		if flags.Changed(flag) && len(values) == 0 {
 			return cli.Usagef("--%s: must not be empty", flag)
 		}
-	}
-	for _, team := range t.Teams {
-		if err := cli.CheckID("team", team); err != nil {
-			return err
-		}
-	}
-	for _, project := range t.Projects {
-		if err := cli.CheckID("project", project); err != nil {
-			return err
+		for _, value := range values {
+			if err := cli.CheckID(flag, value); err != nil && flag != "permission" {
+				return err
+			}
 		}
 	}
 	known := document.Permissions()
@@ -191,35 +183,31 @@ func newTokenList() *cobra.Command {
 		Short: "List the tokens, without their secrets",
 		Args:  cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := openStore(cmd.Context(), cmd, nil)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			tokens, err := s.Tokens(cmd.Context())
-			if err != nil {
-				return err
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			document, err := contract.Load()
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(table, "NAME\tCAN\tTEAMS\tPROJECTS\tPERMISSIONS\tCREATED\tEXPIRES")
-			for _, t := range tokens {
-				expires := "never"
-				if t.ExpiresAt != nil {
-					expires = t.ExpiresAt.Format(time.RFC3339)
+			return withStore(cmd, false, func(s *store.Store) error {
+				tokens, err := s.Tokens(cmd.Context())
+				if err != nil {
+					return err
 				}
-				can := "read"
-				if slices.ContainsFunc(document.WritePermissions(), t.Has) {
-					can = "record"
+				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+				fmt.Fprintln(table, "NAME\tCAN\tTEAMS\tPROJECTS\tPERMISSIONS\tCREATED\tEXPIRES")
+				for _, t := range tokens {
+					expires, can := "never", "read"
+					if t.ExpiresAt != nil {
+						expires = t.ExpiresAt.Format(time.RFC3339)
+					}
+					if slices.ContainsFunc(document.WritePermissions(), t.Has) {
+						can = "record"
+					}
+					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, can, strings.Join(t.Teams, ","),
+						cmp.Or(strings.Join(t.Projects, ","), "all"), strings.Join(t.Permissions, ","),
+						t.CreatedAt.Format(time.RFC3339), expires)
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, can, strings.Join(t.Teams, ","),
-					cmp.Or(strings.Join(t.Projects, ","), "all"), strings.Join(t.Permissions, ","),
-					t.CreatedAt.Format(time.RFC3339), expires)
-			}
-			return table.Flush()
+				return table.Flush()
+			})
 		},
 	}
 }
@@ -231,16 +219,13 @@ func newTokenRevoke() *cobra.Command {
 		Example: "  jobrund token revoke ci",
 		Args:    cli.Arguments(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := openStore(cmd.Context(), cmd, nil)
-			if err != nil {
+			return withStore(cmd, false, func(s *store.Store) error {
+				err := s.RevokeToken(cmd.Context(), args[0])
+				if errors.Is(err, jobrun.ErrNotFound) {
+					return fmt.Errorf("there is no token named %q: see jobrund token list", args[0])
+				}
 				return err
-			}
-			defer s.Close()
-			err = s.RevokeToken(cmd.Context(), args[0])
-			if errors.Is(err, jobrun.ErrNotFound) {
-				return fmt.Errorf("there is no token named %q: see jobrund token list", args[0])
-			}
-			return err
+			})
 		},
 	}
 }

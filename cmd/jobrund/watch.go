@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -106,12 +107,13 @@ func watch(cmd *cobra.Command, kubeconfig string, admin adminOptions, options ku
 	defer stop()
 	log, endLog := newLog()
 	defer endLog()
-	klog.SetSlogLogger(slog.New(errorsOnly{log.Handler()}))
+	// What else the Kubernetes client logs the watcher says better.
+	klog.SetSlogLogger(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	config, err := kubernetes.LoadConfig(kubeconfig)
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	store, err := openStore(ctx, cmd, func(path string) { log.Info("recording in a new store", "path", path) })
+	store, err := openStore(ctx, cmd, true)
 	if err != nil {
 		return err
 	}
@@ -136,14 +138,3 @@ func watch(cmd *cobra.Command, kubeconfig string, admin adminOptions, options ku
 	watcher.Run(ctx)
 	return movedError(ctx)
 }
-
-// errorsOnly drops what is no error. What else the Kubernetes client logs the watcher says better.
-type errorsOnly struct{ slog.Handler }
-
-func (h errorsOnly) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelError
-}
-func (h errorsOnly) WithAttrs(attributes []slog.Attr) slog.Handler {
-	return errorsOnly{h.Handler.WithAttrs(attributes)}
-}
-func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }

@@ -69,12 +69,10 @@ comes a moment later, is waited for as long as --wait-for-start says. The exit s
 			switch {
 			case cmd.Flags().Changed("timeout") && !get.wait:
 				return usagef("--timeout goes with --wait")
-			case get.timeout <= 0:
-				return usagef("--timeout %s: it has to be longer than nothing", duration.Format(get.timeout))
+			case get.timeout == 0:
+				return usagef("--timeout 0: must be positive")
 			case cmd.Flags().Changed("wait-for-start") && !get.wait:
 				return usagef("--wait-for-start goes with --wait")
-			case get.waitForStart < 0:
-				return usagef("--wait-for-start %s: it must not be negative", duration.Format(get.waitForStart))
 			}
 			return get.run(cmd.Context())
 		},

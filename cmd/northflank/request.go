@@ -218,7 +218,7 @@ func (w *when) Set(s string) error {
 		return nil
 	}
 	ago, err := duration.Parse(s)
-	if err != nil || ago < 0 {
+	if err != nil {
 		return errors.New("neither a duration such as 24h or 7d nor a time such as 2006-01-02T15:04:05Z")
 	}
 	w.at = time.Now().Add(-ago).Truncate(time.Second)

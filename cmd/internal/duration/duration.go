@@ -3,7 +3,6 @@ package duration
 
 import (
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -11,37 +10,21 @@ import (
 
 const day = 24 * time.Hour
 
-var errNone = errors.New("not a duration such as 90s, 12h, 90d or 1d12h")
-
 // Parse reads a duration of time.ParseDuration, or one that begins with days of 24 hours, such as
-// 90d or 1d12h. Returns an error for anything else, and for what a time.Duration cannot hold.
+// 90d or 1d12h. Returns an error for anything else, and for what is negative or beyond 65535 days.
 func Parse(s string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(s, "d")
-	if !ok {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return 0, errNone
-		}
-		return d, nil
+	switch {
+	case !ok:
+		days, rest = "0", s
+	case rest == "":
+		rest = "0"
 	}
-	n, err := strconv.ParseFloat(days, 64)
-	whole := n * float64(day)
-	if err != nil || strings.ContainsAny(days, "nNxX_eEpP") || math.Abs(whole) >= math.MaxInt64 {
-		return 0, errNone
-	}
-	if rest == "" {
-		return time.Duration(whole), nil
-	}
-	more, err := time.ParseDuration(rest)
-	if err != nil || strings.HasPrefix(rest, "+") || strings.HasPrefix(rest, "-") {
-		return 0, errNone
-	}
-	if strings.HasPrefix(days, "-") {
-		more = -more
-	}
-	sum := time.Duration(whole) + more
-	if (sum < 0) != strings.HasPrefix(days, "-") && sum != 0 {
-		return 0, errNone // it does not fit
+	n, err := strconv.ParseUint(days, 10, 16)
+	d, restErr := time.ParseDuration(rest)
+	sum := time.Duration(n)*day + d
+	if err != nil || restErr != nil || d < 0 || sum < 0 {
+		return 0, errors.New("not a duration such as 90s, 12h, 90d or 1d12h")
 	}
 	return sum, nil
 }

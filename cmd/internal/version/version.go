@@ -2,6 +2,7 @@
 package version
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/module"
 )
 
 // Add gives a program the flag --version, which prints the version and ends the program. Finding out
@@ -37,8 +37,7 @@ func AddCommand(root *cobra.Command) {
 	})
 }
 
-// Text is the version, then lines for the commit and its date, if they are known, and for Go. For a
-// build of anything but a tagged commit, it says "built for development".
+// Text is the version, then lines for the commit and its date, if they are known, and for Go.
 func Text() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -55,14 +54,7 @@ func Short() string {
 
 func text(info *debug.BuildInfo) string {
 	var b strings.Builder
-	switch version := info.Main.Version; {
-	case version == "" || version == "(devel)":
-		b.WriteString("unknown, built for development")
-	case module.IsPseudoVersion(version), strings.HasSuffix(version, "+dirty"):
-		b.WriteString(version + ", built for development")
-	default:
-		b.WriteString(version)
-	}
+	b.WriteString(cmp.Or(info.Main.Version, "unknown"))
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
