@@ -61,8 +61,7 @@ func WithToken(token string) Option { return func(c *Client) { c.token = token }
 func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = *hc } }
 
 // WithRootCAs trusts only servers with certificates from these authorities, instead of those of the
-// system. It needs an [*http.Transport], which the client has unless [WithHTTPClient] brings
-// another.
+// system. It does not go with [WithHTTPClient], whose transport has authorities of its own.
 func WithRootCAs(pool *x509.CertPool) Option { return func(c *Client) { c.rootCAs = pool } }
 
 // WithUserAgent replaces the User-Agent header.
@@ -105,31 +104,13 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		return nil
 	}}
 	if c.rootCAs != nil {
-		if err := c.trust(c.rootCAs); err != nil {
-			return nil, err
+		if c.http.Transport != transport {
+			return nil, errors.New("WithRootCAs does not go with WithHTTPClient: set RootCAs in its transport")
 		}
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.rootCAs}
 	}
 	c.http.CheckRedirect = sameServer(c.http.CheckRedirect)
 	return c, nil
-}
-
-// trust replaces the transport by a copy that trusts the authorities of the pool.
-func (c *Client) trust(pool *x509.CertPool) error {
-	given := c.http.Transport
-	if given == nil {
-		given = http.DefaultTransport
-	}
-	transport, ok := given.(*http.Transport)
-	if !ok {
-		return fmt.Errorf("WithRootCAs: the transport is a %T", given)
-	}
-	transport = transport.Clone()
-	if transport.TLSClientConfig == nil {
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	transport.TLSClientConfig.RootCAs = pool
-	c.http.Transport = transport
-	return nil
 }
 
 func checkBaseURL(s string) error {

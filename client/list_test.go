@@ -101,50 +101,6 @@ func TestListJobRunsFiltersWhatServerDoesNot(t *testing.T) {
 	}
 }
 
-func TestListJobsReadsLatestRun(t *testing.T) {
-	run := strings.TrimSuffix(strings.TrimPrefix(documented, `{"data": `), "}")
-	body := `{"data": {"jobs": [{"id": "a", "latestRun": null}, {"id": "b", "latestRun": ` + run + `}]}}`
-	page, _, err := newClient(t, serve(t, answers(200, body))).ListJobs(t.Context(), project, ListJobsOptions{})
-	want := &Page[Job]{Items: []Job{{ID: "a"}, {ID: "b", LatestRun: documentedRun}}}
-	if diff := cmp.Diff(want, page, cmpopts.IgnoreFields(*page, "Raw")); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
-}
-
-func TestProjectRunsHaveReasons(t *testing.T) {
-	const failed = `{"id": "b", "status": "FAILED", "concluded": true, "startedAt": "2020-12-08T11:47:08Z",
-		"concludedAt": "2020-12-08T11:52:08Z", "jobId": "j", "reason": "New", "message": "exit status 23", "host": "web-1",
-		"later": 1}`
-	const running = `{"id": "a", "status": "RUNNING", "startedAt": "2020-12-08T11:47:08Z", "concludedAt": null,
-		"jobId": "k", "reason": null, "message": null, "host": null}`
-	asked := 0
-	c := newClient(t, "http://example.com", script(&asked,
-		answers(200, `{"data": {"runs": [`+running+`]}, "pagination": {"hasNextPage": true, "cursor": "1"}}`),
-		answers(200, `{"data": {"runs": [`+failed+`]}}`)))
-	want := []ProjectRun{
-		{ID: "a", JobID: "k", Status: JobRunStatusRunning, StartedAt: documentedRun.StartedAt},
-		{
-			ID: "b", JobID: "j", Status: JobRunStatusFailed, Concluded: true, StartedAt: documentedRun.StartedAt,
-			ConcludedAt: documentedRun.ConcludedAt, Reason: new("New"), Message: new("exit status 23"), Host: new("web-1"),
-		},
-	}
-	var got []ProjectRun
-	for run, err := range c.ProjectRuns(t.Context(), project, ListProjectRunsOptions{Job: "j"}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, run)
-	}
-	if diff := cmp.Diff(want, got); diff != "" || asked != 2 {
-		t.Errorf("%d requests, want 2 (-want +got):\n%s", asked, diff)
-	}
-	page, _, err := newClient(t, serve(t, answers(200, `{"data": {"runs": [`+failed+`]}}`))).
-		ListProjectRuns(t.Context(), project, ListProjectRunsOptions{})
-	if err != nil || string(page.Raw[0]) != failed {
-		t.Errorf("%v, raw %s, want %s", err, page.Raw[0], failed)
-	}
-}
-
 func TestLatestJobRun(t *testing.T) {
 	var asked string
 	c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {

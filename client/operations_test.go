@@ -76,64 +76,6 @@ const outcomeBody = `{"data": {"reason": "SomethingNew", "message": "exit status
 	"host": "web-1", "later": 1, "attempts": [{"number": 1, "startedAt": "2020-12-08T11:47:08Z",
 	"concludedAt": "2020-12-08T11:52:08Z", "reason": "Signal", "message": "", "exitStatus": null, "signal": "KILL"}]}}`
 
-func TestGetJobRunOutcome(t *testing.T) {
-	got, _, err := newClient(t, serve(t, answers(200, outcomeBody))).GetJobRunOutcome(t.Context(), documentedRef)
-	want := &JobRunOutcome{
-		Reason: new("SomethingNew"), Message: new("exit status 23"), ExitStatus: new(23), Host: new("web-1"),
-		Attempts: []JobRunAttempt{{
-			Number: 1, StartedAt: documentedRun.StartedAt, ConcludedAt: *documentedRun.ConcludedAt,
-			Reason: "Signal", Signal: new("KILL"),
-		}},
-	}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v, outcome (-want +got):\n%s", err, diff)
-	}
-}
-
-func TestGetJob(t *testing.T) {
-	start := documentedRun.StartedAt
-	run := strings.TrimSuffix(strings.TrimPrefix(documented, `{"data": `), "}")
-	const fields = `{"data": {"id": "j", "appId": "/t/p/j", "name": "J", "projectId": "p", "tags": ["a"], "jobType": "cron",
-		"disabledCI": true, "disabledCD": false, "createdAt": "2020-12-08T11:47:08Z", `
-	job := JobDetail{
-		ID: "j", AppID: "/t/p/j", Name: "J", ProjectID: "p", Tags: []string{"a"}, JobType: JobTypeCron, DisabledCI: true,
-		CreatedAt: start,
-	}
-	withState, northflank := job, job
-	withState.Settings.BackoffLimit = 2
-	withState.State = JobState{
-		LatestRun: *documentedRun, FailuresInARow: 1, Running: 3,
-		LatestFailure: &ConcludedRun{ID: "f", StartedAt: start, ConcludedAt: *documentedRun.ConcludedAt},
-	}
-	northflank.Billing.DeploymentPlan = "nf-compute-20"
-	for body, want := range map[string]*JobDetail{
-		fields + `"settings": {"backoffLimit": 2}, "state": {"latestRun": ` + run + `, "latestSuccess": null, "latestFailure":
-			{"id": "f", "startedAt": "2020-12-08T11:47:08Z", "concludedAt": "2020-12-08T11:52:08Z"}, "failuresInARow": 1,
-			"running": 3}}}`: &withState,
-		fields + `"billing": {"deploymentPlan": "nf-compute-20"}, "vcsData": {"projectUrl": "x"}}}`: &northflank,
-	} {
-		got, _, err := newClient(t, serve(t, answers(200, body))).GetJob(t.Context(), JobRef{Project: "p", Job: "j"})
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v, job (-want +got):\n%s", err, diff)
-		}
-	}
-}
-
-func TestGetJobLogs(t *testing.T) {
-	at := time.Date(2020, 12, 8, 11, 52, 7, 25e7, time.UTC)
-	for body, want := range map[string][]JobLogLine{
-		`{"data": [{"containerId": "web-1", "log": "a\u001b[31m", "ts": "2020-12-08T11:52:07.25Z"}]}`: {
-			{ContainerID: "web-1", Log: "a\x1b[31m", TS: at},
-		},
-		`{"data": []}`: {},
-	} {
-		got, _, err := newClient(t, serve(t, answers(200, body))).GetJobLogs(t.Context(), job, JobLogsOptions{})
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v, logs (-want +got):\n%s", err, diff)
-		}
-	}
-}
-
 // Such an ID would make the path of another operation.
 func TestOperationsRejectRef(t *testing.T) {
 	asked := 0

@@ -135,20 +135,6 @@ func TestRetryNeedsIdempotentMethod(t *testing.T) {
 	}
 }
 
-func TestCancelWhileWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(10*time.Second, cancel)
-		var asked int
-		c := newClient(t, "http://example.com", script(&asked, answers(429, "", "Retry-After", "30")))
-		start := time.Now()
-		_, err := c.Login(ctx)
-		if took := time.Since(start); !errors.Is(err, context.Canceled) || took != 10*time.Second || asked != 1 {
-			t.Errorf("asked %d times in %v: %v", asked, took, err)
-		}
-	})
-}
-
 // TestConnections has the server count the connections that it gets, and break those of the
 // requests to come.
 func TestConnections(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -343,37 +341,6 @@ func TestWaitTellsTrouble(t *testing.T) {
 		if run != nil || resp != nil || !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 			!strings.Contains(err.Error(), "context canceled; the last request failed: Get ") {
 			t.Errorf("%v, %v, %v", run, resp, err)
-		}
-	})
-}
-
-func TestWaitCallbacks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var asked int
-		c := newClient(t, "http://example.com", script(&asked, answers(200, running), answers(200, running), nil,
-			answers(503, "", "Retry-After", "7"), applied(0, retrying), applied(0, succeeded)))
-		var got []string
-		_, resp, err := c.WaitForJobRun(t.Context(), documentedRef,
-			OnState(func(run *JobRun) {
-				got = append(got, fmt.Sprintf("state %s %d", run.Status, run.Completions))
-			}),
-			OnPause(func(resp *Response, err error, pause time.Duration) {
-				line := fmt.Sprintf("%v, %v", pause, err != nil)
-				if errors.Is(err, net.ErrClosed) {
-					line = "broken"
-				}
-				if resp != nil {
-					line = fmt.Sprintf("%d, %s", resp.StatusCode, line)
-					_, _ = io.ReadAll(resp.Body)
-				}
-				got = append(got, line)
-			}))
-		want := []string{
-			"state RUNNING 0", "200, 1s, false", "200, 1.5s, false", "broken", "503, 7s, true",
-			"state RUNNING 1", "200, 0s, false", "state SUCCESS 2",
-		}
-		if diff := cmp.Diff(want, got); diff != "" || err != nil || resp == nil {
-			t.Errorf("(-want +got):\n%s response %v, error %v", diff, resp, err)
 		}
 	})
 }

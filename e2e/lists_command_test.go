@@ -4,17 +4,13 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -113,78 +109,6 @@ func TestOfficialCommandLineLists(t *testing.T) {
 			if diff := cmp.Diff(test.want, o.ids(t, test.name, test.args...)); diff != "" {
 				t.Errorf("%s %v (-want +got):\n%s", program, test.args, diff)
 			}
-		}
-	}
-}
-
-// TestOfficialCommandLineAsksForRun has the official command line, and ours, ask for the project, the
-// job and the run at a terminal, where a person moves down once each time.
-func TestOfficialCommandLineAsksForRun(t *testing.T) {
-	store, token, ids := listedStore(t)
-	s := serve(t, store)
-	o := newOfficial(t, s.url, token)
-	for program, questions := range map[string][]string{
-		o.program:                             {"Choose the project to use", "Choose the job to use", "Choose the job runs to use"},
-		filepath.Join(programs, "northflank"): {"Which project?", "Which job?", "Which run?"},
-	} {
-		cmd := o.command(program, "get", "job", "run", "-o", "json")
-		terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 30, Cols: 120})
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown := readTerminal(terminal)
-		for i, keys := range []string{"\r", "\x1b[B\x1b[A\r", "\x1b[B\r"} {
-			shown.waitFor(t, questions[i])
-			for _, key := range strings.SplitAfter(keys, "B") {
-				if _, err := io.WriteString(terminal, key); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		shown.waitFor(t, `"concludedAt": "`)
-		err = cmd.Wait()
-		terminal.Close()
-		if text := shown.text(); err != nil || !strings.Contains(text, `"id": "`+ids[1]+`"`) {
-			t.Errorf("%s: %v: the terminal shows %q", program, err, text)
-		}
-	}
-}
-
-// shownText is what a terminal has shown so far.
-type shownText struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-// readTerminal reads until the terminal is closed.
-func readTerminal(terminal io.Reader) *shownText {
-	s := new(shownText)
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := terminal.Read(buf)
-			s.mu.Lock()
-			s.b.Write(buf[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return s
-}
-
-func (s *shownText) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-func (s *shownText) waitFor(t *testing.T, text string) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.text(), text); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the terminal does not show %q, but %q", text, s.text())
 		}
 	}
 }

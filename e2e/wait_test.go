@@ -113,67 +113,6 @@ func TestWait(t *testing.T) {
 	}
 }
 
-func TestWaitUntilTheTimeout(t *testing.T) {
-	t.Parallel()
-	w := newWaiting(t, newStore(t), "--timeout", "1s")
-	w.want(t, 4, model.JobRunStatusRunning)
-	w.tell(t, "0")
-}
-
-func TestWaitForWhatDoesNotExist(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
-	for flag, want := range map[string]string{"0": "not found", "1s": " yet; asking again\n"} {
-		out, err := waitFor(t, a.server.url, token, "nothing", "--wait-for-start", flag).CombinedOutput()
-		if got := exitStatus(t, err); got != 1 || !strings.Contains(string(out), want) {
-			t.Errorf("--wait-for-start %s: exit status %d: %s", flag, got, out)
-		}
-	}
-}
-
-// TestWaitBeforeTheRunIsRecorded waits for a run that another program stores later.
-func TestWaitBeforeTheRunIsRecorded(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
-	waiter := waitFor(t, a.server.url, token, "later", "--wait-for-start", "1h")
-	_, stdout, stderr := pipes(t, waiter)
-	start(t, waiter)
-	tells := func(want string) {
-		t.Helper()
-		if line := readLine(t, stderr); !strings.Contains(line, want) {
-			t.Fatalf("the waiter says %q, want %q", line, want)
-		}
-	}
-	record := func(run string) {
-		t.Helper()
-		importing := program(t, "jobrund", "import", "--store", a.store)
-		importing.Stdin = strings.NewReader(
-			`{"projectId": "p", "jobId": "j", "run": {"id": "later", "backoffLimit": 0, ` +
-				`"runName": "later", "startedAt": "2020-12-08T11:47:08Z", ` + run + `}}`,
-		)
-		if out, err := importing.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	tells(`has no run "later" of job "j" in project "p" yet`)
-	record(
-		`"active": 1, "completions": 0, "concluded": false, "concludedAt": null, "failed": 0, "status": "RUNNING", ` +
-			`"succeeded": 0`,
-	)
-	tells("RUNNING")
-	record(`"active": 0, "completions": 1, "concluded": true, "concludedAt": "2020-12-08T11:52:08Z", "failed": 0, ` +
-		`"status": "SUCCESS", "succeeded": 1`)
-	out, err := io.ReadAll(stdout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := exitStatus(t, waiter.Wait()); got != 0 || !strings.Contains(string(out), `"status": "SUCCESS"`) {
-		t.Errorf("exit status %d: %s", got, out)
-	}
-}
-
 // TestWaitThroughARestart stops the server under a waiter and a recorder, which ends its command, and
 // serves again at the same address.
 func TestWaitThroughARestart(t *testing.T) {

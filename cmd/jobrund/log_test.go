@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,36 +42,4 @@ func TestBatchWriterWritesLinesTogether(t *testing.T) {
 		want("a\nb\nc\nd\n" + strings.Repeat("e", flushBytes) + "\n" + strings.Repeat("f", flushBytes) + "\n")
 		time.Sleep(2 * flushInterval) // until no timer is left
 	})
-}
-
-func TestLogLinesOfManyAreWhole(t *testing.T) {
-	var written bytes.Buffer
-	w := &batchWriter{to: &written}
-	log := slog.New(slog.NewJSONHandler(w, nil)).WithGroup("group")
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 500 {
-				log.Info("a\x00\x1f\x7f\xff\"", "key", "value")
-			}
-		})
-	}
-	all.Wait()
-	w.flush()
-	n := 0
-	for line := range strings.Lines(written.String()) {
-		n++
-		var entry struct {
-			Msg, Level string
-			Group      struct{ Key string }
-		}
-		if err := json.Unmarshal([]byte(line),
-			&entry); err != nil || entry.Group.Key != "value" || entry.Level != "INFO" ||
-			entry.Msg != "a\x00\x1f\x7f\ufffd\"" {
-			t.Fatalf("%v: %q", err, line)
-		}
-	}
-	if n != 8*500 {
-		t.Errorf("%d lines", n)
-	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/jobruns/jobruns/client"
@@ -41,17 +40,5 @@ func TestReasonSentence(t *testing.T) {
 	}
 	if got := (&reason{JobRunOutcome: &client.JobRunOutcome{}}).sentence(&client.JobRun{}); got != "" {
 		t.Errorf("of a run that goes on: %q", got)
-	}
-}
-
-func TestWithMemberKeepsWhatTheServerSent(t *testing.T) {
-	for sent, want := range map[string]string{
-		"{\"id\": 1, \"of\": {\"a\": {}}}\n": `{"id": 1, "of": {"a": {}},"outcome":{"reason":1e3}}`,
-		`{"id": 1, "outcome": "theirs"}`:     `{"id": 1, "outcome": "theirs"}`,
-	} {
-		got, err := withMember(json.RawMessage(sent), "outcome", json.RawMessage(`{"reason":1e3}`))
-		if string(got) != want || err != nil {
-			t.Errorf("%s, want %s: %v", got, want, err)
-		}
 	}
 }
