@@ -40,7 +40,6 @@ func (b *tab) accessible(when string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.screenshot(when)
 	get(b, "axe-core", chromedp.Evaluate[chromedp.Void](string(script)+"; undefined"))
 	violations := get(b, when, chromedp.Evaluate[[]string](`
 		axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then(({ violations }) =>

@@ -45,15 +45,7 @@ type screen struct {
 	options       []chromedp.EmulateViewportOption
 }
 
-var (
-	wide  = screen{"wide", 1400, 900, nil}
-	phone = screen{
-		"phone",
-		390,
-		844,
-		[]chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulateScale(2)},
-	}
-)
+var wide = screen{"wide", 1400, 900, nil}
 
 // newTab starts a browser with the screen.
 func newTab(t *testing.T, on screen) *tab {
@@ -196,7 +188,6 @@ func (b *tab) open(server string) {
 	b.do("open the page", chromedp.Navigate(server+"/v1/swagger-html"),
 		chromedp.WaitVisible(chromedp.CSS(operationPart)))
 	b.fits("at first")
-	b.screenshot("page")
 }
 
 // authorize pastes the token.
@@ -209,7 +200,6 @@ func (b *tab) authorize(token string) {
 		chromedp.WaitNotPresent(chromedp.CSS(dialogPart+" input")), // the dialog has taken it
 	)
 	b.fits("with the dialog")
-	b.screenshot("authorized")
 	b.do("close the dialog",
 		chromedp.Click(chromedp.CSS(dialogPart+" .btn-done")),
 		chromedp.WaitNotPresent(chromedp.CSS(".dialog-ux")),
@@ -224,7 +214,6 @@ func (b *tab) execute(run string) {
 		chromedp.WaitVisible(chromedp.CSS(runPart)),
 	)
 	b.fits("with the operation")
-	b.screenshot("operation")
 	get(b, "select the example", chromedp.Evaluate[chromedp.Void]("document.querySelector('"+runPart+"').select()"))
 	b.do("execute",
 		chromedp.SendKeys(chromedp.CSS(runPart), run),
@@ -237,7 +226,6 @@ func (b *tab) answer() (status, body string) {
 	b.Helper()
 	b.do("wait for the response", chromedp.WaitVisible(chromedp.CSS(answerPart+" .highlight-code code")))
 	b.fits("with the response")
-	b.screenshot("answer")
 	status = get(b, "the status", chromedp.Text(chromedp.CSS(answerPart+" .response-col_status")))
 	body = get(b, "the body", chromedp.Text(chromedp.CSS(answerPart+" .highlight-code code")))
 	return status, body

@@ -20,7 +20,6 @@ func TestFindPageAsksForAnotherToken(t *testing.T) {
 	b.find(s.url+"/#/projects/shop", "jobruns_invalid")
 	b.until("an error", "document.querySelector('.error').textContent.startsWith('The token is not valid')")
 	b.fits("with an error")
-	b.screenshot("wrong token")
 	for _, text := range []string{"jobruns\u00a0€", token} {
 		b.do("empty the field", chromedp.Clear(chromedp.CSS("form input")))
 		b.do("paste another",
@@ -36,7 +35,6 @@ func TestFindPageAsksForAnotherToken(t *testing.T) {
 	if text := b.mainText(); !strings.Contains(text, "The token is not valid") {
 		t.Errorf("the page does not say why it asks: %s", text)
 	}
-	b.screenshot("revoked token")
 	another := output(t, "jobrund", "token", "create", "--name", "another", "--store", store)
 	b.do("paste another",
 		chromedp.SendKeys(chromedp.CSS("form input"), another),
@@ -61,7 +59,6 @@ func TestFindPageAsksForTeam(t *testing.T) {
 	b := newTab(t, screens[1])
 	b.find(s.url, token)
 	b.heading("Which team?")
-	b.screenshot("team")
 	if text := b.mainText(); !strings.Contains(text, "(red, blue)") {
 		t.Errorf("the page does not name the teams: %s", text)
 	}
@@ -75,7 +72,6 @@ func TestFindPageAsksForTeam(t *testing.T) {
 		s.url+"/#/teams/blue/projects/web/jobs/build/runs/") {
 		t.Errorf("the run is at %s", got)
 	}
-	b.screenshot("run")
 	b.quiet(s.url)
 }
 
@@ -100,7 +96,6 @@ func TestFindPageSaysWhatIsWrong(t *testing.T) {
 	} {
 		b.do(test.name, chromedp.Navigate(s.url+"/#/"+test.address))
 		b.heading(test.heading)
-		b.screenshot(test.name)
 		if text := b.mainText(); !strings.Contains(text, test.text) {
 			t.Errorf("%s: the page says %q, want %q in it", test.name, text, test.text)
 		}
@@ -110,7 +105,6 @@ func TestFindPageSaysWhatIsWrong(t *testing.T) {
 		b := newTab(t, screens[1])
 		b.find(s.url, empty)
 		b.heading("Projects")
-		b.screenshot("empty")
 		if text := b.mainText(); !strings.Contains(text, "No run is recorded that this token may see") {
 			t.Errorf("the page says %q", text)
 		}
@@ -120,7 +114,6 @@ func TestFindPageSaysWhatIsWrong(t *testing.T) {
 		b := newTab(t, screens[1])
 		b.find(s.url, jobsOnly)
 		b.heading("This token may not see this")
-		b.screenshot("error")
 		b.do("name one", chromedp.SendKeys(chromedp.CSS("form input"), "shop"+kb.Enter))
 		b.heading("shop")
 		b.quiet(s.url)
@@ -135,7 +128,6 @@ func TestFindPageSaysWhenToTryAgain(t *testing.T) {
 	b.heading("Projects")
 	b.follow("shop")
 	b.heading("Too many requests")
-	b.screenshot("too many")
 	if text := b.mainText(); !strings.Contains(text, "Try again in 59 minutes") &&
 		!strings.Contains(text, "Try again in 1 hour") {
 		t.Errorf("the page does not say when: %s", text)
@@ -143,5 +135,4 @@ func TestFindPageSaysWhenToTryAgain(t *testing.T) {
 	limited.stop(t, syscall.SIGTERM)
 	b.do("try again", chromedp.Click(chromedp.CSS("main button")))
 	b.heading("The server cannot be reached")
-	b.screenshot("unreachable")
 }

@@ -42,7 +42,6 @@ func TestFindPageSaysWhyARunFailed(t *testing.T) {
 			b.find(s.url+"/#/projects/p/jobs/j/runs/"+id, token)
 			b.until("the log", "document.querySelector('pre')?.scrollTop > 0")
 			b.fits("with the log")
-			b.screenshot("failed run")
 			got := b.details()
 			if diff := cmp.Diff([]string{"✕ FAILED", "exit status 23", host},
 				[]string{got["Status"], got["Reason"], got["Host"]}); diff != "" {
@@ -129,7 +128,6 @@ func TestFindPageListsFailedRunsOfProject(t *testing.T) {
 		b.heading("p")
 		b.follow("Failed")
 		b.until("50 failed runs", "document.querySelectorAll('h2 ~ table tbody tr').length === 50")
-		b.screenshot("failed runs of " + on.name)
 		b.do("more", chromedp.Click(chromedp.CSS("h2 ~ .more"), chromedp.NodeVisible))
 		b.until("all of them", "document.querySelectorAll('h2 ~ table tbody tr').length === 61")
 		const row = "Array.from(document.querySelectorAll('h2 ~ table tbody tr')).find((row) => row.firstChild.textContent === 'j')"

@@ -24,14 +24,12 @@ func TestFindPageFollowsRun(t *testing.T) {
 	b.find(a.server.url+"/#/projects/p/jobs/j", token)
 	b.heading("j")
 	b.until("a run that is running", "document.querySelector('tbody').innerText.includes('so far')")
-	b.screenshot("running runs")
 	b.do("open the run", chromedp.Navigate(a.server.url+"/#/projects/p/jobs/j/runs/"+id))
 	b.until("the run", "document.querySelector('dl')")
 	if got := b.details(); got["Status"] != "▶ RUNNING" || got["Concluded"] != "not yet" {
 		t.Errorf("the page says of a run that is running: %q", got)
 	}
 	b.fits("with a run that is running")
-	b.screenshot("running run")
 	b.waits(1, 0)
 
 	b.hide(true)
@@ -105,7 +103,6 @@ func TestFindPageAsksAgain(t *testing.T) {
 	b.find(outside.URL+"/#/projects/p/jobs/j/runs/"+id, token)
 	b.until("the trouble", "document.querySelector('.state')?.textContent === "+
 		"'The server cannot reach its store right now. This page asks again in 3 seconds.'")
-	b.screenshot("trouble")
 	finish()
 	b.until("the end", "document.querySelector('dl').textContent.includes('SUCCESS')")
 	b.quiet(outside.URL)

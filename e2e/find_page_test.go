@@ -26,13 +26,10 @@ func TestFindPage(t *testing.T) {
 			b.media("prefers-color-scheme", scheme)
 			b.find(s.url, token)
 			b.heading("Projects")
-			b.screenshot("projects")
 			b.follow("shop")
 			b.heading("shop")
-			b.screenshot("jobs")
 			b.follow("nightly-backup")
 			b.heading("nightly-backup")
-			b.screenshot("runs")
 			if text := b.mainText(); !strings.Contains(text, "The latest 50 runs: 44 succeeded") ||
 				!strings.Contains(text, "6 failed") {
 				t.Errorf("the page does not say how the latest runs went: %s", text)
@@ -50,11 +47,9 @@ func TestFindPage(t *testing.T) {
 			b.follow("Failed")
 			b.until("those that failed", "document.querySelectorAll('tbody tr').length === 15")
 			b.fits("with those that failed")
-			b.screenshot("failed runs")
 			b.follow("nightly-backup-5fc9035856e1913e21d49504")
 			b.heading("nightly-backup-5fc9035856e1913e21d49504")
 			b.until("the reason", "document.querySelector('dl').textContent.includes('Reason')")
-			b.screenshot("run")
 			got := b.details()
 			delete(got, "Started")
 			delete(got, "Concluded")
@@ -104,14 +99,12 @@ func TestFindPageShowsNamesAsText(t *testing.T) {
 	b := newTab(t, screens[1])
 	b.find(s.url+"/#/projects/shop/jobs/hostile", token)
 	b.heading("hostile")
-	b.screenshot("runs")
 	name := get(b, "the name", chromedp.Evaluate[string]("document.querySelector('tbody a').textContent"))
 	if name != hostileName {
 		t.Errorf("the page shows %q, want %q", name, hostileName)
 	}
 	b.do("open the run", chromedp.Click(chromedp.CSS("tbody a")))
 	b.heading(hostileName)
-	b.screenshot("run")
 	if n := get(b, "the elements",
 		chromedp.Evaluate[int]("document.querySelectorAll('main :is(script, img, b)').length")); n != 0 {
 		t.Errorf("the name has become %d elements", n)

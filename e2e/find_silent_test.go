@@ -109,7 +109,6 @@ func TestFindPageSendsOneRequestToSilentServer(t *testing.T) {
 	b.until("a sign of the press", busyPart)
 	b.late()
 	b.heading(silentText)
-	b.screenshot("silent")
 	if get(b, "busy", chromedp.Evaluate[bool](busyPart)) {
 		t.Error("the page that offers to try again is busy")
 	}

@@ -110,7 +110,8 @@ func (s server) connect() (recorder, error) {
 		return nil, errNoToken
 	}
 	opts := []client.Option{client.WithToken(s.token), client.WithMaxRetries(0), client.WithUserAgent(userAgent)}
-	if s.CACert != "" {
+	socket, ok := strings.CutPrefix(s.URL, "unix://")
+	if s.CACert != "" && !ok {
 		text, err := os.ReadFile(s.CACert)
 		if err != nil {
 			return nil, fmt.Errorf("--ca-cert: %w", err)
@@ -121,7 +122,6 @@ func (s server) connect() (recorder, error) {
 		}
 		opts = append(opts, client.WithRootCAs(pool))
 	}
-	socket, ok := strings.CutPrefix(s.URL, "unix://")
 	if !ok {
 		return client.New(s.URL, opts...)
 	}
