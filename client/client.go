@@ -56,8 +56,8 @@ type Option func(*Client)
 func WithToken(token string) Option { return func(c *Client) { c.token = token } }
 
 // WithHTTPClient makes requests with a copy of hc, which must not be nil: its transport, its
-// cookies, its timeout (of a single try). Its CheckRedirect decides about redirects within the
-// same server; the client never follows others.
+// cookies, its timeout (of a single try). The client follows redirects within the same server only,
+// whatever the CheckRedirect of hc.
 func WithHTTPClient(hc *http.Client) Option { return func(c *Client) { c.http = *hc } }
 
 // WithRootCAs trusts only servers with certificates from these authorities, instead of those of the
@@ -109,7 +109,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.rootCAs}
 	}
-	c.http.CheckRedirect = sameServer(c.http.CheckRedirect)
+	c.http.CheckRedirect = sameServer
 	return c, nil
 }
 

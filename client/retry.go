@@ -76,7 +76,7 @@ func temporary(ctx context.Context, err error) bool {
 	if apiErr := (*Error)(nil); errors.As(err, &apiErr) {
 		return slices.Contains(worthRetrying, apiErr.Status)
 	}
-	for _, permanent := range []error{errTooLarge, errRedirect, http.ErrSchemeMismatch, ErrProxyPassword} {
+	for _, permanent := range []error{errTooLarge, http.ErrSchemeMismatch, ErrProxyPassword} {
 		if errors.Is(err, permanent) {
 			return false
 		}

@@ -134,25 +134,15 @@ func nullEmptyTimes(body []byte) []byte {
 	return emptyTime.ReplaceAll(body, []byte("${1}null"))
 }
 
-var errRedirect = errors.New("redirect refused")
-
-// sameServer makes a CheckRedirect that follows no redirect to another scheme, host or port,
-// because net/http sends the token to another port, to a subdomain and from https to http. Such a
-// redirect is then the response. The function next decides about other redirects; nil stands for at
-// most 10.
-func sameServer(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	return func(req *http.Request, via []*http.Request) (err error) {
-		if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
-			return http.ErrUseLastResponse
-		}
-		if next != nil {
-			err = next(req, via)
-		} else if len(via) >= 10 {
-			err = errors.New("stopped after 10 redirects")
-		}
-		if err != nil && !errors.Is(err, http.ErrUseLastResponse) {
-			err = fmt.Errorf("%w: %w", errRedirect, err)
-		}
-		return err
+// sameServer is a CheckRedirect that follows no redirect to another scheme, host or port, because
+// net/http sends the token to another port, to a subdomain and from https to http. Such a redirect is
+// then the response. It follows at most 10 others.
+func sameServer(req *http.Request, via []*http.Request) error {
+	if from := via[0].URL; req.URL.Scheme != from.Scheme || req.URL.Host != from.Host {
+		return http.ErrUseLastResponse
 	}
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
 }

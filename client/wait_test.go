@@ -345,17 +345,6 @@ func TestWaitTellsTrouble(t *testing.T) {
 	})
 }
 
-// A caller refuses the redirect for good, so that another try is useless.
-func TestWaitEndsOnRefusedRedirect(t *testing.T) {
-	refused := errors.New("refused")
-	asked := 0
-	c := newClient(t, "http://example.com", script(&asked, answers(302, "", "Location", "/")),
-		func(c *Client) { c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return refused } })
-	if run, _, err := c.WaitForJobRun(t.Context(), documentedRef); run != nil || !errors.Is(err, refused) || asked != 1 {
-		t.Errorf("%v, %v after %d requests", run, err, asked)
-	}
-}
-
 func TestPace(t *testing.T) {
 	const s = time.Second
 	for name, tt := range map[string]struct {
