@@ -3,15 +3,12 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/creack/pty"
 
 	"github.com/jobruns/jobruns/client"
 	"github.com/jobruns/jobruns/gen/model"
@@ -202,38 +199,5 @@ func TestImportNamesTheFile(t *testing.T) {
 		if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, says) {
 			t.Errorf("%s: %+v, want %q", file, got, says)
 		}
-	}
-}
-
-// TestImportOnATerminal shows how far it is, and leaves only the summary behind.
-func TestImportOnATerminal(t *testing.T) {
-	t.Parallel()
-	terminal, line, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	cmd := program(t, "jobrund", "import", "--store", newStore(t))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = line
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line.Close()
-	for i := range 2500 {
-		if _, err := io.WriteString(stdin, runLine(fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stdin.Close()
-	shown, _ := io.ReadAll(terminal) // ends with an error when nobody has the other side open any more
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if want := "\r1000 runs read\r2000 runs read\r\x1b[Kjobrund: imported 2500 runs\r\n"; string(shown) != want {
-		t.Errorf("the terminal gets %q, want %q", shown, want)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/contract"
@@ -75,23 +74,14 @@ the import is interrupted meanwhile, import all again.`,
 	}
 }
 
-// counted counts what the sequence yields, and shows the number on a terminal.
+// counted counts what the sequence yields.
 func counted(records iter.Seq2[jobrun.Record, error], count *int) iter.Seq2[jobrun.Record, error] {
-	visible := term.IsTerminal(int(os.Stderr.Fd()))
 	return func(yield func(jobrun.Record, error) bool) {
 		for record, err := range records {
-			if err == nil {
-				*count++
-			}
-			if visible && *count%1000 == 0 {
-				fmt.Fprintf(os.Stderr, "\r%d runs read", *count)
-			}
+			*count++
 			if !yield(record, err) {
 				break
 			}
-		}
-		if visible {
-			fmt.Fprint(os.Stderr, "\r\x1b[K")
 		}
 	}
 }

@@ -43,28 +43,22 @@ func Text() string {
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return text(info)
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	text := cmp.Or(info.Main.Version, "unknown")
+	if commit := settings["vcs.revision"]; commit != "" {
+		if settings["vcs.modified"] == "true" {
+			commit += ", with changes"
+		}
+		text += fmt.Sprintf("\ncommit %s\ndate   %s", commit, settings["vcs.time"])
+	}
+	return text + fmt.Sprintf("\ngo     %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // Short is the first line of Text.
 func Short() string {
 	short, _, _ := strings.Cut(Text(), "\n")
 	return short
-}
-
-func text(info *debug.BuildInfo) string {
-	var b strings.Builder
-	b.WriteString(cmp.Or(info.Main.Version, "unknown"))
-	settings := map[string]string{}
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
-	}
-	if commit := settings["vcs.revision"]; commit != "" {
-		if settings["vcs.modified"] == "true" {
-			commit += ", with changes"
-		}
-		fmt.Fprintf(&b, "\ncommit %s\ndate   %s", commit, settings["vcs.time"])
-	}
-	fmt.Fprintf(&b, "\ngo     %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return b.String()
 }
