@@ -43,7 +43,11 @@ INSERT INTO jobs (team, project, job, job_type, created_at,
         latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
         failures, running, running_since)
     SELECT i.team, i.project, i.job, 'manual',
-        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job),
+        (SELECT min(at) FROM (
+            SELECT min(started_at) AS at FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'SUCCESS'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'
+        ) AS first),
         l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed, l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
         CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
         coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
