@@ -195,8 +195,8 @@ func TestEmptyVariableCountsAsUnset(t *testing.T) {
 	if got := withEmpty("serve"); !strings.Contains(got.stderr, "listen tcp 127.0.0.1:8080: ") || got.status != 1 {
 		t.Errorf("jobrund: %+v, want the default address", got)
 	}
-	got := withEmpty("jobrun", "--project", "p", "--job", "j", "--server", "http://127.0.0.1:1", "--spool", t.TempDir(),
-		"--deliver-within", "1ms", "echo", "ran")
+	got := withEmpty("jobrun", "--project", "p", "--job", "j", "--server", "http://127.0.0.1:1",
+		"--spool", t.TempDir(), "--deliver-within", "1ms", "echo", "ran")
 	if got.stdout != "ran\n" || got.status != 0 {
 		t.Errorf("jobrun: %+v, want the command's output", got)
 	}
@@ -204,7 +204,8 @@ func TestEmptyVariableCountsAsUnset(t *testing.T) {
 
 func TestAddressMustNotBeEmpty(t *testing.T) {
 	t.Parallel()
-	if got := jobrund(t, "serve", "--addr="); got.status != 2 || !strings.Contains(got.stderr, "--addr must not be empty") {
+	got := jobrund(t, "serve", "--addr=")
+	if got.status != 2 || !strings.Contains(got.stderr, "--addr must not be empty") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -67,7 +67,8 @@ func TestImportSaysWhetherItHasStoredAPart(t *testing.T) {
 	}
 	for refused, partly := range map[string]bool{"r0500": false, "r1000": true} {
 		s, _ := open(t)
-		storetest.Exec(t, s, `CREATE TABLE n (i); WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 300)
+		storetest.Exec(t, s, `CREATE TABLE n (i);
+			WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 300)
 			INSERT INTO n SELECT i FROM c;
 			CREATE TRIGGER slow BEFORE INSERT ON runs WHEN new.id = 'r0000'
 			BEGIN SELECT count(*) FROM n a, n b, n c; END;
@@ -171,7 +172,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			s.Close()
 		}
 		shown := strings.Contains(fmt.Sprint(err), fmt.Sprintf("%q", url))
-		if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), want) || shown != sqlite.Engine.Takes(url) {
+		if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), want) ||
+			shown != sqlite.Engine.Takes(url) {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
 	}
