@@ -57,6 +57,8 @@ func TestWrongUsage(t *testing.T) {
 		"flag without a value": {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
 		"no number of bytes":   {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
 		"a small cache":        {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
+		"another header":       {[]string{"serve", "--trusted-header", "X-Real-IP"}, `--trusted-header "X-Real-IP": must be X-Forwarded-For or Forwarded`, "serve"},
+		"a host with a port":   {[]string{"serve", "--admin-host", "a:9090"}, `--admin-host "a:9090": must have`, "serve"},
 		"negative shutdown":    {[]string{"serve", "--shutdown-delay", "-1s"}, "--shutdown-delay must not be negative", "serve"},
 		"no name":              {[]string{"token", "create"}, `"name"`, "token create"},
 		"bad limit":            {[]string{"serve", "--record-limit", "many"}, `"many"`, "serve"},
