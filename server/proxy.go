@@ -19,8 +19,8 @@ const (
 
 // callerAddress returns a function that returns the address of a request's caller: that of the
 // connection, or if that is one of the proxies, the last address before it that is none. A proxy
-// adds the address of its own caller at the end of the header, XForwardedFor or Forwarded. The other
-// header is the caller's own.
+// adds the address of its own caller at the end of the header, XForwardedFor or Forwarded. The
+// other header is the caller's own.
 func callerAddress(proxies []netip.Prefix, header string) echo.IPExtractor {
 	return func(r *http.Request) string {
 		caller, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -62,13 +62,13 @@ func trusted(proxies []netip.Prefix, caller string) bool {
 	return false
 }
 
-// forwardedPair is a pair of an element of a Forwarded header, and what ends it. The value is quoted
-// or has no separator.
+// forwardedPair is a pair of an element of a Forwarded header, and what ends it. The value is
+// quoted or has no separator.
 var forwardedPair = regexp.MustCompile(`^[ \t]*(?:([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^" \t,;]*)))?[ \t]*([,;]|$)`)
 
-// forwardedFor returns the address of each element of a line of a Forwarded header. If a part of the
-// line cannot be parsed, it returns "" for all elements from there on: in an open quotation, a caller
-// could hide the element that the proxy adds.
+// forwardedFor returns the address of each element of a line of a Forwarded header. If a part of
+// the line cannot be parsed, it returns "" for all elements from there on: in an open quotation, a
+// caller could hide the element that the proxy adds.
 func forwardedFor(line string) []string {
 	addresses := []string{""}
 	for {

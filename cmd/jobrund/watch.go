@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -44,7 +45,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
   jobrund watch --namespace batch --selector team=data --job-label app.kubernetes.io/name`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOptions(cmd, options); err != nil {
+			if err := cmp.Or(checkOptions(cmd, options), admin.check()); err != nil {
 				return err
 			}
 			return watch(cmd, kubeconfig, admin, options)

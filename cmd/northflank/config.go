@@ -36,7 +36,8 @@ type savedContext struct {
 var errBroken = errors.New("mend the file, or run northflank login, which makes a new one and keeps a copy")
 
 // errNoHome means that there is no place for the file.
-var errNoHome = errors.New("there is no home directory with a .northflank/config.json: set HOME, or give --host and --token")
+var errNoHome = errors.New("there is no home directory with a .northflank/config.json: " +
+	"set HOME, or give --host and --token")
 
 // readConfig reads the file, if there is one. An empty file counts as none. If the file is unreadable,
 // readConfig returns errBroken, and what login can write instead.

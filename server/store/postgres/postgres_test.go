@@ -27,7 +27,8 @@ import (
 
 func TestStore(t *testing.T) {
 	pg := servers.Start(t)
-	// The strictest default that a database may have. Behind PgBouncer, the tests use PostgreSQL's own.
+	// The strictest default that a database may have. Behind PgBouncer, the tests use PostgreSQL's
+	// own.
 	const isolation = "&default_transaction_isolation=serializable"
 	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) + isolation })
 	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
