@@ -125,7 +125,7 @@ func TestJobCommands(t *testing.T) {
 		{"rename --project p --job j --to nightly", 0, "renamed the job j to nightly", "nightly open other"},
 		{"remove --project p --job nightly", 0, "removed the job nightly and 2 runs", "open other"},
 		{"remove --project p --job nightly", 1, "see jobrund job list", "open other"},
-		{"remove --project p", 2, "--job", "open other"},
+		{"remove --project p", 2, `"job" not set`, "open other"},
 	} {
 		got := jobrund(t, append([]string{"job", "--store", a.store}, strings.Fields(test.args)...)...)
 		if got.status != test.status || !strings.Contains(got.stderr, test.says) {

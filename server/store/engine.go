@@ -42,6 +42,7 @@ type Engine struct {
 	// SkipLocked ends a query for rows to delete, so that it skips those that another process
 	// writes.
 	SkipLocked string
+	// Import inserts all rows, or none if the sequence yields an error, which it returns, or if a row
 	// breaks a constraint. partly is true if an error leaves some rows inserted and others not.
 	Import func(ctx context.Context, db *sql.DB, rows Rows) (partly bool, err error)
 	// Build builds what the store can do without for a while, such as an index of a large table; nil if
