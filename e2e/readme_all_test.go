@@ -61,6 +61,7 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 // the unit says, with other folders and without its sandbox, as TestPackage does for real. Addresses
 // are others, and a run that takes ten seconds takes one.
 func TestReadmeRunsTwice(t *testing.T) {
+	t.Parallel()
 	database := postgres.Start(t)
 	other := newDesk(t)
 	other.makeRun(t)
@@ -135,6 +136,7 @@ exec "$HOME/bin/jobrun" "$@"`)
 // TestReadmeTriesOut runs make run twice at once, pastes the lines that it prints, and runs it again
 // in a folder with another jobruns.db.
 func TestReadmeTriesOut(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	lines, address := d.makeRun(t)
 	if want := d.addresses["127.0.0.1:8080"]; address != want {
@@ -175,6 +177,7 @@ func TestReadmeTriesOut(t *testing.T) {
 
 // TestReadmeExamples runs the programs of the README in Go and JavaScript as printed.
 func TestReadmeExamples(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	d := newDesk(t)
