@@ -81,6 +81,7 @@ exec "$HOME/bin/jobrun" "$@"`)
 		if err != nil {
 			t.Fatal(err)
 		}
+		d.addresses["@127.0.0.1/"] = "@" + host + "/"
 		state := filepath.Join(d.folder, "state")
 		d.env = append(d.env, "SUPERUSER="+database.Superuser(), "PGHOST="+host, "PGPORT="+port, "STATE="+state)
 		if err := os.Symlink(filepath.Join(programs, "jobrund"), filepath.Join(d.folder, "path", "jobrund")); err != nil {

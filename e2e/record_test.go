@@ -84,7 +84,7 @@ func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 // under two runs and a caller who waits for one of them. Its recorder comes back, the other one does
 // not while the server listens.
 func testLostWhileListening(t *testing.T, a *api, away, listen func()) {
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
+	token := output(t, "jobrund", "token", "create", "--name", "caller", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {
 		a.report(t, id, 10, nil)
 	}

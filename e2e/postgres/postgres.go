@@ -32,7 +32,7 @@ const host = "127.0.0.2"
 type Server struct {
 	programs, folder string
 	port             int
-	// MaxConnections is how many connections Restart allows; 0 for 200.
+	// MaxConnections is how many connections Restart allows; 0 for 500.
 	MaxConnections int
 	databases      atomic.Int64
 }
@@ -139,7 +139,7 @@ func (s *Server) Restart(t testing.TB) {
 	}
 	for {
 		options := fmt.Sprintf("-p %d -c listen_addresses="+host+" -c unix_socket_directories= -c fsync=off -c max_connections=%d",
-			port, cmp.Or(s.MaxConnections, 200))
+			port, cmp.Or(s.MaxConnections, 500))
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port
