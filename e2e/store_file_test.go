@@ -68,7 +68,7 @@ func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
 
 func TestManyStartAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 5 {
+	for range 2 {
 		store := newStore(t)
 		testManyStartAtOnce(t, store)
 		intact(t, store)
