@@ -56,8 +56,8 @@ func TestChaos(t *testing.T) {
 	})
 }
 
-// testChaos kills no database if database is nil. No other test has servers at the host, which could
-// take the port of a server that is down.
+// testChaos kills no database if database is nil. No other test has servers at the host, which
+// could take the port of a server that is down.
 func testChaos(t *testing.T, store string, database *postgres.Server, host string) {
 	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))
 	t.Logf("%s=%d repeats the choices", seedVariable, seed)

@@ -125,8 +125,8 @@ func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
 	}
 }
 
-// TestPostgresStops stops the database for longer than heartbeat timeouts, under a server, a recorder
-// and somebody who waits, and starts it again.
+// TestPostgresStops stops the database for longer than heartbeat timeouts, under a server, a
+// recorder and somebody who waits, and starts it again.
 func TestPostgresStops(t *testing.T) {
 	t.Parallel() // it mostly waits
 	pg := postgres.Start(t)

@@ -81,8 +81,8 @@ func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 }
 
 // testLostWhileListening has the server or the database be away for longer than heartbeat timeouts,
-// under two runs and a caller who waits for one of them. Its recorder comes back, the other one does
-// not while the server listens.
+// under two runs and a caller who waits for one of them. Its recorder comes back, the other one
+// does not while the server listens.
 func testLostWhileListening(t *testing.T, a *api, away, listen func()) {
 	token := output(t, "jobrund", "token", "create", "--name", "caller", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {

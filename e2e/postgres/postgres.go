@@ -24,8 +24,8 @@ const debianPrograms = "/usr/lib/postgresql/*/bin"
 
 const superuser, password = "postgres", "p%40ss" // as they stand in URLs
 
-// host is where the servers listen. Programs that listen on any port of 127.0.0.1 don't take the port
-// of a server that a test has stopped.
+// host is where the servers listen. Programs that listen on any port of 127.0.0.1 don't take the
+// port of a server that a test has stopped.
 const host = "127.0.0.2"
 
 // Server is a running PostgreSQL server on host, with a folder and a password of its own.
@@ -138,8 +138,9 @@ func (s *Server) Restart(t testing.TB) {
 		port, tries = freePort(t), 5 // somebody else may be faster to take it
 	}
 	for {
-		options := fmt.Sprintf("-p %d -c listen_addresses="+host+" -c unix_socket_directories= -c fsync=off -c max_connections=%d",
-			port, cmp.Or(s.MaxConnections, 500))
+		options := fmt.Sprintf(
+			"-p %d -c listen_addresses=%s -c unix_socket_directories= -c fsync=off -c max_connections=%d",
+			port, host, cmp.Or(s.MaxConnections, 500))
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port
