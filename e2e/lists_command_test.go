@@ -70,6 +70,7 @@ func (o official) ids(t *testing.T, name string, args ...string) []string {
 }
 
 func TestOfficialCommandLineLists(t *testing.T) {
+	t.Parallel()
 	store, token, ids := listedStore(t)
 	s := serve(t, store)
 	o := newOfficial(t, s.url, token)
@@ -120,6 +121,7 @@ func TestOfficialCommandLineLists(t *testing.T) {
 // TestOfficialCommandLineAsksForRun has the official command line, and ours, ask for the project, the
 // job and the run at a terminal, where a person moves down once each time.
 func TestOfficialCommandLineAsksForRun(t *testing.T) {
+	t.Parallel()
 	store, token, ids := listedStore(t)
 	s := serve(t, store)
 	o := newOfficial(t, s.url, token)

@@ -28,6 +28,7 @@ func needRoot(t *testing.T) {
 // upgrades, removes and purges it: see testdata/package.
 func TestPackage(t *testing.T) {
 	needRoot(t)
+	t.Parallel()
 	folder := t.TempDir()
 	for from, to := range map[string]string{
 		filepath.Join(released(t), "jobruns"+releasedPlatform+".deb"): "jobruns.deb",

@@ -27,6 +27,25 @@ func listenFor(t testing.TB, store string, d time.Duration) {
 	change(t, store, "UPDATE listening SET ms = ms + $1", d.Milliseconds())
 }
 
+// counts waits until the server has counted that it listens, and so has looked for lost runs.
+func (a *api) counts(t testing.TB) {
+	t.Helper()
+	db := openDatabase(t, a.store)
+	listened := func() (ms int64) {
+		if err := db.QueryRow("SELECT ms FROM listening").Scan(&ms); err != nil {
+			t.Fatal(err)
+		}
+		return ms
+	}
+	before := listened()
+	soon(t, func() error {
+		if listened() == before {
+			return errors.New("the server does not count")
+		}
+		return nil
+	})
+}
+
 // lost waits until a run is lost.
 func (a *api) lost(t testing.TB, id string) {
 	t.Helper()
@@ -49,19 +68,23 @@ func (a *api) report(t testing.TB, id string, timeout int, conclusion *client.Jo
 	}
 }
 
-// TestRunIsLostOnlyWhileAServerListens kills the server.
+// TestRunIsLostOnlyWhileAServerListens kills the server. According to the clock, it is away for an
+// hour. TestPostgresStops waits for real.
 func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
-	testLostWhileListening(t, a, func() { a.server.stop(t, syscall.SIGKILL) }, func() {
+	testLostWhileListening(t, a, func() {
+		a.server.stop(t, syscall.SIGKILL)
+		change(t, a.store, "UPDATE runs SET heard_at = heard_at - 3600")
 		a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
-	})
+	}, func() { listenFor(t, a.store, 20*time.Second) })
 }
 
-// testLostWhileListening stops the server or the database for longer than heartbeat timeouts, under
-// two runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
-func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
+// testLostWhileListening has the server or the database be away for longer than heartbeat timeouts,
+// under two runs and a caller who waits for one of them. Its recorder comes back, the other one
+// does not while the server listens.
+func testLostWhileListening(t *testing.T, a *api, away, listen func()) {
+	token := output(t, "jobrund", "token", "create", "--name", "caller", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {
 		a.report(t, id, 10, nil)
 	}
@@ -69,17 +92,16 @@ func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
 	_, _, stderr := pipes(t, waiter)
 	start(t, waiter)
 	readLine(t, stderr) // it is waiting
-	stop()
-	time.Sleep(11 * time.Second)
-	restart()
+	away()
 	restarted := time.Now()
-	time.Sleep(3 * time.Second) // a recorder takes a moment to come back
+	a.counts(t) // a recorder takes a moment to come back
 	for _, id := range []string{"live", "dead"} {
 		if run := a.run(t, id); run.Concluded {
 			t.Errorf("%+v", *run)
 		}
 	}
 	a.report(t, "live", 60, nil)
+	listen()
 	a.lost(t, "dead")
 	// The heartbeat timeout and 10 s, and up to 5 s that the killed server had not counted yet.
 	if took := time.Since(restarted); took > 26*time.Second {

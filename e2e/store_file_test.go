@@ -32,6 +32,7 @@ func ends(t testing.TB, cmd *exec.Cmd) outcome {
 // TestServerEndsWhenItsFileIsNoLongerThere changes the file of a store under a server, which must
 // neither make another one nor damage the one that is put in its place.
 func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(file, backup string) error{
 		"removed":  func(file, _ string) error { return os.Remove(file) },
 		"moved":    func(file, _ string) error { return os.Rename(file, file+".old") },
@@ -67,7 +68,8 @@ func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
 }
 
 func TestManyStartAtOnce(t *testing.T) {
-	for range 5 {
+	t.Parallel()
+	for range 2 {
 		store := newStore(t)
 		testManyStartAtOnce(t, store)
 		intact(t, store)
@@ -88,6 +90,7 @@ func testManyStartAtOnce(t *testing.T, store string) {
 }
 
 func TestOnlyCommandsThatWriteMakeAStore(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"", "--store=sqlite:named.db"} {
 		name := "jobruns.db"
 		if store != "" {
@@ -177,6 +180,7 @@ func TestTwoUsersShareAStore(t *testing.T) {
 		}
 		t.Skip("only root can be two users")
 	}
+	t.Parallel()
 	const uid, group, otherUID = 65534, 65533, 65532
 	user := func(uid uint32, store string) outcome {
 		cmd := program(t, "jobrund", "token", "create", "--name", fmt.Sprint("u", uid), "--replace", "--store", store)
