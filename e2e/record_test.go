@@ -75,7 +75,7 @@ func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	a := newAPI(t, newStore(t))
 	testLostWhileListening(t, a, func() {
 		a.server.stop(t, syscall.SIGKILL)
-		change(t, a.store, "UPDATE runs SET heard_at = heard_at - 3600")
+		change(t, a.store, "UPDATE runs SET reported_at = reported_at - 3600")
 		a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
 	}, func() { listenFor(t, a.store, 20*time.Second) })
 }
