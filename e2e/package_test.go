@@ -52,8 +52,8 @@ func TestPackage(t *testing.T) {
 	}
 }
 
-// TestPackagesPassLinters has the manual and the packages of a release judged by the tools of those who
-// make packages. .ci/package justifies each override.
+// TestPackagesPassLinters has the manual and the packages of a release judged by the tools of those
+// who make packages. .ci/package justifies each override.
 func TestPackagesPassLinters(t *testing.T) {
 	folder := t.TempDir()
 	name := filepath.Join(released(t), "jobruns"+releasedPlatform)

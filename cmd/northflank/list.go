@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,8 @@ leaves out the IDs and more.
 
 const listHelp = `
 The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print the list for
-programs, and -o json --jq EXPRESSION what jq's language makes of it. The exit status is 0 whatever the list has in it,
-1 for an error and 2 for a wrong command line.`
+programs, and -o json --jq EXPRESSION what jq's language makes of it. A list of several pages is printed as it arrives,
+except with --jq. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
 
 func newListProjects() *cobra.Command {
 	var r request
@@ -40,16 +41,10 @@ func newListProjects() *cobra.Command {
 	r.addFlags(cmd, needsNothing)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := fetch(cmd, &r, page, needsNothing,
+		return printList(cmd, &r, "projects", page, needsNothing,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Project], *client.Response, error) {
 				return r.client.ListProjects(ctx, r.ref.Team, at)
-			})
-		if err != nil {
-			return err
-		}
-		return printList(cmd.Context(), &r, "projects", found, func(time.Time, bool) table {
-			return projectTable(found.Items)
-		})
+			}, func(projects []client.Project, _ time.Time, _ bool) table { return projectTable(projects) })
 	}
 	return cmd
 }
@@ -70,16 +65,10 @@ func newListJobs() *cobra.Command {
 	r.addFlags(cmd, needsProject)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := fetch(cmd, &r, page, needsProject,
+		return printList(cmd, &r, "jobs", page, needsProject,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
 				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at, LatestRun: true})
-			})
-		if err != nil {
-			return err
-		}
-		return printList(cmd.Context(), &r, "jobs", found, func(now time.Time, color bool) table {
-			return jobTable(found.Items, now, color)
-		})
+			}, jobTable)
 	}
 	return cmd
 }
@@ -137,16 +126,14 @@ func (r *request) listRuns(cmd *cobra.Command, filter filterFlags, page pageFlag
 	if err != nil {
 		return err
 	}
-	found, err := fetch(cmd, r, page, level,
+	reasons := false // once a page has them, the next pages have their columns, too
+	return printList(cmd, r, "runs", page, level,
 		func(ctx context.Context, at client.ListOptions) (*client.Page[listedRun], *client.Response, error) {
 			return r.runs(ctx, opts, at)
+		}, func(runs []listedRun, now time.Time, color bool) table {
+			reasons = reasons || explained(runs)
+			return runTable(runs, reasons, level == needsProject, now, color)
 		})
-	if err != nil {
-		return err
-	}
-	return printList(cmd.Context(), r, "runs", found, func(now time.Time, color bool) table {
-		return runTable(found.Items, level == needsProject, now, color)
-	})
 }
 
 // listedRun is a run in a list. The Northflank API sends only the fields of JobRun.
@@ -195,45 +182,72 @@ func (r *request) runs(
 	return page, resp, err
 }
 
-// fetch returns a page of a list, or all pages as one with --loadAll.
-func fetch[T any](
-	cmd *cobra.Command, r *request, flags pageFlags, level int,
+// printList prints a page of a list, or all pages, each as it arrives. It then tells how to get the
+// rest.
+func printList[T any](
+	cmd *cobra.Command, r *request, name string, flags pageFlags, level int,
 	list func(context.Context, client.ListOptions) (*client.Page[T], *client.Response, error),
-) (*client.Page[T], error) {
+	asTable func(items []T, now time.Time, color bool) table,
+) error {
 	if err := flags.check(cmd); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.open(cmd.Context(), level); err != nil {
-		return nil, err
+		return err
 	}
-	if !flags.all {
-		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-		defer cancel()
-		page, resp, err := list(ctx, flags.at)
-		r.trace(resp)
-		if err != nil {
-			return nil, r.userError(err, resp)
-		}
-		return page, nil
+	out := &listWriter{request: r, name: name}
+	write := func(page *client.Page[T]) error {
+		return out.write(page.Raw, func(now time.Time, color bool) table { return asTable(page.Items, now, color) })
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), allTimeout)
+	limit := timeout
+	if flags.all {
+		limit = allTimeout
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
-	var all client.Page[T]
 	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) {
 		page, resp, err := list(ctx, at)
 		r.trace(resp)
 		return page, resp, err
 	}
-	for page, err := range client.Pages(ctx, flags.at, next) {
-		if err != nil {
-			return nil, r.userError(err, nil)
+	rest := ""
+	if flags.all {
+		shown := 0
+		for page, err := range client.Pages(ctx, flags.at, next) {
+			if err != nil {
+				return r.userError(err, nil)
+			}
+			full := flags.limit > 0 && shown+len(page.Items) >= flags.limit
+			if full {
+				n := flags.limit - shown
+				if page.HasNext || len(page.Items) > n {
+					rest = "--limit 0 shows all"
+				}
+				page.Items, page.Raw = page.Items[:n], page.Raw[:n]
+			}
+			shown += len(page.Items)
+			if err := write(page); err != nil {
+				return err
+			}
+			if full {
+				break
+			}
 		}
-		all.Items, all.Raw = append(all.Items, page.Items...), append(all.Raw, page.Raw...)
-		if n := flags.limit; n > 0 && len(all.Items) >= n {
-			all.HasNext = page.HasNext || len(all.Items) > n
-			all.Items, all.Raw = all.Items[:n], all.Raw[:n]
-			break
+	} else {
+		page, resp, err := next(flags.at)
+		if err != nil {
+			return r.userError(err, resp)
+		}
+		if err := write(page); err != nil {
+			return err
+		}
+		if page.Cursor != "" {
+			rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(page.Cursor))
 		}
 	}
-	return &all, nil
+	if err := out.end(cmd.Context()); err != nil || r.quiet || rest == "" {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "There may be more: %s.\n", rest)
+	return nil
 }
