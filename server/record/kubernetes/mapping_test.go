@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jobruns/jobruns/gen/model"
@@ -140,7 +141,7 @@ func TestMappingOfRecordedJobs(t *testing.T) {
 
 // What the informer keeps must say all that it is used for.
 func TestObservation(t *testing.T) {
-	m := mapping{team: "a", source: "s", jobLabel: "example.com/job"}
+	m := mapping{team: "a", source: "s", jobLabel: "example.com/job", selector: labels.Everything()}
 	for name := range recorded {
 		job := load(t, name)
 		o := m.observe(job)

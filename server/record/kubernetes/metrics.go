@@ -23,7 +23,7 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_watch_" + name, Help: help})
 	}
 	m := &metrics{
-		jobs: gauge("jobs", "Jobs that are followed."),
+		jobs: gauge("jobs", "Jobs in the namespaces that are watched."),
 		connected: gauge(
 			"connected",
 			"Whether the API server can be reached in every namespace that is watched: 1 or 0.",

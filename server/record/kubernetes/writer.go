@@ -25,7 +25,6 @@ const (
 
 // Store is where a watcher writes runs.
 type Store interface {
-	reader
 	// PutRuns stores all the runs, of which no two have the same key, or none. Returns an error
 	// that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error, trying
 	// again may help.
@@ -47,9 +46,8 @@ type writer struct {
 	store   Store
 	log     *slog.Logger
 	metrics *metrics
-	more    chan struct{}       // full when there is something to write
-	refused map[jobrun.Key]bool // the runs that go on whose refusal was logged
-	failure error               // why the store cannot be reached; nil if it can
+	more    chan struct{} // full when there is something to write
+	failure error         // why the store cannot be reached; nil if it can
 
 	mu      sync.Mutex
 	pending map[jobrun.Key]change
@@ -61,7 +59,6 @@ func newWriter(store Store, log *slog.Logger) *writer {
 	return &writer{
 		store: store, log: log,
 		more:    make(chan struct{}, 1),
-		refused: map[jobrun.Key]bool{},
 		pending: map[jobrun.Key]change{},
 	}
 }
@@ -212,7 +209,8 @@ func (w *writer) write(ctx context.Context, chunk []change) error {
 			return err
 		}
 		if refusal != nil {
-			w.refuse(one[0], refusal)
+			w.metrics.refused.Inc()
+			w.log.Error("run refused by the store", append(name(one[0]), "error", refusal)...)
 		}
 	}
 	return nil
@@ -232,19 +230,6 @@ func (w *writer) putRuns(ctx context.Context, records []jobrun.Record) (refusal,
 		return err, nil
 	}
 	return nil, err
-}
-
-// refuse drops a run that the store will never take.
-func (w *writer) refuse(record jobrun.Record, err error) {
-	w.metrics.refused.Inc()
-	if !w.refused[record.Key()] {
-		w.log.Error("run refused by the store", append(name(record), "error", err)...)
-	}
-	if record.Run.Concluded {
-		delete(w.refused, record.Key()) // nothing follows
-	} else {
-		w.refused[record.Key()] = true
-	}
 }
 
 func (w *writer) failed(ctx context.Context, err error) {
