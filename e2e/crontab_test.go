@@ -130,14 +130,6 @@ func TestRecipesRunAsPrinted(t *testing.T) {
 	}
 }
 
-func TestRecipeEndsARunThatTakesTooLong(t *testing.T) {
-	c, a := recipes(t, map[string]string{"backup.sh": "exec sleep 1000"}, "timeout 2h", "timeout 500ms")
-	if status := exitStatus(t, c.command(0).Run()); status != 143 {
-		t.Errorf("exit status %d, want that of a command that TERM ends", status)
-	}
-	a.wantRun(t, "backup", model.JobRunStatusFailed)
-}
-
 func TestRecipeStartsNoSecondRun(t *testing.T) {
 	c, a := recipes(t, map[string]string{"mirror.sh": "echo started; exec cat wait"})
 	if err := syscall.Mkfifo(filepath.Join(c.folder, "wait"), 0o600); err != nil {

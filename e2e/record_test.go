@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -110,10 +108,6 @@ func spooled(cmd *exec.Cmd) []string {
 func TestSpoolIsDelivered(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
-	token, err := os.ReadFile(a.recorder)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var recorders [2]*exec.Cmd
 	var ends [2]io.Closer
 	for i := range recorders {
@@ -130,12 +124,6 @@ func TestSpoolIsDelivered(t *testing.T) {
 	for i, cmd := range recorders {
 		if got := exitStatus(t, cmd.Wait()); got != 7 || len(spooled(cmd)) != 1 {
 			t.Fatalf("exit status %d, the spool has %v", got, spooled(cmd))
-		}
-		text, err := os.ReadFile(spooled(cmd)[0])
-		info, statErr := os.Stat(spooled(cmd)[0])
-		hasToken := bytes.Contains(text, bytes.TrimSpace(token))
-		if err := errors.Join(err, statErr); err != nil || info.Mode() != 0o600 || hasToken {
-			t.Errorf("%v, %v: %s", err, info, text)
 		}
 		if i == 0 {
 			a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
