@@ -198,7 +198,7 @@ func TestWatcherSeesADeletion(t *testing.T) {
 				t.Errorf("the outcome is %+v", got.Outcome)
 			}
 			if got.Version != 102 || w.journal.count("Job gone") > 0 {
-				t.Errorf("the version is %d, want that of the deletion, 102, without a doubt", got.Version)
+				t.Errorf("the version is %d, want that of the deletion, 102, and no warning", got.Version)
 			}
 		})
 	}

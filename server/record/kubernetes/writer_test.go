@@ -199,9 +199,6 @@ func TestWriterIsOvertakenWhileItWrites(t *testing.T) {
 				t.Errorf("%s is stored as %+v", k.Run, r)
 			}
 		}
-		if got := testutil.CollectAndCount(w.metrics.lag); got != 1 {
-			t.Errorf("%d histograms of the lag, want 1", got)
-		}
 		if got := testutil.ToFloat64(w.metrics.written); got != 2 {
 			t.Errorf("%v states are counted as written, want 2", got)
 		}
