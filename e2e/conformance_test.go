@@ -30,7 +30,8 @@ func contractOf(t testing.TB) *openapi3.T {
 	return doc
 }
 
-// conformance sends requests that are made from the contract. Its transport validates the responses.
+// conformance sends requests that are made from the contract. Its transport validates the
+// responses.
 type conformance struct {
 	*testing.T
 	doc    *openapi3.T
@@ -192,8 +193,8 @@ func escaped(text string) string {
 	return b.String()
 }
 
-// TestConformance sends the built server each operation's example, and strange values in the path and
-// the query. Package server tests tokens, methods, headers and bodies of each operation.
+// TestConformance sends the built server each operation's example, and strange values in the path
+// and the query. Package server tests tokens, methods, headers and bodies of each operation.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	store, _ := documentedStore(t)

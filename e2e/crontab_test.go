@@ -230,8 +230,8 @@ func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
 	return named
 }
 
-// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1. In
-// the morning, one command says which jobs failed, why, and where.
+// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1.
+// In the morning, one command says which jobs failed, why, and where.
 func TestWhatFailedLastNight(t *testing.T) {
 	if out, err := onHost("web1", exec.Command("true")).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {

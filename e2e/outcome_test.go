@@ -51,8 +51,8 @@ func whyOf(t testing.TB, o *model.JobRunOutcome) why {
 	return w
 }
 
-// A run that was imported without an outcome has none that is known. With an outcome it comes back as
-// it was.
+// A run that was imported without an outcome has none that is known. With an outcome it comes back
+// as it was.
 func TestOutcomesAreImported(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))

@@ -163,7 +163,8 @@ func TestOutdatedServerRefuses(t *testing.T) {
 	}
 }
 
-// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it themselves.
+// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it
+// themselves.
 func TestOpenRunOfVersion07IsLost(t *testing.T) {
 	t.Parallel()
 	const lastMigration = 10

@@ -181,7 +181,8 @@ func TestWarnsOfTokensInTheClear(t *testing.T) {
 	}
 }
 
-// TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it can.
+// TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it
+// can.
 func TestHealthChecksOfATLSPort(t *testing.T) {
 	t.Parallel()
 	store, _ := documentedStore(t)

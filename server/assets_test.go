@@ -106,8 +106,8 @@ func TestAssetIsSentOnce(t *testing.T) {
 	}
 }
 
-// A change that another page or document made meanwhile is an error like any other (RFC 9110, section
-// 13.1.1).
+// A change that another page or document made meanwhile is an error like any other (RFC 9110,
+// section 13.1.1).
 func TestPreconditionOfAnAsset(t *testing.T) {
 	a, secret := newFilledAPI(t)
 	for _, path := range []string{bundlePath, "/", "/v1/swagger-json", "/v1/swagger-html"} {

@@ -182,8 +182,8 @@ func TestRecordLimit(t *testing.T) {
 	})
 }
 
-// TestRenewalsNeverCostAConclusion has 50 runs renewed every 30 seconds for two hours, with the limits
-// that jobrund has by default.
+// TestRenewalsNeverCostAConclusion has 50 runs renewed every 30 seconds for two hours, with the
+// limits that jobrund has by default.
 func TestRenewalsNeverCostAConclusion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, secret := newLimitedRecordingAPI(t, 1000, 10_000)

@@ -123,8 +123,8 @@ func TestFlushUsesServerAndTokenOfEachFile(t *testing.T) {
 	}
 }
 
-// A token from the environment is only sent to its server, and only the token of the record's run: that
-// of another team would put the run there.
+// A token from the environment is only sent to its server, and only the token of the record's run:
+// that of another team would put the run there.
 func TestRecordIsOnlyDeliveredToItsServerWithItsToken(t *testing.T) {
 	s := &store{}
 	h := newHost(t, s)

@@ -9,9 +9,9 @@ import (
 	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// maxTracked caps how many tokens, and how many addresses, have an entry; the least recently used is
-// evicted. A key that comes close to its limit is used all the time: it is evicted, and starts anew,
-// only if this many others come between two of its requests.
+// maxTracked caps how many tokens, and how many addresses, have an entry; the least recently used
+// is evicted. A key that comes close to its limit is used all the time: it is evicted, and starts
+// anew, only if this many others come between two of its requests.
 const maxTracked = 1 << 14
 
 // tracked has an entry for each of the keys that were used lately.
@@ -37,8 +37,8 @@ func (t tracked[K]) entry(key K) *entry {
 // entries has an entry for each token that was accepted lately.
 type entries struct{ tracked[jobrun.TokenHash] }
 
-// entry is what is known of a token: how many requests it has made, and a cached copy. Of an address,
-// it is how many wrong tokens it has sent.
+// entry is what is known of a token: how many requests it has made, and a cached copy. Of an
+// address, it is how many wrong tokens it has sent.
 type entry struct {
 	mu       sync.Mutex
 	window   window        // of requests that read, or of wrong tokens
@@ -48,8 +48,8 @@ type entry struct {
 	revision int64         // of the store
 }
 
-// lookUp returns the entry of the token with that hash, nil if there is none, and the token if it is
-// cached in the current revision.
+// lookUp returns the entry of the token with that hash, nil if there is none, and the token if it
+// is cached in the current revision.
 func (e entries) lookUp(hash jobrun.TokenHash, revision int64, known bool) (*entry, *jobrun.Token) {
 	found, ok := e.Get(hash)
 	if !ok {

@@ -81,8 +81,8 @@ type window struct {
 	used int
 }
 
-// take counts one more in the window, unless it is used up: then it returns false. It returns the time
-// until the window ends.
+// take counts one more in the window, unless it is used up: then it returns false. It returns the
+// time until the window ends.
 func (w *window) take(limit RateLimit, now time.Time) (reset time.Duration, ok bool) {
 	if !now.Before(w.ends) {
 		*w = window{ends: now.Add(limit.Window)}
@@ -94,8 +94,8 @@ func (w *window) take(limit RateLimit, now time.Time) (reset time.Duration, ok b
 	return w.ends.Sub(now), ok
 }
 
-// left returns how many are left in the window, and the time until it ends: those of a new one if it is
-// not open.
+// left returns how many are left in the window, and the time until it ends: those of a new one if
+// it is not open.
 func (w *window) left(limit RateLimit, now time.Time) (left int, reset time.Duration) {
 	if !now.Before(w.ends) {
 		return limit.Requests, limit.Window

@@ -8,7 +8,8 @@ import (
 )
 
 // readEarlier reads the cluster's runs that were open when the last watcher ended. It comes before
-// anything is written, because that changes their source. Returns false if the context ended before.
+// anything is written, because that changes their source. Returns false if the context ended
+// before.
 func (w *Watcher) readEarlier(ctx context.Context) bool {
 	again(ctx, func(ctx context.Context) bool {
 		limited, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -51,8 +52,8 @@ func (w *Watcher) catchUp(ctx context.Context, namespace string) {
 	w.mu.Unlock()
 	w.log.Info("synced", append(place(namespace), "jobs", len(known))...)
 	for _, r := range w.earlier {
-		// A Job that is newer than the list was stored by another watcher, and the informer still has
-		// to learn of it.
+		// A Job that is newer than the list was stored by another watcher, and the informer still
+		// has to learn of it.
 		if (namespace == "" || namespace == r.Project) && !known[r.Run.ID] && r.Version <= listed {
 			w.conclude(&observation{record: r}, jobGone)
 		}

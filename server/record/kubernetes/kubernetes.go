@@ -50,8 +50,8 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	synced map[string]bool // by namespace
-	// names are the jobs under which each Job is recorded, by its uid. There is a second name if the
-	// label that names the job changes.
+	// names are the jobs under which each Job is recorded, by its uid. There is a second name if
+	// the label that names the job changes.
 	names map[string][]string
 }
 
@@ -198,9 +198,9 @@ func (w *Watcher) deleted(object any) {
 	}
 }
 
-// conclude stores how a Job ended that does not exist any more: as its last state says, or else with the
-// end. The version stays that of the last state, so that a later one, by another watcher, is believed
-// more, whichever is stored first.
+// conclude stores how a Job ended that does not exist any more: as its last state says, or else
+// with the end. The version stays that of the last state, so that a later one, by another watcher,
+// is believed more, whichever is stored first.
 func (w *Watcher) conclude(last *observation, end jobrun.End) {
 	concluded := *last
 	if !last.record.Run.Concluded {

@@ -95,8 +95,8 @@ func (m mapping) job(job *batchv1.Job) string {
 	return job.Name
 }
 
-// end returns what the Job's last condition says of how it ended, or else the reason and the message.
-// Complete has a reason since Kubernetes 1.31.
+// end returns what the Job's last condition says of how it ended, or else the reason and the
+// message. Complete has a reason since Kubernetes 1.31.
 func end(last *batchv1.JobCondition, reason, message string) jobrun.End {
 	return jobrun.End{Reason: cmp.Or(last.Reason, reason), Message: cmp.Or(last.Message, message)}
 }

@@ -274,7 +274,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// Until Kubernetes 1.30, Complete had no reason. A controller of somebody else's may write anything.
+// Until Kubernetes 1.30, Complete had no reason. A controller of somebody else's may write
+// anything.
 func TestReasonOfOtherVersions(t *testing.T) {
 	for name, test := range map[string]struct{ of, reason, message, wantReason, wantMessage string }{
 		"complete without a reason": {"success", "", "", "Completed", "the Job has completed"},
