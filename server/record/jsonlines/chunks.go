@@ -59,7 +59,8 @@ var byteOrderMark = []byte("\ufeff")
 
 // hint shows how to get lines of the right form from the command line.
 const hint = `each line must be an object such as {"projectId": "P", "jobId": "J", "run": {...}}, which this prints: ` +
-	`northflank get job runs --project P --job J --loadAll -o json --jq '.runs[] | {projectId: "P", jobId: "J", run: .}'`
+	`northflank get job runs --project P --job J --loadAll -o json --jq ` +
+	`'.runs[] | {projectId: "P", jobId: "J", run: del(.jobId, .reason, .message, .host)}'`
 
 // explain adds to the error of a first line that has no run what lines must be like.
 func explain(err error, text []byte) error {
