@@ -131,15 +131,6 @@ func TestRecipesRunAsPrinted(t *testing.T) {
 	}
 }
 
-func TestRecipeEndsARunThatTakesTooLong(t *testing.T) {
-	t.Parallel()
-	c, a := recipes(t, map[string]string{"backup.sh": "exec sleep 1000"}, "timeout 2h", "timeout 500ms")
-	if status := exitStatus(t, c.command(0).Run()); status != 143 {
-		t.Errorf("exit status %d, want that of a command that TERM ends", status)
-	}
-	a.wantRun(t, "backup", model.JobRunStatusFailed)
-}
-
 func TestRecipeStartsNoSecondRun(t *testing.T) {
 	t.Parallel()
 	c, a := recipes(t, map[string]string{"mirror.sh": "echo started; exec cat wait"})
@@ -243,8 +234,8 @@ func onHost(host string, cmd *exec.Cmd) *exec.Cmd {
 	return named
 }
 
-// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1. In
-// the morning, one command says which jobs failed, why, and where.
+// TestWhatFailedLastNight has the crontabs of several hosts run as the README prints that of web1.
+// In the morning, one command says which jobs failed, why, and where.
 func TestWhatFailedLastNight(t *testing.T) {
 	t.Parallel()
 	if out, err := onHost("web1", exec.Command("true")).CombinedOutput(); err != nil {

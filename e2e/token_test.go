@@ -21,6 +21,7 @@ import (
 
 const (
 	runPath     = "/v1/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+	logsPath    = "/v1/projects/default-project/jobs/example-job/logs"
 	teamRunPath = "/v1/teams/default" + "/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 )
 
@@ -306,6 +307,7 @@ func TestTokenRestrictions(t *testing.T) {
 	}{
 		"expired":                {"--expires-in 1ns", runPath, 401, "the token has expired"},
 		"not expired":            {"--expires-in 1h", runPath, 200, ""},
+		"logs by default":        {"", logsPath, 403, `lacks the permission "` + logsPermission + `"`},
 		"another project":        {"--project other", runPath, 403, missing + " in that project"},
 		"one of its teams":       {"--team other,default", teamRunPath, 200, ""},
 		"no team of several":     {"--team other,default", runPath, 400, "several teams (other, default)"},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"iter"
 	"net"
 	"net/http"
 	"net/netip"
@@ -131,27 +130,5 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge)
 		}
 		return next(c)
-	}
-}
-
-// elements splits a list header (RFC 9110, section 5.6.1) at its commas, except those in quoted
-// strings.
-func elements(list string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		begin, quoted := 0, false
-		for i := 0; i < len(list); i++ {
-			switch {
-			case quoted && list[i] == '\\':
-				i++
-			case list[i] == '"':
-				quoted = !quoted
-			case !quoted && list[i] == ',':
-				if !yield(list[begin:i]) {
-					return
-				}
-				begin = i + 1
-			}
-		}
-		yield(list[begin:])
 	}
 }

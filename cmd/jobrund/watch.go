@@ -36,8 +36,8 @@ again at another address, or with another authority.
 
 Jobs that are deleted while they run have failed; so have those that were deleted while
 nobody watched, once the cluster says that they are gone. Jobs that stop matching
---selector are recorded to their end. A Job that is suspended and resumed started when
-it began first.
+--selector are recorded to their end. A run starts when its Job does, which is when a Job
+that was suspended is resumed.
 
 Any number of watchers may write to a store, of one cluster or of several.
 The log goes to standard error: text on a terminal, JSON otherwise.`,
