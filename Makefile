@@ -5,7 +5,7 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 # The race detector makes tests several times slower, and needs a C compiler.
 RACE = $(if $(filter true,$(CI)),-race)
 # Some tests mostly wait. Under the race detector, all of them need the processors.
-PARALLEL = $(if $(RACE),,-parallel 4)
+PARALLEL = $(if $(RACE),,-p 4 -parallel 8)
 
 .PHONY: build man install uninstall run test generate check e2e bench release image clean
 
@@ -52,9 +52,9 @@ check:
 	go mod tidy -diff
 	.ci/check-vulnerabilities
 
-## e2e: what needs Node.js, PostgreSQL, PgBouncer, Chromium or a cluster too; installs or starts what is missing
+## e2e: the tests that need Node.js, PostgreSQL, PgBouncer, Chromium or a cluster; installs or starts what is missing
 e2e:
-	.ci/e2e $(RACE)
+	.ci/e2e $(RACE) $(if $(RACE),,-parallel 4)
 
 ## bench: the benchmarks, in five rounds each; writes what compares to bin/bench.md. Installs what it needs where that is missing
 bench:

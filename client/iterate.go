@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -86,7 +89,6 @@ func Pages[T any](
 		if next.PerPage == 0 {
 			next.PerPage = 100
 		}
-		seen := map[string]bool{}
 		for {
 			page, resp, err := list(next)
 			if errors.Is(err, ErrRateLimited) {
@@ -102,17 +104,48 @@ func Pages[T any](
 			if !yield(page, nil) || !page.HasNext {
 				return
 			}
-			if page.Cursor == "" || seen[page.Cursor] {
-				yield(nil, fmt.Errorf("the server promises a next page with the cursor %q, which leads nowhere", page.Cursor))
+			if page.Cursor == "" {
+				yield(nil, errors.New("the server promises a next page, but its cursor leads nowhere"))
 				return
 			}
-			seen[page.Cursor] = true
 			next.Page, next.Cursor = 0, page.Cursor
 			if limit := resp.RateLimit; limit.Limit > 0 && limit.Remaining <= 0 {
 				waitForReset(ctx, resp)
 			}
 		}
 	}
+}
+
+var (
+	// runCursor matches a cursor of a list of runs: the start, and the ID of a run, which the length and
+	// the ID of its job precede in a list of several jobs.
+	runCursor = regexp.MustCompile(`^(-?[0-9]{1,12})\.(.+)$`)
+	// objectID matches a cursor of the Northflank API, which does not show its place in the list.
+	objectID = regexp.MustCompile(`^[0-9a-f]{24}$`)
+)
+
+// movesForward reports whether a cursor comes after another one in the order of the list: by ID, or
+// the run that started last first. Otherwise, a list might never end.
+func movesForward(from, to string, runs bool) bool {
+	if from == "" || objectID.MatchString(to) {
+		return from != to
+	}
+	before, after := runCursor.FindStringSubmatch(from), runCursor.FindStringSubmatch(to)
+	if runs && before != nil && after != nil {
+		start, _ := strconv.Atoi(before[1])
+		next, _ := strconv.Atoi(after[1])
+		return next < start || next == start && slices.Compare(idsOf(after[2]), idsOf(before[2])) > 0
+	}
+	return to > from
+}
+
+// idsOf returns the IDs of a job and a run from LENGTH.JOB.RUN, or otherwise a run's ID.
+func idsOf(text string) []string {
+	length, ids, _ := strings.Cut(text, ".")
+	if n, err := strconv.Atoi(length); err == nil && 0 < n && n < len(ids) && ids[n] == '.' {
+		return []string{ids[:n], ids[n+1:]}
+	}
+	return []string{text}
 }
 
 // waitForReset waits until the server accepts requests again, and reports whether it did. It does

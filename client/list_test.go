@@ -204,12 +204,43 @@ func TestIteratorEndsIfCursorDoesNotAdvance(t *testing.T) {
 	}
 	a, b := page(`"cursor": "a", `), page(`"cursor": "b", `)
 	for name, handlers := range map[string][]http.HandlerFunc{
-		"the same": {a, a}, "two, in turn": {a, b, a}, "none": {page("")}, "null": {page(`"cursor": null, `)},
+		"the same": {a, a}, "two, in turn": {a, b, a}, "backwards": {b, a}, "none": {page("")}, "null": {page(`"cursor": null, `)},
 	} {
 		asked := 0
 		_, err := collect(newClient(t, "http://example.com", script(&asked, handlers...)), t.Context(), ListJobRunsOptions{})
 		if err == nil || !strings.Contains(err.Error(), "leads nowhere") || asked != len(handlers) {
 			t.Errorf("%s: %v after %d requests, want an error after %d", name, err, asked, len(handlers))
+		}
+	}
+}
+
+func TestCursorsMoveForward(t *testing.T) {
+	for _, test := range []struct {
+		from, to string
+		runs     bool
+		want     bool
+	}{
+		{"", "b", false, true},
+		{"", "", false, false},
+		{"b", "c", false, true},
+		{"b", "b", false, false},
+		{"b", "a", false, false},
+		{"1.0", "10.0", false, true}, // these are IDs of jobs
+		{"10.0", "2.0", false, true},
+		{"65cf2bfbe5ab1ae2e5ac0d5b", "15cf2bfbe5ab1ae2e5ac0d5b", true, true}, // of the Northflank API, in any order
+		{"65cf2bfbe5ab1ae2e5ac0d5b", "65cf2bfbe5ab1ae2e5ac0d5b", true, false},
+		{"1607428028.a", "1607428027.a", true, true},
+		{"1607428028.a", "999.a", true, true},
+		{"1607428028.a", "1607428029.b", true, false},
+		{"1607428028.a", "1607428028.b", true, true},
+		{"1607428028.b", "1607428028.a", true, false},
+		{"1607428028.a", "-1.a", true, true},
+		{"1607428028.10.aaaaaaaaaa.r", "1607428028.1.b.a", true, true},
+		{"1607428028.1.b.a", "1607428028.10.aaaaaaaaaa.r", true, false},
+		{"1607428028.1.b.a", "1607428028.1.b.b", true, true},
+	} {
+		if got := movesForward(test.from, test.to, test.runs); got != test.want {
+			t.Errorf("from %q to %q, of runs %t: %t, want %t", test.from, test.to, test.runs, got, test.want)
 		}
 	}
 }

@@ -185,7 +185,7 @@ type Page[T any] struct {
 	Items   []T
 	Raw     []json.RawMessage // the Items as the server sent them, with fields that T lacks
 	HasNext bool              // whether there may be more results
-	Cursor  string            // for the ListOptions of the next page; empty on the last one
+	Cursor  string            // for the ListOptions of the next page; empty on the last one, and if it leads backwards
 }
 
 // keep leaves out the items that do not match.

@@ -110,7 +110,9 @@ func (c *Client) ListProjects(ctx context.Context, team string, opts ListOptions
 		PerPage: optional(opts.PerPage), Page: optional(opts.Page), Cursor: optional(opts.Cursor),
 	}
 	call := newCall(c, func(r *model.ProjectListResult, body []byte) (*Page[Project], bool) {
-		return newPage(body, "projects", r.Data.Projects, r.Pagination, func(p *Project) bool { return p.ID != "" })
+		return newPage(opts.Cursor, body, "projects", r.Data.Projects, r.Pagination, func(p *Project) bool {
+			return p.ID != ""
+		})
 	})
 	if team == "" {
 		return call.result(call.ListProjectsWithResponse(ctx, &params))
@@ -148,7 +150,7 @@ func (c *Client) ListJobs(ctx context.Context, ref ProjectRef, opts ListJobsOpti
 		Status: statuses(opts.Statuses), LatestRun: optional(opts.LatestRun),
 	}
 	call := newCall(c, func(r *model.JobListResult, body []byte) (*Page[Job], bool) {
-		return newPage(body, "jobs", r.Data.Jobs, r.Pagination, func(job *Job) bool {
+		return newPage(opts.Cursor, body, "jobs", r.Data.Jobs, r.Pagination, func(job *Job) bool {
 			return job.ID != "" && (job.LatestRun == nil || isRun(job.LatestRun))
 		})
 	})
@@ -176,7 +178,7 @@ func (c *Client) ListProjectRuns(
 		JobID: optional(opts.Job),
 	}
 	call := newCall(c, func(r *model.ProjectRunListResult, body []byte) (*Page[ProjectRun], bool) {
-		return newPage(body, "runs", r.Data.Runs, r.Pagination, func(run *ProjectRun) bool {
+		return newPage(opts.Cursor, body, "runs", r.Data.Runs, r.Pagination, func(run *ProjectRun) bool {
 			return run.ID != "" && run.Status != "" && run.JobID != ""
 		})
 	})
@@ -203,7 +205,7 @@ func (c *Client) ListJobRuns(
 		Status: statuses(opts.Statuses), Since: optional(opts.Since), Until: optional(opts.Until),
 	}
 	call := newCall(c, func(r *model.JobRunListResult, body []byte) (*Page[JobRun], bool) {
-		page, ok := newPage(body, "runs", r.Data.Runs, r.Pagination, isRun)
+		page, ok := newPage(opts.Cursor, body, "runs", r.Data.Runs, r.Pagination, isRun)
 		if ok {
 			page.keep(opts.match)
 		}
@@ -233,15 +235,15 @@ func (c *Client) LatestJobRun(ctx context.Context, ref JobRef) (*JobRun, *Respon
 // isRun reports whether a run has an ID and a status. Without both, the JSON was of something else.
 func isRun(run *JobRun) bool { return run.ID != "" && run.Status != "" }
 
-// newPage makes a page of a decoded response, and reports whether the response has the list and
-// complete items. The body provides the items as the server sent them, in data.KEY.
+// newPage makes the page after a cursor of a decoded response, and reports whether the response has
+// the list and complete items. The body provides the items as the server sent them, in data.KEY.
 func newPage[T any](
-	body []byte, key string, items []T, position model.Pagination, complete func(*T) bool,
+	after string, body []byte, key string, items []T, position model.Pagination, complete func(*T) bool,
 ) (*Page[T], bool) {
 	var sent struct{ Data map[string][]json.RawMessage }
 	_ = json.Unmarshal(body, &sent) // what is no list in data is not wanted
 	page := &Page[T]{Items: items, Raw: sent.Data[key], HasNext: position.HasNextPage}
-	if page.HasNext {
+	if page.HasNext && movesForward(after, position.Cursor, key == "runs") {
 		page.Cursor = position.Cursor
 	}
 	for i := range items {

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,6 +18,15 @@ import (
 // memoryLimit is by how much an attack may make the server grow. Part of it is Go's garbage
 // collector, which lets memory double before it collects.
 const memoryLimit = 96 << 20
+
+func dial(t testing.TB, s *apiServer) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
 
 // TestServerStaysSmallUnderAttack sends tokens that do not exist, headers of a megabyte, and
 // connections that never send a whole request. Afterwards the server keeps nothing of them.

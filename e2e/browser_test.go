@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"net/url"
 	"os"
 	"os/exec"
@@ -136,6 +137,9 @@ func get[V any](b *tab, what string, action chromedp.Action[V]) V {
 // screenshot keeps a picture for who runs the test with -artifacts.
 func (b *tab) screenshot(name string) {
 	b.Helper()
+	if flag.Lookup("test.artifacts").Value.String() != "true" {
+		return
+	}
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.Logf("no screenshot: %v", err)

@@ -175,6 +175,7 @@ func (c checkout) answering(status int, body string) (string, error) {
 // TestContractChange changes the contract in the ways in which contracts change, adds the operation
 // of .github/CONTRIBUTING.md, and checks that the rest follows without a line of Go but the new method.
 func TestContractChange(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	const teamPath = "/v1/teams/default/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 	c := newCheckout(t)

@@ -44,19 +44,25 @@ func number(t *testing.T, variable string, otherwise uint64) uint64 {
 // TestChaos kills a recorder, the server or the database again and again. Each run whose command has
 // ended while its jobrun lived is in the store or in the spool, with its true end.
 func TestChaos(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { testChaos(t, newStore(t), nil) })
+	t.Parallel() // it mostly waits
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		testChaos(t, newStore(t), nil, "127.0.0.3")
+	})
 	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
 		database := postgres.Start(t)
-		testChaos(t, database.NewDatabase(t), database)
+		testChaos(t, database.NewDatabase(t), database, "127.0.0.4")
 	})
 }
 
-// testChaos kills no database if database is nil.
-func testChaos(t *testing.T, store string, database *postgres.Server) {
+// testChaos kills no database if database is nil. No other test has servers at the host, which
+// could take the port of a server that is down.
+func testChaos(t *testing.T, store string, database *postgres.Server, host string) {
 	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))
 	t.Logf("%s=%d repeats the choices", seedVariable, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	address := freeAddress(t)
+	address := strings.Replace(freeAddress(t), "127.0.0.1", host, 1)
 	a := newAPI(t, store, "--addr", address)
 	spool := filepath.Join(t.TempDir(), "spool")
 	type recorder struct {
@@ -109,7 +115,7 @@ func testChaos(t *testing.T, store string, database *postgres.Server) {
 	if got.status != 0 || strings.Count(got.stderr, "is recorded") != len(files) {
 		t.Errorf("%v: %+v", files, got)
 	}
-	listenFor(t, store, 120*time.Second)
+	listenFor(t, store, 130*time.Second)
 	killed := 0
 	for _, r := range all {
 		want := why{"Completed", "exit status 0", 0, ""}

@@ -30,7 +30,8 @@ func contractOf(t testing.TB) *openapi3.T {
 	return doc
 }
 
-// conformance sends requests that are made from the contract. Its transport validates the responses.
+// conformance sends requests that are made from the contract. Its transport validates the
+// responses.
 type conformance struct {
 	*testing.T
 	doc    *openapi3.T
@@ -115,16 +116,6 @@ func (r request) success() int {
 	return http.StatusOK
 }
 
-// under returns the request with other values of a header, or with none.
-func (r request) under(name string, values ...string) request {
-	r.headers = r.headers.Clone()
-	r.headers.Del(name)
-	for _, value := range values {
-		r.headers.Add(name, value)
-	}
-	return r
-}
-
 // send sends the request as it is written, and returns the status and the error of a response that
 // the contract allows.
 func (c *conformance) send(r request) (int, model.Error) {
@@ -202,7 +193,8 @@ func escaped(text string) string {
 	return b.String()
 }
 
-// TestConformance asks the built server for all that the contract has, well and badly.
+// TestConformance sends the built server each operation's example, and strange values in the path
+// and the query. Package server tests tokens, methods, headers and bodies of each operation.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	store, _ := documentedStore(t)
@@ -227,15 +219,9 @@ func TestConformance(t *testing.T) {
 			c.want("the examples", example, example.success())
 			c.checkPath(example)
 			c.checkQuery(example)
-			c.checkHeaders(example)
-			c.checkToken(example)
-			c.checkMethods(example, item)
-			if op.RequestBody != nil {
-				c.checkBody(example)
-			}
 		}
 	}
-	for _, status := range []int{200, 400, 401, 404, 405, 413, 415} {
+	for _, status := range []int{200, 400, 404} {
 		if c.sent[status] == 0 {
 			t.Errorf("no request was answered with %d: %v", status, c.sent)
 		}
@@ -267,78 +253,6 @@ func (c *conformance) checkPath(example request) {
 	}
 }
 
-// checkBody sends no body, and bodies that the operation does not take.
-func (c *conformance) checkBody(example request) {
-	c.Helper()
-	for body, want := range map[string]int{
-		"": http.StatusOK, "{}": http.StatusOK, "{": http.StatusBadRequest, "[]": http.StatusBadRequest,
-		`{"unknown": 1}`: http.StatusBadRequest,
-		`{"host": "` + strings.Repeat("a", 1<<20) + `"}`: http.StatusRequestEntityTooLarge,
-	} {
-		r := example.with("runId", "new") // which has no name yet
-		r.body = body
-		c.want(fmt.Sprintf("the body %.20s", body), r, want)
-	}
-	c.want("plain text", example.under("Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
-	c.want("a compressed body", example.under("Content-Encoding", "gzip"), http.StatusUnsupportedMediaType)
-}
-
-// checkHeaders leaves headers out, and has something strange in them.
-func (c *conformance) checkHeaders(example request) {
-	c.Helper()
-	for _, p := range example.parameters(openapi3.ParameterInHeader) {
-		without := example.success()
-		if p.Required {
-			without = http.StatusBadRequest
-		}
-		c.want("without "+p.Name, example.under(p.Name), without)
-		for _, value := range []string{fmt.Sprint(p.Example), "", " ", ",", ";", "=", `"`, "\xff", "é", "wait=-1", "wait=1e9", "a\tb", strings.Repeat("a,", 2000)} {
-			want := example.success()
-			if p.Schema.Value.VisitJSON(strings.TrimSpace(value)) != nil ||
-				p.Required && strings.TrimSpace(value) == "" {
-				want = http.StatusBadRequest
-			}
-			c.want(fmt.Sprintf("%s %.50q", p.Name, value), example.under(p.Name, value), want)
-			c.want(fmt.Sprintf("%s %.50q, twice", p.Name, value), example.under(p.Name, value, value), want)
-		}
-	}
-	c.want("a header that the contract does not have", example.under("X-Unknown", "1"), example.success())
-	for _, accept := range []string{"*/*", "text/plain", "application/xml;q=0.1", ";"} {
-		c.want("Accept "+accept, example.under("Accept", accept), example.success())
-	}
-}
-
-// checkToken sends what is no token to operations that want one, and to those that do not.
-func (c *conformance) checkToken(example request) {
-	c.Helper()
-	want := example.success()
-	if example.headers.Get("Authorization") != "" {
-		want = http.StatusUnauthorized
-	}
-	c.want("no token", example.under("Authorization"), want)
-	c.want("two tokens", example.under("Authorization", "Bearer "+c.token, "Bearer "+c.token), want)
-	for _, value := range []string{"", "Bearer", "Bearer ", "Basic " + c.token, c.token, "Bearer " + c.token + "x", "Bearer a b", "Bearer \xff"} {
-		c.want(fmt.Sprintf("Authorization %.20q", value), example.under("Authorization", value), want)
-	}
-}
-
-// checkMethods uses every other method.
-func (c *conformance) checkMethods(example request, item *openapi3.PathItem) {
-	c.Helper()
-	for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "BREW"} {
-		if item.GetOperation(method) != nil || method == http.MethodHead && example.body != "" {
-			continue
-		}
-		r := example
-		r.method = method
-		want := http.StatusMethodNotAllowed
-		if method == http.MethodHead && item.Get != nil {
-			want = http.StatusOK
-		}
-		c.want(method, r, want)
-	}
-}
-
 // checkQuery has something strange in each parameter of the query, and all of them twice.
 func (c *conformance) checkQuery(example request) {
 	c.Helper()
@@ -347,8 +261,8 @@ func (c *conformance) checkQuery(example request) {
 		unknown = http.StatusBadRequest
 	}
 	if example.body != "" { // these parameters are only for a request without a body
-		example, unknown = example.under("Content-Type"), http.StatusBadRequest
-		example.body = ""
+		example.headers, example.body, unknown = example.headers.Clone(), "", http.StatusBadRequest
+		example.headers.Del("Content-Type")
 	}
 	for _, p := range example.parameters(openapi3.ParameterInQuery) {
 		for value, rules := range strangeQueries(p) {

@@ -68,8 +68,8 @@ func TestFindPage(t *testing.T) {
 	}
 }
 
-// TestFindPageEscapesWhatNobodySees has names with characters that cannot be seen, which the page shows
-// as the command line does.
+// TestFindPageEscapesWhatNobodySees has names with characters that cannot be seen, which the page
+// shows as the command line does.
 func TestFindPageEscapesWhatNobodySees(t *testing.T) {
 	last := time.Now().Add(-time.Hour)
 	lines := history("default", "p", "j", last, 1, 0)

@@ -108,6 +108,7 @@ func wantOwnedByRoot(t *testing.T, layer string) {
 // root: there is nothing but what the image brings.
 func TestImage(t *testing.T) {
 	needRoot(t)
+	t.Parallel()
 	source := taggedClone(t, t.TempDir())
 	platform := "linux/" + runtime.GOARCH
 	first := command(t, source, nil, filepath.Join(source, ".ci", "image"), platform)

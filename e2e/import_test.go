@@ -50,10 +50,6 @@ func TestImport(t *testing.T) {
 		"-":                  {[]string{"-"}, runLine("dash"), 1, []string{"dash"}},
 		"standard input":     {nil, runLine("plain") + runLine("plain-2"), 2, []string{"plain", "plain-2"}},
 		"nothing":            {nil, "", 0, nil},
-		"blank lines":        {nil, "\n \t\r\n" + runLine("after") + "\n\n", 1, []string{"after"}},
-		"no end of line":     {nil, strings.TrimSuffix(runLine("open"), "\n"), 1, []string{"open"}},
-		"CRLF":               {nil, strings.Replace(runLine("crlf"), "\n", "\r\n", 1), 1, []string{"crlf"}},
-		"a byte order mark":  {nil, "\ufeff" + runLine("marked"), 1, []string{"marked"}},
 		"the same run twice": {nil, runLine("twice") + runLine("twice"), 2, []string{"twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {

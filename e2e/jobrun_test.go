@@ -112,43 +112,6 @@ func exitStatus(t testing.TB, err error) int {
 	return exit.ExitCode()
 }
 
-func TestJobrunRecordsHowTheCommandEnds(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	for name, test := range map[string]struct {
-		script string
-		flags  []string
-		status int
-		want   model.JobRun
-	}{
-		"success": {"true", nil, 0,
-			model.JobRun{Completions: 1, Status: model.JobRunStatusSuccess, Succeeded: model.FlagYes}},
-		"failure": {"exit 3", nil, 3,
-			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
-		"a signal": {"kill -TERM $$", nil, 143,
-			model.JobRun{Completions: 1, Status: model.JobRunStatusFailed, Failed: model.FlagYes}},
-		"success at last": {"echo x >> count; test $(wc -l < count) = 3", []string{"--backoff-limit", "5", "--backoff", "1ms"}, 0,
-			model.JobRun{BackoffLimit: 5, Completions: 3, Status: model.JobRunStatusSuccess, Succeeded: model.FlagYes}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := outcomeOf(t, recorded(t, a, test.script, test.flags...))
-			if got.status != test.status {
-				t.Errorf("%+v, want the exit status %d", got, test.status)
-			}
-			run := a.run(t, runID(t, got.stderr))
-			want := test.want
-			want.Concluded = true
-			want.ID, want.RunName, want.StartedAt, want.ConcludedAt = run.ID, run.RunName, run.StartedAt, run.ConcludedAt
-			if *run != want {
-				t.Errorf("recorded %+v\nwant     %+v", *run, want)
-			}
-			if run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) {
-				t.Errorf("started at %s, concluded at %s", run.StartedAt, run.ConcludedAt)
-			}
-		})
-	}
-}
-
 func pipes(t testing.TB, cmd *exec.Cmd) (stdin io.WriteCloser, stdout, stderr io.ReadCloser) {
 	t.Helper()
 	stdin, inErr := cmd.StdinPipe()

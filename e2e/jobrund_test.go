@@ -56,6 +56,8 @@ func TestWrongUsage(t *testing.T) {
 		"flag without a value": {[]string{"serve", "--addr"}, "flag needs an argument: --addr", "serve"},
 		"no number of bytes":   {[]string{"serve", "--cache-size", "much"}, `"much" is not a number of bytes, such as 64MiB or 0`, "serve"},
 		"a small cache":        {[]string{"serve", "--cache-size", "1MiB"}, "--cache-size 1.0 MiB: must be 0 or at least 32 MiB", "serve"},
+		"another header":       {[]string{"serve", "--trusted-header", "X-Real-IP"}, `--trusted-header "X-Real-IP": must be X-Forwarded-For or Forwarded`, "serve"},
+		"a host with a port":   {[]string{"serve", "--admin-host", "a:9090"}, `--admin-host "a:9090": must have`, "serve"},
 		"negative shutdown":    {[]string{"serve", "--shutdown-delay", "-1s"}, `"-1s" for "--shutdown-delay"`, "serve"},
 		"no name":              {[]string{"token", "create"}, `"name"`, "token create"},
 		"bad limit":            {[]string{"serve", "--record-limit", "many"}, `"many"`, "serve"},
@@ -194,8 +196,8 @@ func TestEmptyVariableCountsAsUnset(t *testing.T) {
 	if got := withEmpty("serve"); !strings.Contains(got.stderr, "listen tcp 127.0.0.1:8080: ") || got.status != 1 {
 		t.Errorf("jobrund: %+v, want the default address", got)
 	}
-	got := withEmpty("jobrun", "--project", "p", "--job", "j", "--server", "http://127.0.0.1:1", "--spool", t.TempDir(),
-		"--deliver-within", "1ms", "echo", "ran")
+	got := withEmpty("jobrun", "--project", "p", "--job", "j", "--server", "http://127.0.0.1:1",
+		"--spool", t.TempDir(), "--deliver-within", "1ms", "echo", "ran")
 	if got.stdout != "ran\n" || got.status != 0 {
 		t.Errorf("jobrun: %+v, want the command's output", got)
 	}
@@ -203,7 +205,8 @@ func TestEmptyVariableCountsAsUnset(t *testing.T) {
 
 func TestAddressMustNotBeEmpty(t *testing.T) {
 	t.Parallel()
-	if got := jobrund(t, "serve", "--addr="); got.status != 2 || !strings.Contains(got.stderr, "--addr must not be empty") {
+	got := jobrund(t, "serve", "--addr=")
+	if got.status != 2 || !strings.Contains(got.stderr, "--addr must not be empty") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -136,27 +136,3 @@ func aSecondAfter(t testing.TB, at time.Time) time.Time {
 	until(t, func() bool { return !time.Now().Before(next) })
 	return next
 }
-
-func TestKubernetesForgotten(t *testing.T) {
-	t.Parallel()
-	r := newRecording(t)
-	for status, exitCode := range map[model.JobRunStatus]int{model.JobRunStatusSuccess: 0, model.JobRunStatusFailed: 3} {
-		t.Run(string(status), func(t *testing.T) {
-			t.Parallel()
-			job := r.start(
-				t,
-				batchv1.JobSpec{
-					Template:                pods(exitCode, false),
-					BackoffLimit:            new(int32(0)),
-					TTLSecondsAfterFinished: new(int32(0)),
-				},
-			)
-			until(t, func() bool { return r.gone(t, pathOf(job)) })
-			run := r.reads(t, refOf(job), isConcluded)
-			if run.Status != status || run.Completions != 1 || run.ConcludedAt == nil ||
-				run.ConcludedAt.Before(run.StartedAt) {
-				t.Errorf("recorded %+v", *run)
-			}
-		})
-	}
-}

@@ -66,6 +66,7 @@ func (o official) ids(t *testing.T, name string, args ...string) []string {
 }
 
 func TestOfficialCommandLineLists(t *testing.T) {
+	t.Parallel()
 	store, token, ids := listedStore(t)
 	s := serve(t, store)
 	o := newOfficial(t, s.url, token)

@@ -70,6 +70,7 @@ func listOfficially(
 }
 
 func TestOfficialJavaScriptClientLists(t *testing.T) {
+	t.Parallel()
 	store, token, ids := listedStore(t)
 	s := serve(t, store)
 	folder := npmInstall(t, jsClient)

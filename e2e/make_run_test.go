@@ -89,6 +89,7 @@ func makeRun(t *testing.T, folder, address string) string {
 // TestMakeRun is what the README says first, in a new clone: from there to the page takes one
 // command. It can be stopped and started again, and a port that is taken is no riddle.
 func TestMakeRun(t *testing.T) {
+	t.Parallel()
 	source := taggedClone(t, t.TempDir())
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -36,6 +36,7 @@ func promtool(t *testing.T, folder, stdin string, args ...string) {
 }
 
 func TestAlertRules(t *testing.T) {
+	t.Parallel()
 	promtool(t, monitoring, "", "check", "config", "prometheus.yaml")
 	promtool(t, monitoring, "", "check", "rules", "--lint=all", "--lint-fatal", "alerts.yaml")
 	promtool(t, monitoring, "", "test", "rules", "alerts_test.yaml")
@@ -129,6 +130,7 @@ var (
 
 // TestExpressionsNameMetricsThatExist takes the expressions of the alerts and of the dashboard.
 func TestExpressionsNameMetricsThatExist(t *testing.T) {
+	t.Parallel()
 	metrics := monitored(t)
 	promtool(t, "", metrics, "check", "metrics")
 	there := sampleName.FindAllString(metrics, -1)

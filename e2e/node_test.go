@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,12 +25,17 @@ const (
 )
 
 // installed has a folder for each package that a test has installed. TestMain removes the folders.
-var installed = map[string]string{}
+var installed = struct {
+	sync.Mutex
+	folders map[string]string
+}{folders: map[string]string{}}
 
 // npmInstall returns a folder with the package from the npm registry in it, which tests share.
 func npmInstall(t testing.TB, name string) string {
 	t.Helper()
-	if folder := installed[name]; folder != "" {
+	installed.Lock()
+	defer installed.Unlock()
+	if folder := installed.folders[name]; folder != "" {
 		return folder
 	}
 	folder, err := os.MkdirTemp(programs, "npm-")
@@ -41,7 +47,7 @@ func npmInstall(t testing.TB, name string) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("npm install %s: %v\n%s", name, err, out) // this test needs Node.js
 	}
-	installed[name] = folder
+	installed.folders[name] = folder
 	return folder
 }
 
@@ -94,6 +100,7 @@ func runNode(t *testing.T, folder, script string, input map[string]any, result a
 }
 
 func TestOfficialJavaScriptClient(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	host, folder := serve(t, store).url, npmInstall(t, jsClient)
 	want, err := os.ReadFile("testdata/documented.json")
@@ -139,6 +146,7 @@ func TestOfficialJavaScriptClient(t *testing.T) {
 
 // TestLinter has the contract judged by the rules that Redocly recommends.
 func TestLinter(t *testing.T) {
+	t.Parallel()
 	contract, err := filepath.Abs("../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +162,7 @@ func TestLinter(t *testing.T) {
 // TestOfficialCommandLine logs in with the official command line and with ours, and then asks with
 // both: they share a file in which they keep hosts and tokens.
 func TestOfficialCommandLine(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	official := filepath.Join(npmInstall(t, officialCLI), "node_modules", ".bin", "northflank")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,8 +51,8 @@ func whyOf(t testing.TB, o *model.JobRunOutcome) why {
 	return w
 }
 
-// A run that was imported without an outcome has none that is known. With an outcome it comes back as
-// it was.
+// A run that was imported without an outcome has none that is known. With an outcome it comes back
+// as it was.
 func TestOutcomesAreImported(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newStore(t))
@@ -100,22 +99,6 @@ func TestJobrunIsSmall(t *testing.T) {
 			t.Errorf("%s: %s (%v)", test.script, got.stderr, err)
 		}
 	}
-}
-
-// A token that nobody gave the permission by its name reads no logs.
-func TestLogsNeedTheirOwnPermission(t *testing.T) {
-	t.Parallel()
-	a := newAPI(t, newStore(t))
-	cmd := recorded(t, a, "echo secret", "--run", "r", "--keep-output", "1KiB")
-	if err := cmd.Run(); err != nil {
-		t.Fatal(err)
-	}
-	const path = "/v1/projects/p/jobs/j/logs?runId=r"
-	states := output(t, "jobrund", "token", "create", "--name", "states", "--store", a.store)
-	if message := ask(t, a.server, states, path, http.StatusForbidden); !strings.Contains(message, logsPermission) {
-		t.Errorf("refused: %s", message)
-	}
-	wantPrinted(t, newClient(t, a.server, a.logsToken(t)), "r", "secret")
 }
 
 const logsPermission = "Project > Jobs > Deployment > View Instance Logs"

@@ -28,6 +28,7 @@ func needRoot(t *testing.T) {
 // upgrades, removes and purges it: see testdata/package.
 func TestPackage(t *testing.T) {
 	needRoot(t)
+	t.Parallel()
 	folder := t.TempDir()
 	for from, to := range map[string]string{
 		filepath.Join(released(t), "jobruns"+releasedPlatform+".deb"): "jobruns.deb",
@@ -51,8 +52,8 @@ func TestPackage(t *testing.T) {
 	}
 }
 
-// TestPackagesPassLinters has the manual and the packages of a release judged by the tools of those who
-// make packages. .ci/package justifies each override.
+// TestPackagesPassLinters has the manual and the packages of a release judged by the tools of those
+// who make packages. .ci/package justifies each override.
 func TestPackagesPassLinters(t *testing.T) {
 	folder := t.TempDir()
 	name := filepath.Join(released(t), "jobruns"+releasedPlatform)

@@ -14,6 +14,7 @@ import (
 
 // TestPgBouncer has all programs reach PostgreSQL through PgBouncer with its default configuration.
 func TestPgBouncer(t *testing.T) {
+	t.Parallel()
 	pg := postgres.Start(t)
 	for _, mode := range []string{"session", "transaction"} {
 		t.Run(mode, func(t *testing.T) {

@@ -15,29 +15,35 @@ import (
 )
 
 func TestPostgres(t *testing.T) {
+	t.Parallel() // its tests mostly wait
 	pg := postgres.Start(t)
-	t.Run("SeveralServers", func(t *testing.T) { testSeveralServers(t, pg.NewDatabase(t)) })
-	t.Run("ManyStartAtOnce", func(t *testing.T) { testManyStartAtOnce(t, pg.NewDatabase(t)) })
-	t.Run("Unreachable", func(t *testing.T) { testPostgresUnreachable(t, pg.NewDatabase(t)) })
-	t.Run("Hangs", func(t *testing.T) { testPostgresHangs(t, pg) })
-	t.Run("KilledRecorder", func(t *testing.T) { testKilledRecorder(t, pg.NewDatabase(t)) })
-	t.Run("GoesAwayAndReturns", func(t *testing.T) { testPostgresGoesAway(t, pg) })
-	t.Run("ListensAfterAStop", func(t *testing.T) {
-		a := newAPI(t, pg.NewDatabase(t))
-		testLostWhileListening(t, a, func() { pg.Stop(t) }, func() { pg.Restart(t) })
-	})
-	t.Run("Burst", func(t *testing.T) { testBurst(t, pg.NewDatabase(t)) })
-	t.Run("BurstWithFewConnections", func(t *testing.T) {
-		pg.Stop(t)
-		pg.MaxConnections = 20
-		pg.Restart(t)
-		testBurst(t, pg.NewDatabase(t))
-	})
+	for name, test := range map[string]func(*testing.T, *postgres.Server){
+		"SeveralServers":  testSeveralServers,
+		"ManyStartAtOnce": func(t *testing.T, pg *postgres.Server) { testManyStartAtOnce(t, pg.NewDatabase(t)) },
+		"Unreachable":     testPostgresUnreachable,
+		"Hangs":           testPostgresHangs,
+		"KilledRecorder":  func(t *testing.T, pg *postgres.Server) { testKilledRecorder(t, pg.NewDatabase(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, pg)
+		})
+	}
+}
+
+// TestPostgresBurst allows few connections.
+func TestPostgresBurst(t *testing.T) {
+	pg := postgres.Start(t)
+	pg.Stop(t)
+	pg.MaxConnections = 20
+	pg.Restart(t)
+	testBurst(t, pg.NewDatabase(t))
 }
 
 // testSeveralServers has two servers and a recorder share a database, each in a process of its own,
 // as on several machines.
-func testSeveralServers(t *testing.T, store string) {
+func testSeveralServers(t *testing.T, pg *postgres.Server) {
+	store := pg.NewDatabase(t)
 	w := newWaiting(t, store) // through the one server
 	other := serve(t, store)
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
@@ -67,8 +73,8 @@ func testSeveralServers(t *testing.T, store string) {
 }
 
 // testPostgresUnreachable reads what a person is told whose database is not there.
-func testPostgresUnreachable(t *testing.T, store string) {
-	wrong := strings.Replace(store, "p%40ss", "hush", 1)
+func testPostgresUnreachable(t *testing.T, pg *postgres.Server) {
+	wrong := strings.Replace(pg.NewDatabase(t), "p%40ss", "hush", 1)
 	for _, command := range []string{"serve --addr 127.0.0.1:0", "import", "token list"} {
 		got := jobrund(t, append(strings.Fields(command), "--store", wrong)...)
 		message, isLine := strings.CutSuffix(got.stderr, "\n")
@@ -119,19 +125,24 @@ func eventuallyAnswers(t *testing.T, s *apiServer, token, path string) {
 	}
 }
 
-// testPostgresGoesAway stops the database under a server, a recorder and somebody who waits, and
-// starts it again.
-func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
+// TestPostgresStops stops the database for longer than heartbeat timeouts, under a server, a
+// recorder and somebody who waits, and starts it again.
+func TestPostgresStops(t *testing.T) {
+	t.Parallel() // it mostly waits
+	pg := postgres.Start(t)
 	w := newWaiting(t, pg.NewDatabase(t))
 	path := "/v1/projects/p/jobs/j/runs/" + w.id
-	pg.Stop(t)
-	if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message,
-		pg.Address()) {
-		t.Errorf("the answer tells of the inside: %q", message)
-	}
-	w.tell(t, "0")
-	pg.Restart(t)
-	eventuallyAnswers(t, w.server, w.token, path)
+	testLostWhileListening(t, w.api, func() {
+		pg.Stop(t)
+		if message := ask(t, w.server, w.token, path, http.StatusServiceUnavailable); strings.Contains(message,
+			pg.Address()) {
+			t.Errorf("the answer tells of the inside: %q", message)
+		}
+		w.tell(t, "0")
+		time.Sleep(11 * time.Second)
+		pg.Restart(t)
+		eventuallyAnswers(t, w.server, w.token, path)
+	}, func() {})
 	w.want(t, 0, model.JobRunStatusSuccess)
 	if err := w.recorder.Wait(); err != nil {
 		t.Errorf("the recorder: %v", err)
@@ -141,6 +152,7 @@ func testPostgresGoesAway(t *testing.T, pg *postgres.Server) {
 // TestPostgresFailover has a standby take the primary's place under a server, a recorder and
 // somebody who waits.
 func TestPostgresFailover(t *testing.T) {
+	t.Parallel()
 	primary := postgres.Start(t)
 	store := primary.NewDatabase(t)
 	standby := primary.StartStandby(t)

@@ -61,6 +61,7 @@ func (d *desk) makeRun(t *testing.T) (lines, address string) {
 // the unit says, with other folders and without its sandbox, as TestPackage does for real. Addresses
 // are others, and a run that takes ten seconds takes one.
 func TestReadmeRunsTwice(t *testing.T) {
+	t.Parallel()
 	database := postgres.Start(t)
 	other := newDesk(t)
 	other.makeRun(t)
@@ -80,6 +81,7 @@ exec "$HOME/bin/jobrun" "$@"`)
 		if err != nil {
 			t.Fatal(err)
 		}
+		d.addresses["@127.0.0.1/"] = "@" + host + "/"
 		state := filepath.Join(d.folder, "state")
 		d.env = append(d.env, "SUPERUSER="+database.Superuser(), "PGHOST="+host, "PGPORT="+port, "STATE="+state)
 		if err := os.Symlink(filepath.Join(programs, "jobrund"), filepath.Join(d.folder, "path", "jobrund")); err != nil {
@@ -135,6 +137,7 @@ exec "$HOME/bin/jobrun" "$@"`)
 // TestReadmeTriesOut runs make run twice at once, pastes the lines that it prints, and runs it again
 // in a folder with another jobruns.db.
 func TestReadmeTriesOut(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	lines, address := d.makeRun(t)
 	if want := d.addresses["127.0.0.1:8080"]; address != want {
@@ -175,6 +178,7 @@ func TestReadmeTriesOut(t *testing.T) {
 
 // TestReadmeExamples runs the programs of the README in Go and JavaScript as printed.
 func TestReadmeExamples(t *testing.T) {
+	t.Parallel()
 	store, token := documentedStore(t)
 	s := serve(t, store)
 	d := newDesk(t)

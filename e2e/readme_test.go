@@ -170,6 +170,7 @@ func (d *desk) wantPrivate(t *testing.T, names ...string) {
 // TestReadmeShowsWhatFailed runs the commands of the README's first section as printed, with another
 // address and the programs that are built already.
 func TestReadmeShowsWhatFailed(t *testing.T) {
+	t.Parallel()
 	block := readmeBlocks(t, "sh")[0]
 	if block.section != "What failed last night" {
 		t.Fatalf("the first block is that of %q", block.section)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +26,25 @@ func listenFor(t testing.TB, store string, d time.Duration) {
 	change(t, store, "UPDATE listening SET ms = ms + $1", d.Milliseconds())
 }
 
+// counts waits until the server has counted that it listens, and so has looked for lost runs.
+func (a *api) counts(t testing.TB) {
+	t.Helper()
+	db := openDatabase(t, a.store)
+	listened := func() (ms int64) {
+		if err := db.QueryRow("SELECT ms FROM listening").Scan(&ms); err != nil {
+			t.Fatal(err)
+		}
+		return ms
+	}
+	before := listened()
+	soon(t, func() error {
+		if listened() == before {
+			return errors.New("the server does not count")
+		}
+		return nil
+	})
+}
+
 // lost waits until a run is lost.
 func (a *api) lost(t testing.TB, id string) {
 	t.Helper()
@@ -49,19 +67,23 @@ func (a *api) report(t testing.TB, id string, timeout int, conclusion *client.Jo
 	}
 }
 
-// TestRunIsLostOnlyWhileAServerListens kills the server.
+// TestRunIsLostOnlyWhileAServerListens kills the server. According to the clock, it is away for an
+// hour. TestPostgresStops waits for real.
 func TestRunIsLostOnlyWhileAServerListens(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
-	testLostWhileListening(t, a, func() { a.server.stop(t, syscall.SIGKILL) }, func() {
+	testLostWhileListening(t, a, func() {
+		a.server.stop(t, syscall.SIGKILL)
+		change(t, a.store, "UPDATE runs SET reported_at = reported_at - 3600")
 		a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
-	})
+	}, func() { listenFor(t, a.store, 20*time.Second) })
 }
 
-// testLostWhileListening stops the server or the database for longer than heartbeat timeouts, under
-// two runs and a caller who waits for one of them. Its recorder comes back, the other one does not.
-func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
-	token := output(t, "jobrund", "token", "create", "--name", "waiter", "--store", a.store)
+// testLostWhileListening has the server or the database be away for longer than heartbeat timeouts,
+// under two runs and a caller who waits for one of them. Its recorder comes back, the other one
+// does not while the server listens.
+func testLostWhileListening(t *testing.T, a *api, away, listen func()) {
+	token := output(t, "jobrund", "token", "create", "--name", "caller", "--store", a.store)
 	for _, id := range []string{"live", "dead"} {
 		a.report(t, id, 10, nil)
 	}
@@ -69,17 +91,16 @@ func testLostWhileListening(t *testing.T, a *api, stop, restart func()) {
 	_, _, stderr := pipes(t, waiter)
 	start(t, waiter)
 	readLine(t, stderr) // it is waiting
-	stop()
-	time.Sleep(11 * time.Second)
-	restart()
+	away()
 	restarted := time.Now()
-	time.Sleep(3 * time.Second) // a recorder takes a moment to come back
+	a.counts(t) // a recorder takes a moment to come back
 	for _, id := range []string{"live", "dead"} {
 		if run := a.run(t, id); run.Concluded {
 			t.Errorf("%+v", *run)
 		}
 	}
 	a.report(t, "live", 60, nil)
+	listen()
 	a.lost(t, "dead")
 	// The heartbeat timeout and 10 s, and up to 5 s that the killed server had not counted yet.
 	if took := time.Since(restarted); took > 26*time.Second {
@@ -110,10 +131,6 @@ func spooled(cmd *exec.Cmd) []string {
 func TestSpoolIsDelivered(t *testing.T) {
 	t.Parallel() // it mostly waits
 	a := newAPI(t, newStore(t))
-	token, err := os.ReadFile(a.recorder)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var recorders [2]*exec.Cmd
 	var ends [2]io.Closer
 	for i := range recorders {
@@ -130,12 +147,6 @@ func TestSpoolIsDelivered(t *testing.T) {
 	for i, cmd := range recorders {
 		if got := exitStatus(t, cmd.Wait()); got != 7 || len(spooled(cmd)) != 1 {
 			t.Fatalf("exit status %d, the spool has %v", got, spooled(cmd))
-		}
-		text, err := os.ReadFile(spooled(cmd)[0])
-		info, statErr := os.Stat(spooled(cmd)[0])
-		hasToken := bytes.Contains(text, bytes.TrimSpace(token))
-		if err := errors.Join(err, statErr); err != nil || info.Mode() != 0o600 || hasToken {
-			t.Errorf("%v, %v: %s", err, info, text)
 		}
 		if i == 0 {
 			a.server = serve(t, a.store, "--addr", strings.TrimPrefix(a.server.url, "http://"))
@@ -175,7 +186,8 @@ func TestOutdatedServerRefuses(t *testing.T) {
 	}
 }
 
-// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it themselves.
+// TestOpenRunOfVersion07IsLost serves a store of version 0.7, whose recorders wrote to it
+// themselves.
 func TestOpenRunOfVersion07IsLost(t *testing.T) {
 	t.Parallel()
 	const lastMigration = 10

@@ -69,8 +69,9 @@ func released(t *testing.T) string {
 
 // TestRelease builds twice, in different surroundings. What is not committed does not take part.
 func TestRelease(t *testing.T) {
-	first := released(t)
+	t.Parallel()
 	second := release(t, filepath.Join(t.TempDir(), "b c"), "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false", "GOOS=plan9", "LC_ALL=POSIX", "GZIP=-1")
+	first := released(t)
 	platform := releasedPlatform
 	var names []string
 	files, err := os.ReadDir(first)

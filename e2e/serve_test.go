@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -24,36 +22,6 @@ func TestServeStops(t *testing.T) {
 		if last := lines[len(lines)-1]; !strings.Contains(last, `"msg":"shutting down"`) {
 			t.Errorf("%s: the last line of the log is %s", signal, last)
 		}
-	}
-}
-
-// TestServeStopsAmidARequest ends the server while half of a request has come: nothing has been
-// promised yet, and the rest is not waited for.
-func TestServeStopsAmidARequest(t *testing.T) {
-	t.Parallel()
-	store, token := documentedStore(t)
-	s := serve(t, store)
-	half := dial(t, s)
-	defer half.Close()
-	fmt.Fprintf(half, "GET %s HTTP/1.1\r\nHost: x\r\n", runPath)
-	ask(t, s, token, runPath, http.StatusOK) // on a later connection: the server has accepted the first
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for { // until it takes no more
-		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-		if err != nil {
-			break
-		}
-		c.Close()
-	}
-	fmt.Fprintf(half, "Authorization: Bearer %s\r\n\r\n", token)
-	if rest, _ := io.ReadAll(half); len(rest) > 0 {
-		t.Errorf("a response: %q", rest)
-	}
-	<-s.logged
-	if err := s.process.Wait(); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -32,6 +32,7 @@ func ends(t testing.TB, cmd *exec.Cmd) outcome {
 // TestServerEndsWhenItsFileIsNoLongerThere changes the file of a store under a server, which must
 // neither make another one nor damage the one that is put in its place.
 func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(file, backup string) error{
 		"removed":  func(file, _ string) error { return os.Remove(file) },
 		"moved":    func(file, _ string) error { return os.Rename(file, file+".old") },
@@ -67,7 +68,8 @@ func TestServerEndsWhenItsFileIsNoLongerThere(t *testing.T) {
 }
 
 func TestManyStartAtOnce(t *testing.T) {
-	for range 5 {
+	t.Parallel()
+	for range 2 {
 		store := newStore(t)
 		testManyStartAtOnce(t, store)
 		intact(t, store)
@@ -88,6 +90,7 @@ func testManyStartAtOnce(t *testing.T, store string) {
 }
 
 func TestOnlyCommandsThatWriteMakeAStore(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"", "--store=sqlite:named.db"} {
 		name := "jobruns.db"
 		if store != "" {
@@ -133,11 +136,13 @@ func TestOnlyCommandsThatWriteMakeAStore(t *testing.T) {
 // TestErrorsNameTheFileAndTheRemedy has a small file system for a store, in a mount namespace.
 func TestErrorsNameTheFileAndTheRemedy(t *testing.T) {
 	t.Parallel()
-	if out, err := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "x", t.TempDir()).CombinedOutput(); err != nil {
+	mount := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "x", t.TempDir())
+	if out, err := mount.CombinedOutput(); err != nil {
 		t.Skipf("file systems cannot be mounted: %v: %s", err, out)
 	}
+	readOnly := []string{" is on a read-only file system: ", " or in a systemd unit, add ReadWritePaths=/"}
 	for name, test := range map[string]struct {
-		options, before string // of the file system; and what happens before a token is created
+		options, before string // of the file system; and the commands before a token is created
 		want            []string
 	}{
 		"a full disk": {"size=100k", "true",
@@ -146,15 +151,14 @@ func TestErrorsNameTheFileAndTheRemedy(t *testing.T) {
 			[]string{"/jobruns.db: the file system is full: free some space ("}},
 		"no inodes": {"size=1m,nr_inodes=3", "true",
 			[]string{"/jobruns.db: the file system has no inodes left: remove some files ("}},
-		"a new store on a read-only file system": {"size=3m", "mount -o remount,ro $1",
-			[]string{" is on a read-only file system: ", " give another path, or in a systemd unit, add ReadWritePaths=/"}},
-		"a store on a read-only file system": {"size=3m", "jobrund token create --name a; mount -o remount,ro $1",
-			[]string{" is on a read-only file system: ", " give another path, or in a systemd unit, add ReadWritePaths=/"}},
+		"a new store, read-only": {"size=3m", "mount -o remount,ro $1", readOnly},
+		"a store, read-only":     {"size=3m", "jobrund token create --name a; mount -o remount,ro $1", readOnly},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			cmd := program(t, "jobrund")
-			cmd.Env = append(cmd.Env, "PATH="+programs+":"+os.Getenv("PATH"), "JOBRUND_STORE=sqlite:"+folder+"/jobruns.db")
+			cmd.Env = append(cmd.Env, "PATH="+programs+":"+os.Getenv("PATH"),
+				"JOBRUND_STORE=sqlite:"+folder+"/jobruns.db")
 			cmd.Path, cmd.Err = exec.LookPath("unshare")
 			cmd.Args = []string{"unshare", "-rm", "sh", "-c", "mount -t tmpfs -o $2 x $1; { " + test.before +
 				"; } >/dev/null 2>&1; jobrund token create --name n", "sh", folder, test.options}
@@ -176,6 +180,7 @@ func TestTwoUsersShareAStore(t *testing.T) {
 		}
 		t.Skip("only root can be two users")
 	}
+	t.Parallel()
 	const uid, group, otherUID = 65534, 65533, 65532
 	user := func(uid uint32, store string) outcome {
 		cmd := program(t, "jobrund", "token", "create", "--name", fmt.Sprint("u", uid), "--replace", "--store", store)

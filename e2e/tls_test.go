@@ -148,7 +148,7 @@ func TestUnusableCertificates(t *testing.T) {
 	}{
 		"--tls-cert x":                   {2, "--tls-cert and --tls-key go together"},
 		"--tls-key x":                    {2, "--tls-cert and --tls-key go together"},
-		"--tls-cert nothing --tls-key x": {1, "--tls-cert and --tls-key: stat nothing: no such file"},
+		"--tls-cert nothing --tls-key x": {1, "--tls-cert and --tls-key: open nothing: no such file"},
 	} {
 		got := jobrund(t,
 			append(strings.Fields("serve --addr 127.0.0.1:0 --store "+newStore(t)), strings.Fields(args)...)...)
@@ -181,7 +181,8 @@ func TestWarnsOfTokensInTheClear(t *testing.T) {
 	}
 }
 
-// TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it can.
+// TestHealthChecksOfATLSPort connects as a load balancer does that only wants to know whether it
+// can.
 func TestHealthChecksOfATLSPort(t *testing.T) {
 	t.Parallel()
 	store, _ := documentedStore(t)

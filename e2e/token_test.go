@@ -21,6 +21,7 @@ import (
 
 const (
 	runPath     = "/v1/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
+	logsPath    = "/v1/projects/default-project/jobs/example-job/logs"
 	teamRunPath = "/v1/teams/default" + "/projects/default-project/jobs/example-job/runs/d34582a4-35bd-4c71-8e7c-e36999b88723"
 )
 
@@ -221,6 +222,35 @@ func TestTokenRevoke(t *testing.T) {
 	ask(t, s, token, runPath, http.StatusUnauthorized)
 }
 
+// TestTokenOutIsStandardOutput has a shell's standard output be a file, which must stay the same file.
+func TestTokenOutIsStandardOutput(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	create := []string{"token", "create", "--store", newStore(t), "--name", "test", "--out"}
+	for out, refused := range map[string]bool{"/dev/stdout": true, "-": false} {
+		cmd := program(t, "jobrund", append(create, out)...)
+		cmd.Stdout = file
+		if err := cmd.Run(); (err != nil) != refused {
+			t.Errorf("--out %s: %v, want an error: %t", out, err, refused)
+		}
+	}
+	text, err := os.ReadFile(file.Name())
+	if err != nil || !tokenLine.Match(text) {
+		t.Errorf("%q: %v", text, err)
+	}
+	opened, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Stat(file.Name()); err != nil || !os.SameFile(opened, now) {
+		t.Errorf("the file is replaced, %v", err)
+	}
+}
+
 func TestTokenReplace(t *testing.T) {
 	t.Parallel()
 	store, token := documentedStore(t)
@@ -235,7 +265,11 @@ func TestTokenReplace(t *testing.T) {
 	if got := jobrund(t, append(create, "test")...); got.status != 1 || !strings.Contains(got.stderr, "--replace") {
 		t.Errorf("a name that is taken: %+v", got)
 	}
-	for _, where := range []string{folder, filepath.Join(folder, "none", "file")} {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{folder, filepath.Join(folder, "none", "file"), link, "/dev/stdout", "/dev/fd/1", os.DevNull} {
 		got := jobrund(t, append(create, "test", "--replace", "--out", where)...)
 		if got.status != 1 || !strings.HasPrefix(got.stderr, "jobrund: --out: ") {
 			t.Errorf("--out %s: %+v", where, got)
@@ -273,6 +307,7 @@ func TestTokenRestrictions(t *testing.T) {
 	}{
 		"expired":                {"--expires-in 1ns", runPath, 401, "the token has expired"},
 		"not expired":            {"--expires-in 1h", runPath, 200, ""},
+		"logs by default":        {"", logsPath, 403, `lacks the permission "` + logsPermission + `"`},
 		"another project":        {"--project other", runPath, 403, missing + " in that project"},
 		"one of its teams":       {"--team other,default", teamRunPath, 200, ""},
 		"no team of several":     {"--team other,default", runPath, 400, "several teams (other, default)"},

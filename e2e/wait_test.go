@@ -144,7 +144,7 @@ func testKilledRecorder(t *testing.T, store string) {
 	if err := syscall.Kill(-w.recorder.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	listenFor(t, store, 120*time.Second)
+	listenFor(t, store, 130*time.Second) // more than the heartbeat timeout and what is not counted yet
 	w.want(t, 3, model.JobRunStatusFailed)
 	run := w.run(t, w.id)
 	if !run.Concluded || run.ConcludedAt == nil || run.ConcludedAt.Before(run.StartedAt) ||

@@ -186,8 +186,8 @@ func TestGuessesByAddressOfTheConnection(t *testing.T) {
 	}
 }
 
-// A caller behind a proxy evades the limit neither with the header that the proxy does not write, nor
-// with a quotation that hides the proxy's part.
+// A caller behind a proxy evades the limit neither with the header that the proxy does not write,
+// nor with a quotation that hides the proxy's part.
 func TestGuessesBehindAProxyCountForTheCaller(t *testing.T) {
 	for header, value := range map[string]string{
 		server.Forwarded:     `for=9.9.9.9;x=", for=192.0.2.1`,

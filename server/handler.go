@@ -139,8 +139,8 @@ func serveAsset(handler http.Handler, w http.ResponseWriter, r *http.Request) er
 	return echo.NewHTTPError(http.StatusPreconditionFailed)
 }
 
-// assetWriter does not write the response to a request whose precondition fails: net/http would leave
-// the body out.
+// assetWriter does not write the response to a request whose precondition fails: net/http would
+// leave the body out.
 type assetWriter struct {
 	http.ResponseWriter
 	failed bool

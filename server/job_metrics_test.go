@@ -3,11 +3,9 @@ package server_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -221,30 +219,4 @@ func TestScrapesAtTheSameTimeShareARead(t *testing.T) {
 			t.Errorf("%d reads after one more scrape, want 2", n)
 		}
 	})
-}
-
-// BenchmarkJobMetrics scrapes 10,000 jobs, without what the store takes.
-func BenchmarkJobMetrics(b *testing.B) {
-	now := time.Now()
-	run := jobrun.RunState{JobRun: model.JobRun{
-		ID: "r", Status: model.JobRunStatusSuccess, StartedAt: now, ConcludedAt: &now,
-	}}
-	store := &fakeStates{}
-	for i := range 10_000 {
-		store.states = append(store.states, jobrun.JobState{
-			Team: "default", Project: fmt.Sprintf("project-%02d", i%100), Job: fmt.Sprintf("job-%05d", i),
-			Latest: run, Success: run, Failure: run,
-		})
-	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(server.NewJobMetrics(store, 10_000, slog.New(slog.NewTextHandler(os.Stderr, nil))))
-	admin := listen.NewAdmin(nil, registry)
-	size := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		response := httptest.NewRecorder()
-		admin.ServeHTTP(response, httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil))
-		size = response.Body.Len()
-	}
-	b.ReportMetric(float64(size), "bytes")
 }

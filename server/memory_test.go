@@ -238,26 +238,18 @@ func TestCachedTokenFromElsewhere(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotFinalIsNotKept(t *testing.T) {
-	for name, change := range map[string]func(*api){
-		"goes on": func(a *api) {
-			run := exampleRun(a)
-			run.Status, run.Active, run.Concluded, run.ConcludedAt = model.JobRunStatusRunning, model.FlagYes, false, nil
-			a.change(&run)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inMemory(t, func(a *api, secret string) {
-				change(a)
-				time.Sleep(2 * time.Second)
-				for range 3 {
-					a.want(a.get(runPath(t, exampleKey), secret), 200)
-					synctest.Wait()
-				}
-				a.wantLookups(runPath(t, exampleKey), secret, 200, true, false)
-			})
-		})
-	}
+func TestOpenRunIsNotKept(t *testing.T) {
+	inMemory(t, func(a *api, secret string) {
+		run := exampleRun(a)
+		run.Status, run.Active, run.Concluded, run.ConcludedAt = model.JobRunStatusRunning, model.FlagYes, false, nil
+		a.change(&run)
+		time.Sleep(2 * time.Second)
+		for range 3 {
+			a.want(a.get(runPath(t, exampleKey), secret), 200)
+			synctest.Wait()
+		}
+		a.wantLookups(runPath(t, exampleKey), secret, 200, true, false)
+	})
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -173,29 +173,21 @@ func (o *operation) setSubject(x *exchange, path pathValues) (err error) {
 // nginx time out.
 const maxWait = 55 * time.Second
 
-// preferredWait returns the time of the first "wait" preference in a Prefer header (RFC 7240,
-// sections 2 and 4.3), at most maxWait, and false if there is none or it is malformed.
+// waitPreference is the first well-formed "wait" preference in a Prefer header. Other preferences may
+// have commas in quoted strings.
+var waitPreference = regexp.MustCompile(
+	`(?i)^(?:(?:[^",]|"(?:[^"\\]|\\.)*")*,)*?[ \t]*wait[ \t]*=[ \t]*(?:(\d+)|"(\d+)")[ \t]*(?:[;,]|$)`)
+
+// preferredWait returns the time of the "wait" preference in a Prefer header (RFC 7240, sections 2 and
+// 4.3), at most maxWait, and false if there is none.
 func preferredWait(prefer string) (time.Duration, bool) {
-	for preference := range elements(prefer) {
-		word, _, _ := strings.Cut(preference, ";")
-		name, value, _ := strings.Cut(word, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		if unquoted, ok := strings.CutPrefix(value, `"`); ok {
-			if value, ok = strings.CutSuffix(unquoted, `"`); !ok {
-				return 0, false
-			}
-		}
-		if value == "" || strings.Trim(value, "0123456789") != "" {
-			return 0, false
-		}
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if longest := int64(maxWait / time.Second); err != nil || seconds > longest {
-			seconds = longest // the number does not fit into 64 bits
-		}
-		return time.Duration(seconds) * time.Second, true
+	found := waitPreference.FindStringSubmatch(prefer)
+	if found == nil {
+		return 0, false
 	}
-	return 0, false
+	seconds, err := strconv.ParseInt(found[1]+found[2], 10, 64)
+	if longest := int64(maxWait / time.Second); err != nil || seconds > longest {
+		seconds = longest // the number does not fit into 64 bits
+	}
+	return time.Duration(seconds) * time.Second, true
 }

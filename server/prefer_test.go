@@ -32,7 +32,7 @@ func TestPreferredWait(t *testing.T) {
 		"wait=1s":                            none,
 		`wait="7`:                            none,
 		`wait=""`:                            none,
-		"wait=x, wait=7":                     none,
+		"wait=x, wait=7":                     7,
 		"waits=7":                            none,
 		"respond-async":                      none,
 		`a="wait=7`:                          none,

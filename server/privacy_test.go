@@ -22,6 +22,7 @@ func TestWaitIsOverWhenTheTokenBecomesInvalid(t *testing.T) {
 		a.store.revision++
 		delete(a.store.tokens, hash)
 	}
+	const away = "store away for a while"
 	for name, test := range map[string]struct {
 		change func(*api, jobrun.TokenHash) // after 15 seconds
 		want   int
@@ -34,49 +35,57 @@ func TestWaitIsOverWhenTheTokenBecomesInvalid(t *testing.T) {
 			revoke(a, hash)
 			a.store.concluded <- exampleRun(t)
 		}, 401, 15 * time.Second},
-		"store away for a while": {func(a *api, _ jobrun.TokenHash) {
+		away: {func(a *api, _ jobrun.TokenHash) {
 			a.change(nil) // so that the token is looked up
 			time.Sleep(5 * time.Second)
 			a.store.concluded <- exampleRun(t)
 		}, 200, 20 * time.Second},
 	} {
 		for _, memory := range []int{0, 1 << 20} {
-			for offset := range 5 { // the time between checks divides no second
+			for offset := range 5 { // the moment of the change, between two checks, differs
 				t.Run(fmt.Sprint(name, " ", memory, " ", offset), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						a, _ := newRunningAPI(t)
-						a.store.left = nil
-						if memory > 0 {
-							a.remember()
-						}
-						secret, hash := jobrun.NewSecret()
-						token := allowed()
-						begin := time.Now()
-						token.ExpiresAt = ptr(begin.Add(30 * time.Second))
-						a.store.tokens[hash] = token
-						a.store.onToken = func() error {
-							if at := time.Since(begin); name == "store away for a while" && at > 14*time.Second && at < 19*time.Second {
-								return jobrun.ErrUnavailable
-							}
-							return nil
-						}
-						go func() {
-							time.Sleep(15 * time.Second)
-							test.change(a, hash)
-						}()
-						time.Sleep(time.Duration(offset) * 43 * time.Millisecond)
-						recorder := httptest.NewRecorder()
-						a.handler.ServeHTTP(recorder, heldRequest(t, runPath(t, exampleKey), secret))
-						waited := time.Since(begin)
-						if recorder.Code != test.want || waited < test.least || waited > test.least+time.Second {
-							t.Errorf("the status is %d after %s, want %d within a second after %s: %s", recorder.Code, waited,
-								test.want, test.least, recorder.Body)
+						status, waited := waitUntilTheTokenIsInvalid(t, memory, offset, name == away, test.change)
+						if status != test.want || waited < test.least || waited > test.least+time.Second {
+							t.Errorf("the status is %d after %s, want %d within a second after %s",
+								status, waited, test.want, test.least)
 						}
 					})
 				})
 			}
 		}
 	}
+}
+
+// waitUntilTheTokenIsInvalid waits for the example run with a token that expires after 30 seconds,
+// and calls change after 15. The store can be away around that time.
+func waitUntilTheTokenIsInvalid(
+	t *testing.T, memory, offset int, away bool, change func(*api, jobrun.TokenHash),
+) (status int, waited time.Duration) {
+	a, _ := newRunningAPI(t)
+	a.store.left = nil
+	if memory > 0 {
+		a.remember()
+	}
+	secret, hash := jobrun.NewSecret()
+	token := allowed()
+	begin := time.Now()
+	token.ExpiresAt = ptr(begin.Add(30 * time.Second))
+	a.store.tokens[hash] = token
+	a.store.onToken = func() error {
+		if at := time.Since(begin); away && at > 14*time.Second && at < 19*time.Second {
+			return jobrun.ErrUnavailable
+		}
+		return nil
+	}
+	go func() {
+		time.Sleep(15 * time.Second)
+		change(a, hash)
+	}()
+	time.Sleep(time.Duration(offset) * 43 * time.Millisecond)
+	recorder := httptest.NewRecorder()
+	a.handler.ServeHTTP(recorder, heldRequest(t, runPath(t, exampleKey), secret))
+	return recorder.Code, time.Since(begin)
 }
 
 // No cache may keep what a token lets its bearer see, or an error, for others.

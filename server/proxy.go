@@ -1,7 +1,6 @@
 package server
 
 import (
-	"iter"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,8 +18,8 @@ const (
 
 // callerAddress returns a function that returns the address of a request's caller: that of the
 // connection, or if that is one of the proxies, the last address before it that is none. A proxy
-// adds the address of its own caller at the end of the header, XForwardedFor or Forwarded. The other
-// header is the caller's own.
+// adds the address of its own caller at the end of the header, XForwardedFor or Forwarded. The
+// other header is the caller's own.
 func callerAddress(proxies []netip.Prefix, header string) echo.IPExtractor {
 	return func(r *http.Request) string {
 		caller, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -62,13 +61,13 @@ func trusted(proxies []netip.Prefix, caller string) bool {
 	return false
 }
 
-// forwardedPair is a pair of an element of a Forwarded header, and what ends it. The value is quoted
-// or has no separator.
+// forwardedPair is a pair of an element of a Forwarded header, and what ends it. The value is
+// quoted or has no separator.
 var forwardedPair = regexp.MustCompile(`^[ \t]*(?:([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^" \t,;]*)))?[ \t]*([,;]|$)`)
 
-// forwardedFor returns the address of each element of a line of a Forwarded header. If a part of the
-// line cannot be parsed, it returns "" for all elements from there on: in an open quotation, a caller
-// could hide the element that the proxy adds.
+// forwardedFor returns the address of each element of a line of a Forwarded header. If a part of
+// the line cannot be parsed, it returns "" for all elements from there on: in an open quotation, a
+// caller could hide the element that the proxy adds.
 func forwardedFor(line string) []string {
 	addresses := []string{""}
 	for {
@@ -131,27 +130,5 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge)
 		}
 		return next(c)
-	}
-}
-
-// elements splits a list header (RFC 9110, section 5.6.1) at its commas, except those in quoted
-// strings.
-func elements(list string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		begin, quoted := 0, false
-		for i := 0; i < len(list); i++ {
-			switch {
-			case quoted && list[i] == '\\':
-				i++
-			case list[i] == '"':
-				quoted = !quoted
-			case !quoted && list[i] == ',':
-				if !yield(list[begin:i]) {
-					return
-				}
-				begin = i + 1
-			}
-		}
-		yield(list[begin:])
 	}
 }

@@ -110,14 +110,6 @@ func TestRecordJobRunRefusesBadRequests(t *testing.T) {
 	}
 }
 
-// closedBody fails the test if anything reads it.
-type closedBody struct{ t *testing.T }
-
-func (b closedBody) Read([]byte) (int, error) {
-	b.t.Error("the body is read")
-	return 0, http.ErrBodyReadAfterClose
-}
-
 func TestRecordJobRunAuthorizesBeforeItReadsTheBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		token  jobrun.Token
@@ -131,7 +123,7 @@ func TestRecordJobRunAuthorizesBeforeItReadsTheBody(t *testing.T) {
 		"too large a body": {jobrun.Token{Teams: []string{"team"}, Permissions: []string{recordPermission}}, "/v1/projects/p/jobs/j/runs/r", 413},
 	} {
 		a := newAPI(t)
-		r := httptest.NewRequest(http.MethodPut, test.path, closedBody{t})
+		r := httptest.NewRequest(http.MethodPut, test.path, unread{t})
 		r.ContentLength = 1 << 20
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Authorization", "Bearer "+a.token(test.token))
@@ -190,8 +182,8 @@ func TestRecordLimit(t *testing.T) {
 	})
 }
 
-// TestRenewalsNeverCostAConclusion has 50 runs renewed every 30 seconds for two hours, with the limits
-// that jobrund has by default.
+// TestRenewalsNeverCostAConclusion has 50 runs renewed every 30 seconds for two hours, with the
+// limits that jobrund has by default.
 func TestRenewalsNeverCostAConclusion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, secret := newLimitedRecordingAPI(t, 1000, 10_000)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/getkin/kin-openapi/routers/legacy"
 )
 
 func TestPathsOutsideTheDocument(t *testing.T) {
@@ -179,21 +177,6 @@ func TestHarmlessRequests(t *testing.T) {
 					t.Errorf("the response is %s, want %s", got.body, want.body)
 				}
 			})
-		}
-	})
-}
-
-// kin-openapi's routers find an operation only under the document's servers, where it names any.
-func TestDocumentIsRoutedUnderAnyHost(t *testing.T) {
-	router, err := legacy.NewRouter(document(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	forEachOperation(t, func(t *testing.T, o operation) {
-		r := httptest.NewRequest(o.Method, "https://jobs.example.com:8443"+o.path(nil), nil)
-		route, parameters, err := router.FindRoute(r)
-		if err != nil || route.Operation.OperationID != o.id || len(parameters) != len(o.parameters) {
-			t.Errorf("found %+v with %v, want %s: %v", route, parameters, o.id, err)
 		}
 	})
 }

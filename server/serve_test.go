@@ -154,29 +154,3 @@ func TestServeReturnsErrorOfListener(t *testing.T) {
 		t.Errorf("Serve returns %v, want %v", err, want)
 	}
 }
-
-// The same over TCP, where a connection after the shutdown is refused by the system.
-func TestServeOverTCP(t *testing.T) {
-	a, secret := newFilledAPI(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- listen.Serve(ctx, listener, nil, a.handler, a.logger) }()
-	status, _, body := wire(t, address, "GET", runPath(t, exampleKey), secret)
-	if status != 200 {
-		t.Errorf("the status is %d, want 200: %s", status, body)
-	}
-	stop()
-	if err := <-done; err != nil {
-		t.Errorf("Serve returns %v, want nil", err)
-	}
-	if c, err := net.Dial("tcp", address); err == nil {
-		c.Close()
-		t.Error("after the shutdown, a connection is taken")
-	}
-}

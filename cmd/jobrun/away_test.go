@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,12 +27,15 @@ var hanging = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 // TestCommandDoesNotWaitForServer has servers that are of no use. The command ends before they
 // respond, jobrun ends within 10 s of the command, and another jobrun delivers the record.
 func TestCommandDoesNotWaitForServer(t *testing.T) {
+	t.Parallel()
 	respond := func(status int, text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, text)
 		})
 	}
+	var all sync.WaitGroup
+	defer all.Wait()
 	for name, handler := range map[string]http.Handler{
 		"absent":            nil,
 		"500":               respond(500, ""),
@@ -40,55 +44,58 @@ func TestCommandDoesNotWaitForServer(t *testing.T) {
 		"wrong certificate": respond(200, ""),
 		"hanging":           hanging,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t, handler)
-			if name == "wrong certificate" {
-				server := httptest.NewTLSServer(handler)
-				t.Cleanup(server.Close)
-				h.env = append(h.env, "JOBRUN_SERVER="+server.URL)
-			}
-			cmd := h.command("--quiet", "--keep-output", "1KiB", "sh", "-c", "echo printed; touch started; exit 3")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			await(t, "the command", exists(h.path("started")))
-			ended := time.Now()
-			if status := wait(t, cmd, nil); status != 3 || time.Since(ended) > 10*time.Second {
-				t.Errorf("status %d after %v", status, time.Since(ended))
-			}
-			files := h.files(".json")
-			if len(files) != 1 {
-				t.Fatalf("the spool has %v", files)
-			}
-			text, err := os.ReadFile(files[0])
-			if info, statErr := os.Stat(files[0]); err != nil || statErr != nil || info.Mode() != 0o600 {
-				t.Errorf("%v, %v, %v", info, err, statErr)
-			}
-			if strings.Contains(string(text), token) {
-				t.Errorf("the file has the token: %s", text)
-			}
-			// The same server, when it works again.
-			s := &store{}
-			server := httptest.NewServer(s)
-			defer server.Close()
-			var e entry
-			if err := json.Unmarshal(text, &e); err != nil {
-				t.Fatal(err)
-			}
-			e.URL = server.URL
-			h.write("spool/a.json", string(e.line()))
-			_ = os.Remove(files[0])
-			if _, stderr, status := h.run("--server", server.URL, "--quiet", "--run", "next", "true"); status != 0 ||
-				stderr != "" {
-				t.Errorf("status %d, %s", status, stderr)
-			}
-			record := s.get("/v1/projects/p/jobs/j/runs/" + e.Run)
-			if !record.Run.Concluded || logOf(record) != "printed" || *record.Outcome.ExitStatus != 3 ||
-				len(h.files("")) > 0 {
-				t.Errorf("%+v, %v", record, h.files(""))
-			}
+		all.Go(func() { // all at once: they wait, and t.Parallel lets few wait at once
+			t.Run(name, func(t *testing.T) { testCommandDoesNotWait(t, name, handler) })
 		})
+	}
+}
+
+func testCommandDoesNotWait(t *testing.T, name string, handler http.Handler) {
+	h := newHost(t, handler)
+	if name == "wrong certificate" {
+		server := httptest.NewTLSServer(handler)
+		t.Cleanup(server.Close)
+		h.env = append(h.env, "JOBRUN_SERVER="+server.URL)
+	}
+	cmd := h.command("--quiet", "--keep-output", "1KiB", "sh", "-c", "echo printed; touch started; exit 3")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the command", exists(h.path("started")))
+	ended := time.Now()
+	if status := wait(t, cmd, nil); status != 3 || time.Since(ended) > 10*time.Second {
+		t.Errorf("status %d after %v", status, time.Since(ended))
+	}
+	files := h.files(".json")
+	if len(files) != 1 {
+		t.Fatalf("the spool has %v", files)
+	}
+	text, err := os.ReadFile(files[0])
+	if info, statErr := os.Stat(files[0]); err != nil || statErr != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v, %v", info, err, statErr)
+	}
+	if strings.Contains(string(text), token) {
+		t.Errorf("the file has the token: %s", text)
+	}
+	// The same server, when it works again.
+	s := &store{}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	var e entry
+	if err := json.Unmarshal(text, &e); err != nil {
+		t.Fatal(err)
+	}
+	e.URL = server.URL
+	h.write("spool/a.json", string(e.line()))
+	_ = os.Remove(files[0])
+	if _, stderr, status := h.run("--server", server.URL, "--quiet", "--run", "next", "true"); status != 0 ||
+		stderr != "" {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	record := s.get("/v1/projects/p/jobs/j/runs/" + e.Run)
+	if !record.Run.Concluded || logOf(record) != "printed" || *record.Outcome.ExitStatus != 3 ||
+		len(h.files("")) > 0 {
+		t.Errorf("%+v, %v", record, h.files(""))
 	}
 }
 
@@ -160,6 +167,7 @@ func TestRecordIsPrintedIfSpoolCannotBeWritten(t *testing.T) {
 
 // A signal that asks jobrun to end while it delivers ends it soon, with the record in the spool.
 func TestSignalEndsDelivery(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, hanging)
 	cmd := h.command("--deliver-within", "5m", "touch", "ran")
 	if err := cmd.Start(); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -14,29 +13,43 @@ import (
 )
 
 func TestJobrunPassesSignalsOn(t *testing.T) {
+	t.Parallel()
 	const script = `for s in HUP INT QUIT USR1 USR2 WINCH PIPE XCPU XFSZ; do trap "echo $s" $s; done
 		trap 'exit 5' TERM; touch ready; while :; do sleep 0.01; done`
 	s := &store{}
 	h := newHost(t, s)
-	var out bytes.Buffer
 	cmd := h.command("--backoff-limit", "9", "--", "sh", "-c", script)
-	cmd.Stdout = &out
+	out, err := os.Create(h.path("out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout = out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // without a terminal
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the command", exists(h.path("ready")))
-	for _, sig := range []syscall.Signal{
-		syscall.SIGPIPE, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH,
-		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
-	} {
-		_ = cmd.Process.Signal(sig)
-		time.Sleep(50 * time.Millisecond) // signals that wait are not ordered
+	got := func() string {
+		text, _ := os.ReadFile(out.Name())
+		return strings.Join(strings.Fields(string(text)), " ")
 	}
-	status := wait(t, cmd, nil)
-	if want := "USR1 USR2 WINCH HUP INT QUIT"; status != 5 ||
-		strings.Join(strings.Fields(out.String()), " ") != want {
-		t.Errorf("status %d, the command got %q, want %q", status, out.String(), want)
+	want := ""
+	for _, sig := range []struct {
+		syscall.Signal
+		name string // "" if it is not passed on
+	}{
+		{syscall.SIGPIPE, ""}, {syscall.SIGXCPU, ""}, {syscall.SIGXFSZ, ""}, {syscall.SIGUSR1, "USR1"},
+		{syscall.SIGUSR2, "USR2"}, {syscall.SIGWINCH, "WINCH"}, {syscall.SIGHUP, "HUP"}, {syscall.SIGINT, "INT"},
+		{syscall.SIGQUIT, "QUIT"},
+	} {
+		_ = cmd.Process.Signal(sig.Signal)
+		want = strings.TrimSpace(want + " " + sig.name)
+		await(t, want, func() bool { return got() == want }) // signals that wait are not ordered
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if status := wait(t, cmd, nil); status != 5 || got() != want {
+		t.Errorf("status %d, the command got %q, want %q", status, got(), want)
 	}
 	record := s.only(t)
 	if *record.Outcome.Reason != "Interrupted" ||
@@ -59,6 +72,7 @@ func TestIgnoredHangupStaysIgnored(t *testing.T) {
 
 // TestTerminalSignalReachesCommandOnce types into a terminal.
 func TestTerminalSignalReachesCommandOnce(t *testing.T) {
+	t.Parallel()
 	s := &store{}
 	h := newHost(t, s)
 	cmd := h.command("--", "sh", "-c",
@@ -81,6 +95,7 @@ func TestTerminalSignalReachesCommandOnce(t *testing.T) {
 }
 
 func TestTimeoutEndsCommandAndItsChildren(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		script string
 		status int
@@ -111,6 +126,7 @@ func TestTimeoutEndsCommandAndItsChildren(t *testing.T) {
 }
 
 func TestKeptOutputIsReportedAndPassedOn(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		script, log, stdout string
 	}{
@@ -141,6 +157,7 @@ func TestKeptOutputIsReportedAndPassedOn(t *testing.T) {
 
 // TestLostOutputFailsRun has outputs that cannot be written.
 func TestLostOutputFailsRun(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		command []string
 		status  int
@@ -177,6 +194,7 @@ func TestLostOutputFailsRun(t *testing.T) {
 }
 
 func TestSlowReaderGetsAllOutput(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, &store{})
 	cmd := h.command("--quiet", "--keep-output", "1KiB", "--", "head", "-c", "200000", "/dev/zero")
 	out, err := cmd.StdoutPipe()

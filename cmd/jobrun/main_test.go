@@ -224,7 +224,7 @@ func TestJobrunExitsWithStatusOfCommand(t *testing.T) {
 		"signal":         {[]string{"sh", "-c", "kill -9 $$"}, 137, "Signal", ""},
 		"missing path":   {[]string{"/no/such/program"}, 127, "NotFound", "/no/such/program: no such file"},
 		"missing name":   {[]string{"no-such-program"}, 127, "NotFound", `"no-such-program": executable file not found`},
-		"no interpreter": {[]string{"./broken"}, 127, "NotFound", "./broken exists, but the interpreter that it names does not"},
+		"no interpreter": {[]string{"./broken"}, 127, "NotFound", "./broken exists, but its interpreter does not"},
 		"not executable": {[]string{"./token"}, 126, "NotExecutable", "./token: permission denied"},
 		"script":         {[]string{"./script", "7"}, 7, "ExitStatus", ""},
 		"script in PATH": {[]string{"script", "7"}, 7, "ExitStatus", ""},

@@ -56,7 +56,7 @@ func start(args, env []string, files []*os.File, limited bool) (*process, error)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, statErr := os.Stat(cmd.Path); statErr == nil {
-			err = fmt.Errorf("%s exists, but the interpreter that it names does not: %w", cmd.Path, err)
+			err = fmt.Errorf("%s exists, but its interpreter does not: %w", cmd.Path, err)
 		}
 	}
 	return &process{cmd, ownGroup}, err

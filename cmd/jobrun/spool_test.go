@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -122,41 +123,24 @@ func TestFlushUsesServerAndTokenOfEachFile(t *testing.T) {
 	}
 }
 
-// A token from the environment is only sent to the server that it is meant for.
-func TestFlushKeepsFileWithoutTokenOfItsServer(t *testing.T) {
-	s := &store{}
-	h := newHost(t, s)
-	e := h.waiting("r")
-	e.TokenFile = ""
-	if err := os.WriteFile(h.files(".json")[0], e.line(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.env = append(h.env, "JOBRUN_TOKEN_FILE=", "JOBRUN_TOKEN="+token)
-	if _, stderr, status := h.run("--server", "http://127.0.0.1:2", "--flush"); status != 1 ||
-		!strings.Contains(stderr, "no token") {
-		t.Errorf("another server: status %d, %s", status, stderr)
-	}
-	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 1 {
-		t.Errorf("its server: status %d, %s", status, stderr)
-	}
-}
-
-// The token of another team would put the run there.
-func TestRecordOfOneTokenIsNotDeliveredWithAnother(t *testing.T) {
+// A token from the environment is only sent to its server, and only the token of the record's run:
+// that of another team would put the run there.
+func TestRecordIsOnlyDeliveredToItsServerWithItsToken(t *testing.T) {
 	s := &store{}
 	h := newHost(t, s)
 	e := h.waiting("r")
 	e.TokenFile, e.TokenHash = "", fmt.Sprintf("%x", sha256.Sum256([]byte(token)))
-	if err := os.WriteFile(h.files(".json")[0], e.line(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.env = append(h.env, "JOBRUN_TOKEN_FILE=", "JOBRUN_TOKEN=other")
-	if _, stderr, status := h.run("--flush"); status != 1 || s.count() != 0 || !strings.Contains(stderr, "tokenHash") {
-		t.Errorf("another token: status %d, %s", status, stderr)
-	}
-	h.env = append(h.env, "JOBRUN_TOKEN="+token)
-	if _, stderr, status := h.run("--flush"); status != 0 || s.count() != 1 {
-		t.Errorf("its token: status %d, %s", status, stderr)
+	h.write("spool/"+filepath.Base(h.files(".json")[0]), string(e.line()))
+	h.env = append(h.env, "JOBRUN_TOKEN_FILE=")
+	for _, test := range []struct {
+		server, token string
+		status        int
+	}{{h.server, "other", 1}, {"http://127.0.0.1:2", token, 1}, {h.server, token, 0}} {
+		h.env = append(h.env, "JOBRUN_TOKEN="+test.token)
+		_, stderr, status := h.run("--server", test.server, "--flush")
+		if status != test.status || s.count() != 1-status || strings.Contains(stderr, "tokenHash") != (status == 1) {
+			t.Errorf("%+v: status %d, %s", test, status, stderr)
+		}
 	}
 }
 

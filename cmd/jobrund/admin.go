@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"github.com/jobruns/jobruns/cmd/internal/cli"
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/jobruns/jobruns/server/listen"
 )
@@ -33,6 +34,16 @@ func (o *adminOptions) addFlags(cmd *cobra.Command) {
 		nil,
 		"name by which --admin-addr may be called, besides IP addresses and localhost; can be repeated",
 	)
+}
+
+// check returns an error of wrong usage for anything but names, such as a name with a port.
+func (o *adminOptions) check() error {
+	for _, name := range o.hosts {
+		if err := cli.CheckID("admin-host", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newRegistry returns a registry with the metrics of any process.

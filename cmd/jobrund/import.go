@@ -34,7 +34,7 @@ replaced. The runs are stored in pieces, so that nobody who records waits for lo
 the import is interrupted meanwhile, import all again.`,
 		Example: `  jobrund import runs.jsonl
   northflank get job runs --project p --job j --loadAll -o json --jq \
-    '.runs[] | {projectId: "p", jobId: "j", run: .}' | jobrund import`,
+    '.runs[] | {projectId: "p", jobId: "j", run: del(.jobId, .reason, .message, .host)}' | jobrund import`,
 		Args: cli.Arguments(0, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, name := io.Reader(os.Stdin), "standard input"

@@ -36,9 +36,9 @@ func (l listenOptions) listen(log *slog.Logger) (listener net.Listener, config *
 	return listener, config, scheme + "://" + listener.Addr().String(), nil
 }
 
-// listenAt listens on the address that the flag says. An error tells what to do where another program
-// listens there. An empty address, such as a script makes of a variable that is not set, is an error:
-// package net would listen on every interface, at a random port.
+// listenAt listens on the address that the flag says. An error tells what to do where another
+// program listens there. An empty address, such as a script makes of a variable that is not set, is
+// an error: package net would listen on every interface, at a random port.
 func listenAt(address, flag string) (net.Listener, error) {
 	if address == "" {
 		return nil, cli.Usagef("%s must not be empty", flag)

@@ -79,6 +79,9 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
 			if metricsJobs < 0 {
 				return cli.Usagef("--metrics-jobs must not be negative")
 			}
+			if err := admin.check(); err != nil {
+				return err
+			}
 			for _, text := range proxies {
 				proxy, err := parseProxy(text)
 				if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -109,21 +110,25 @@ record: a host that records needs no access to the runs of other hosts.`,
 		"how long it is valid, such as 30d or 12h (default for ever)",
 	)
 	flags.BoolVar(&replace, "replace", false, "revoke the token of that name, if there is one")
-	flags.StringVar(&out, "out", "", "`file` to write the token to, which only its owner can read (default print it)")
+	flags.StringVar(&out, "out", "-", "`file` to write the token to, which only its owner can read; - prints it")
 	cli.Require(cmd, "name")
 	return cmd
 }
 
 // hand makes a secret, and hands it out once create has stored its hash: in a file, or on standard
-// output if out is "".
+// output if out is "-" or "".
 func hand(out string, stdout io.Writer, create func(jobrun.TokenHash) error) error {
 	secret, hash := jobrun.NewSecret()
-	if out == "" {
+	if out == "" || out == "-" {
 		if err := create(hash); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(stdout, secret)
 		return err
+	}
+	// A link such as /dev/stdout may lead to the file that a shell has opened, which would be replaced.
+	if info, err := os.Lstat(out); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("--out: %s is not a regular file: name a file, or - for standard output", out)
 	}
 	file, err := private.New(out, []byte(secret+"\n"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -36,8 +37,8 @@ again at another address, or with another authority.
 
 Jobs that are deleted while they run have failed; so have those that were deleted while
 nobody watched, once the cluster says that they are gone. Jobs that stop matching
---selector are recorded to their end. A Job that is suspended and resumed started when
-it began first.
+--selector are recorded to their end. A run starts when its Job does, which is when a Job
+that was suspended is resumed.
 
 Any number of watchers may write to a store, of one cluster or of several.
 The log goes to standard error: text on a terminal, JSON otherwise.`,
@@ -45,7 +46,7 @@ The log goes to standard error: text on a terminal, JSON otherwise.`,
   jobrund watch --namespace batch --selector team=data --job-label app.kubernetes.io/name`,
 		Args: cli.Arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOptions(cmd, options); err != nil {
+			if err := cmp.Or(checkOptions(cmd, options), admin.check()); err != nil {
 				return err
 			}
 			return watch(cmd, kubeconfig, admin, options)

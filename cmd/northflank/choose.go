@@ -104,9 +104,10 @@ func (r *request) choose(ctx context.Context, level int) error {
 }
 
 // interactive reports whether the program can ask a person. It asks on standard error, because
-// standard output may go to a file.
+// standard output may go to a file. A terminal without a size would show nothing.
 func interactive() bool {
-	return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdin.Fd())) && onTerminal(os.Stderr)
+	columns, rows, err := term.GetSize(int(os.Stderr.Fd()))
+	return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdin.Fd())) && err == nil && columns > 0 && rows > 0
 }
 
 // ask returns the ID that the person chooses.

@@ -35,7 +35,8 @@ type savedContext struct {
 }
 
 // errNoHome means that there is no place for the file.
-var errNoHome = errors.New("there is no home directory with a .northflank/config.json: set HOME, or give --host and --token")
+var errNoHome = errors.New("there is no home directory with a .northflank/config.json: " +
+	"set HOME, or give --host and --token")
 
 // readConfig reads the file, if there is one. An empty file counts as none.
 func readConfig() (*config, error) {

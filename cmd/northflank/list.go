@@ -24,8 +24,8 @@ leaves out the IDs and more.
 
 const listHelp = `
 The server and the token are looked for like those of "northflank get job run". -o json and -o yaml print the list for
-programs, and -o json --jq EXPRESSION what jq's language makes of it. The exit status is 0 whatever the list has in it,
-1 for an error and 2 for a wrong command line.`
+programs, and -o json --jq EXPRESSION what jq's language makes of it. A list of several pages is printed as it arrives,
+except with --jq. The exit status is 0 whatever the list has in it, 1 for an error and 2 for a wrong command line.`
 
 func newListProjects() *cobra.Command {
 	var r request
@@ -42,10 +42,10 @@ func newListProjects() *cobra.Command {
 	r.addFlags(cmd, needsNothing)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return printList(cmd, &r, page, needsNothing, "projects", projectTable,
+		return printList(cmd, &r, "projects", page, needsNothing,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Project], *client.Response, error) {
 				return r.client.ListProjects(ctx, r.ref.Team, at)
-			})
+			}, projectTable)
 	}
 	return cmd
 }
@@ -66,10 +66,10 @@ func newListJobs() *cobra.Command {
 	r.addFlags(cmd, needsProject)
 	page.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return printList(cmd, &r, page, needsProject, "jobs", jobTable,
+		return printList(cmd, &r, "jobs", page, needsProject,
 			func(ctx context.Context, at client.ListOptions) (*client.Page[client.Job], *client.Response, error) {
 				return r.client.ListJobs(ctx, r.project(), client.ListJobsOptions{ListOptions: at, LatestRun: true})
-			})
+			}, jobTable)
 	}
 	return cmd
 }
@@ -127,12 +127,13 @@ func (r *request) listRuns(cmd *cobra.Command, filter filterFlags, page pageFlag
 	if err != nil {
 		return err
 	}
-	asTable := func(runs []listedRun, now time.Time, color bool) table {
-		return runTable(runs, level == needsProject, now, color)
-	}
-	return printList(cmd, r, page, level, "runs", asTable,
+	reasons := false // once a page has them, the next pages have their columns, too
+	return printList(cmd, r, "runs", page, level,
 		func(ctx context.Context, at client.ListOptions) (*client.Page[listedRun], *client.Response, error) {
 			return r.runs(ctx, opts, at)
+		}, func(runs []listedRun, now time.Time, color bool) table {
+			reasons = reasons || explained(runs)
+			return runTable(runs, reasons, level == needsProject, now, color)
 		})
 }
 
@@ -182,12 +183,12 @@ func (r *request) runs(
 	return page, resp, err
 }
 
-// printList prints a page of a list with a name, or all pages as one with --loadAll: the items as the
-// server sent them in the format of --output, or a table for people. It then tells how to get the rest.
+// printList prints a page of a list, or all pages, each as it arrives. It then tells how to get the
+// rest.
 func printList[T any](
-	cmd *cobra.Command, r *request, flags pageFlags, level int, name string,
-	asTable func(items []T, now time.Time, color bool) table,
+	cmd *cobra.Command, r *request, name string, flags pageFlags, level int,
 	list func(context.Context, client.ListOptions) (*client.Page[T], *client.Response, error),
+	asTable func(items []T, now time.Time, color bool) table,
 ) error {
 	if err := flags.check(cmd); err != nil {
 		return err
@@ -195,13 +196,16 @@ func printList[T any](
 	if err := r.open(cmd.Context(), level); err != nil {
 		return err
 	}
+	out := &listWriter{request: r, name: name}
+	write := func(page *client.Page[T]) error {
+		return out.write(page.Raw, func(now time.Time, color bool) table { return asTable(page.Items, now, color) })
+	}
 	limit := allTimeout
 	if !flags.all {
 		limit, flags.at.PerPage = timeout, cmp.Or(flags.at.PerPage, 50)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
-	found := client.Page[T]{Raw: []json.RawMessage{}}
 	var last *client.Response
 	next := func(at client.ListOptions) (*client.Page[T], *client.Response, error) {
 		page, resp, err := list(ctx, at)
@@ -209,34 +213,32 @@ func printList[T any](
 		last = resp
 		return page, resp, err
 	}
+	rest, shown := "", 0
 	for page, err := range client.Pages(ctx, flags.at, next) {
 		if err != nil {
 			return r.userError(err, last)
 		}
-		found.Items, found.Raw = append(found.Items, page.Items...), append(found.Raw, page.Raw...)
-		found.HasNext, found.Cursor = page.HasNext, page.Cursor
-		if n := flags.limit; n > 0 && len(found.Items) >= n {
-			found.HasNext = page.HasNext || len(found.Items) > n
-			found.Items, found.Raw = found.Items[:n], found.Raw[:n]
+		if !flags.all && page.Cursor != "" {
+			rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(page.Cursor))
+		}
+		left := flags.limit - shown
+		full := flags.limit > 0 && len(page.Items) >= left
+		if full {
+			if page.HasNext || len(page.Items) > left {
+				rest = "--limit 0 shows all"
+			}
+			page.Items, page.Raw = page.Items[:left], page.Raw[:left]
+		}
+		shown += len(page.Items)
+		if err := write(page); err != nil {
+			return err
+		}
+		if full || !flags.all {
 			break
 		}
-		if !flags.all {
-			break
-		}
 	}
-	sent, err := json.Marshal(map[string]any{name: found.Raw})
-	if err != nil {
+	if err := out.end(cmd.Context()); err != nil || r.quiet || rest == "" {
 		return err
-	}
-	err = r.print(ctx, sent, func(now time.Time, color bool) string {
-		return asTable(found.Items, now, color).render(width(os.Stdout))
-	})
-	if err != nil || r.quiet || !found.HasNext {
-		return err
-	}
-	rest := "--limit 0 shows all"
-	if !flags.all {
-		rest = fmt.Sprintf("--cursor %s shows the next page, --loadAll shows all", escape(found.Cursor))
 	}
 	fmt.Fprintf(os.Stderr, "There may be more: %s.\n", rest)
 	return nil

@@ -38,17 +38,22 @@ func (r *request) print(
 	case r.format == "yaml":
 		text, err = toYAML(sent)
 	default:
-		now := time.Now().UTC()
-		if onTerminal(os.Stdout) {
-			now = now.Local() // the time zone of the machine does not change the output for programs
-		}
-		text = forPeople(now, colored(os.Stdout))
+		text = forPeople(display())
 	}
 	if err != nil {
 		return err
 	}
 	_, err = os.Stdout.WriteString(text)
 	return err
+}
+
+// display returns the present time, in the time zone of people, and whether they want colors.
+func display() (now time.Time, color bool) {
+	now = time.Now().UTC()
+	if onTerminal(os.Stdout) {
+		now = now.Local() // the time zone of the machine does not change the output for programs
+	}
+	return now, colored(os.Stdout)
 }
 
 func indentJSON(sent json.RawMessage) (string, error) {

@@ -145,7 +145,7 @@ func (r *reason) detail(w io.Writer) {
 		fmt.Fprintf(w, "Host\t%s\n", escape(*r.Host))
 	}
 	for _, attempt := range r.Attempts {
-		took := length(attempt.ConcludedAt.Sub(attempt.StartedAt))
+		took := length(max(0, attempt.ConcludedAt.Sub(attempt.StartedAt)))
 		fmt.Fprintf(w, "Attempt %d\t%s, after %s\n", attempt.Number, escape(attemptCause(&attempt)), took)
 	}
 }

@@ -74,6 +74,9 @@ var sequences = map[string][]string{
 
 // api answers like the contract, though nothing is held, and writes down what it is asked and with
 // which token.
+// anHourAgo is when recent runs of the servers started. It does not change during a test.
+var anHourAgo = time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+
 func api(logFile string) http.HandlerFunc {
 	var mu sync.Mutex
 	asked := map[string]int{} // how often, by the run's id
@@ -144,7 +147,7 @@ func documentedRun(id, status string, started time.Time) map[string]any {
 // listed are the projects, jobs and runs of the tests' server.
 func listed() (projects []string, jobs map[string][]string, runs map[string][]map[string]any) {
 	long := time.Date(2020, 12, 8, 11, 47, 8, 0, time.UTC)
-	recent := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	recent := anHourAgo
 	return []string{"first", "second", "evil"},
 		map[string][]string{
 			"first":  {"only"},

@@ -191,7 +191,7 @@ func took(run *client.JobRun, now time.Time) string {
 	case run.StartedAt.IsZero():
 		return unknown
 	case run.ConcludedAt != nil:
-		return length(run.ConcludedAt.Sub(run.StartedAt))
+		return length(max(0, run.ConcludedAt.Sub(run.StartedAt)))
 	case run.Concluded:
 		return unknown
 	}

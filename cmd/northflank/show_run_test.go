@@ -29,6 +29,12 @@ func TestSummary(t *testing.T) {
 			"Run        a\nID         1\nStatus     \x1b[31mFAILED\x1b[0m\nAttempts   3 attempts, 2 retries allowed\n" +
 				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-12-09 13:47:08 UTC (2 days ago), after 1d2h\n",
 		},
+		"concluded before it started": {
+			client.JobRun{RunName: "a", ID: "1", Completions: 1, Concluded: true, Status: client.JobRunStatusFailed, ConcludedAt: after(-816 * time.Hour)},
+			false,
+			"Run        a\nID         1\nStatus     FAILED\nAttempts   1 attempt, no retries allowed\n" +
+				"Started    2020-12-08 11:47:08 UTC (3 days ago)\nConcluded  2020-11-04 11:47:08 UTC (1 month ago), after 0s\n",
+		},
 		"running": {
 			client.JobRun{RunName: "a\tb", ID: "1", BackoffLimit: 1, Status: client.JobRunStatusRunning},
 			true,

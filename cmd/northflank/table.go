@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -122,13 +124,17 @@ func jobTable(jobs []client.Job, now time.Time, color bool) table {
 	return t
 }
 
-// runTable has the columns HOST and REASON if a run has failed and the server sends a reason. It has
-// the column JOB only for runs of several jobs.
-func runTable(runs []listedRun, jobs bool, now time.Time, color bool) table {
+// explained reports whether a run has failed and the server sends a reason.
+func explained(runs []listedRun) bool {
+	return slices.ContainsFunc(runs, func(run listedRun) bool { return run.failed() && run.Reason != nil })
+}
+
+// runTable has the columns HOST and REASON only with reasons, and the column JOB only for runs of
+// several jobs.
+func runTable(runs []listedRun, reasons, jobs bool, now time.Time, color bool) table {
 	t := table{headers: []string{"STATUS", startedHeader(now), tookHeader, runHeader}}
-	explained := slices.ContainsFunc(runs, func(run listedRun) bool { return run.failed() && run.Reason != nil })
 	last := len(t.headers) - 1
-	if explained {
+	if reasons {
 		t.text, t.spare = reasonHeader, []string{runHeader, tookHeader}
 		t.headers = slices.Insert(t.headers, last, "HOST", reasonHeader)
 	}
@@ -137,7 +143,7 @@ func runTable(runs []listedRun, jobs bool, now time.Time, color bool) table {
 	}
 	for _, run := range runs {
 		row := runCells(&run.JobRun, now, color)
-		if explained {
+		if reasons {
 			row = slices.Insert(row, last, run.reasonCells()...)
 		}
 		if jobs {
@@ -181,3 +187,101 @@ func runCells(run *client.JobRun, now time.Time, color bool) []string {
 
 // unknown stands for a value that the server does not send.
 const unknown = "?"
+
+// listWriter writes a list as it arrives, page by page, in the format of --output, or as a table for
+// people. What --jq makes of a list needs all of it.
+type listWriter struct {
+	*request
+	name   string
+	items  []json.RawMessage // all, for --jq
+	begun  bool              // whether an item is written as JSON or YAML
+	table  table             // the table of the page before, with its widest cells as the only row
+	header string
+}
+
+// jsonTail follows the items of a list.
+const jsonTail = "\n  ]\n}\n"
+
+// document returns a list of items, as the server sent them.
+func (w *listWriter) document(items []json.RawMessage) (json.RawMessage, error) {
+	if items == nil {
+		items = []json.RawMessage{}
+	}
+	return json.Marshal(map[string][]json.RawMessage{w.name: items})
+}
+
+// write writes a page.
+func (w *listWriter) write(items []json.RawMessage, asTable func(now time.Time, color bool) table) error {
+	switch {
+	case w.quiet:
+		return nil
+	case w.code != nil:
+		w.items = append(w.items, items...)
+		return nil
+	case w.format == "":
+		_, err := os.Stdout.WriteString(w.rows(asTable(display()), width(os.Stdout)))
+		return err
+	case len(items) == 0:
+		return nil
+	}
+	sent, err := w.document(items)
+	if err != nil {
+		return err
+	}
+	format, head, between := indentJSON, "[\n", ",\n"
+	if w.format == "yaml" {
+		format, head, between = toYAML, "\n", ""
+	}
+	text, err := format(sent)
+	if err != nil {
+		return err
+	}
+	if w.begun {
+		_, text, _ = strings.Cut(text, head)
+		text = between + text
+	}
+	w.begun = true
+	_, err = os.Stdout.WriteString(strings.TrimSuffix(text, jsonTail))
+	return err
+}
+
+// end writes what follows the last page.
+func (w *listWriter) end(ctx context.Context) error {
+	switch {
+	case w.quiet, w.code == nil && w.format == "", w.format == "yaml" && w.begun:
+		return nil
+	case w.begun:
+		_, err := os.Stdout.WriteString(jsonTail)
+		return err
+	}
+	sent, err := w.document(w.items)
+	if err != nil {
+		return err
+	}
+	return w.print(ctx, sent, nil)
+}
+
+// rows returns the rows of a page, in columns that are at least as wide as those of the page before.
+// The header precedes them if the page before had other columns.
+func (w *listWriter) rows(t table, width int) string {
+	widest := make([]string, len(t.headers))
+	same := slices.Equal(t.headers, w.table.headers)
+	if same {
+		t.rows = slices.Concat(w.table.rows, t.rows)
+	}
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widest[i] = strings.Repeat("x", max(len(widest[i]), lipgloss.Width(cell)))
+		}
+	}
+	w.table = table{headers: t.headers, rows: [][]string{widest}}
+	header, rows, _ := strings.Cut(t.render(width), "\n")
+	if same {
+		_, rows, _ = strings.Cut(rows, "\n")
+	}
+	if columns := strings.Join(strings.Fields(header), " "); columns != w.header {
+		w.header = columns
+		return header + "\n" + rows
+	}
+	return rows
+}

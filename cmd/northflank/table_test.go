@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,5 +40,30 @@ report  exit status 23
 		if diff := cmp.Diff(want, made.render(width)); diff != "" {
 			t.Errorf("%d wide (-want +got):\n%s", width, diff)
 		}
+	}
+}
+
+func TestTableContinuesOnNextPage(t *testing.T) {
+	var w listWriter
+	var got strings.Builder
+	for _, page := range []table{
+		{headers: []string{"PROJECT", "NAME", "RUN"}, rows: [][]string{{"a", "long name", "1"}}},
+		{headers: []string{"PROJECT", "NAME", "RUN"}, rows: [][]string{{"much longer", "b", "2"}}},
+		{headers: []string{"PROJECT", "NAME", "RUN"}},
+		{headers: []string{"PROJECT", "NAME", "RUN"}, rows: [][]string{{"c", "d", "3"}}},
+		{headers: []string{"PROJECT", "RUN"}, rows: [][]string{{"e", "4"}}},
+	} {
+		got.WriteString(w.rows(page, 80))
+	}
+	const want = `
+PROJECT  NAME       RUN
+a        long name  1
+much longer  b          2
+c            d          3
+PROJECT  RUN
+e        4
+`
+	if diff := cmp.Diff(want[1:], got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -188,6 +190,74 @@ func TestPromptFindsNothing(t *testing.T) {
 	s := atListServer(t, 100, "list", "jobs", "--team", "empty")
 	if shown, status := s.wait(t); status != exitError || !strings.Contains(shown, " has no project to choose from") {
 		t.Errorf("exit status %d: %q", status, shown)
+	}
+}
+
+func TestPromptNeedsTerminalWithSize(t *testing.T) {
+	s := atListServer(t, 0, "get", "job", "run")
+	if shown, status := s.wait(t); status != exitUsage || !strings.Contains(shown, "missing --projectId ID --jobId ID --runId ID") {
+		t.Errorf("exit status %d: %q", status, shown)
+	}
+}
+
+// TestListsArePrintedAsTheyArrive has a server whose list never ends, and which sends a page only
+// once the page before is printed.
+func TestListsArePrintedAsTheyArrive(t *testing.T) {
+	for _, args := range []string{
+		"list runs --limit 0", "list runs --limit 0 -o json", "list runs --limit 0 -o yaml", "get job runs --job j --loadAll",
+	} {
+		next := make(chan struct{}, 3)
+		sent := 0
+		cmd := program(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-next:
+			case <-r.Context().Done():
+				return
+			}
+			sent++
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"data": {"runs": [{"id": "run-%d", "jobId": "j", "status": "SUCCESS", "startedAt": "2020-12-08T11:47:08Z"}]},
+				"pagination": {"hasNextPage": true, "cursor": "%d.1.j.run", "count": 1}}`, sent, 1_000_000-sent)
+		}), append(strings.Fields(args), "--project", "p")...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		for i := 1; i <= 3; i++ {
+			next <- struct{}{}
+			for lines.Scan() && !strings.Contains(lines.Text(), fmt.Sprintf("run-%d", i)) {
+			}
+		}
+		if err := lines.Err(); err != nil || !strings.Contains(lines.Text(), "run-3") {
+			t.Errorf("%s: the last line is %q, %v", args, lines.Text(), err)
+		}
+		_ = cmd.Process.Kill() // unless it has ended
+		_ = cmd.Wait()
+		if stderr.Len() > 0 {
+			t.Errorf("%s: %s", args, stderr.String())
+		}
+	}
+}
+
+func TestListEndsIfCursorLeadsNowhere(t *testing.T) {
+	for _, args := range []string{"list projects --loadAll", "list jobs --project p --loadAll", "list runs --project p --limit 0"} {
+		asked := 0
+		cmd := program(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"data": {"projects": [], "jobs": [], "runs": []},
+				"pagination": {"hasNextPage": true, "cursor": "%d.1.j.r", "count": 0}}`, 1_000_000_000+asked%2)
+		}), strings.Fields(args)...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "its cursor leads nowhere") || asked > 3 {
+			t.Errorf("%s: %v after %d requests: %s", args, err, asked, out)
+		}
 	}
 }
 

@@ -35,15 +35,15 @@ func (s *Server) StartBouncer(t testing.TB, mode string) (address string) {
 	for path, text := range map[string]string{
 		users: fmt.Sprintf("%q %q\n", superuser, plain),
 		filepath.Join(folder, "pgbouncer.ini"): fmt.Sprintf(`[databases]
-* = host=127.0.0.1 port=%d
+* = host=%[5]s port=%[1]d
 [pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %s
+listen_addr = %[5]s
+listen_port = %[2]s
 unix_socket_dir =
 auth_type = md5
-auth_file = %s
-pool_mode = %s
-`, s.port, port, users, mode),
+auth_file = %[3]s
+pool_mode = %[4]s
+`, s.port, port, users, mode, host),
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ pool_mode = %s
 			t.Logf("PgBouncer's log:\n%s", text)
 		}
 	})
-	address = net.JoinHostPort("127.0.0.1", port)
+	address = net.JoinHostPort(host, port)
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {

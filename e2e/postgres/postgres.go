@@ -24,11 +24,15 @@ const debianPrograms = "/usr/lib/postgresql/*/bin"
 
 const superuser, password = "postgres", "p%40ss" // as they stand in URLs
 
-// Server is a running PostgreSQL server on 127.0.0.1, with a folder and a password of its own.
+// host is where the servers listen. Programs that listen on any port of 127.0.0.1 don't take the
+// port of a server that a test has stopped.
+const host = "127.0.0.2"
+
+// Server is a running PostgreSQL server on host, with a folder and a password of its own.
 type Server struct {
 	programs, folder string
 	port             int
-	// MaxConnections is how many connections Restart allows; 0 for 200.
+	// MaxConnections is how many connections Restart allows; 0 for 500.
 	MaxConnections int
 	databases      atomic.Int64
 }
@@ -134,8 +138,9 @@ func (s *Server) Restart(t testing.TB) {
 		port, tries = freePort(t), 5 // somebody else may be faster to take it
 	}
 	for {
-		options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=%d",
-			port, cmp.Or(s.MaxConnections, 200))
+		options := fmt.Sprintf(
+			"-p %d -c listen_addresses=%s -c unix_socket_directories= -c fsync=off -c max_connections=%d",
+			port, host, cmp.Or(s.MaxConnections, 500))
 		out, err := s.control("start", "--log", filepath.Join(s.folder, "log"), "--options", options)
 		if err == nil {
 			s.port = port
@@ -182,7 +187,7 @@ func (s *Server) control(do string, args ...string) (string, error) {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +197,7 @@ func freePort(t testing.TB) int {
 
 // Address is where the server listens.
 func (s *Server) Address() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+	return net.JoinHostPort(host, strconv.Itoa(s.port))
 }
 
 // NewDatabase creates a database, and returns its URL.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -53,6 +54,21 @@ func New(name string, content []byte) *Asset {
 	}
 }
 
+// Handlers returns the files, by their paths in a folder of the server. Returns an error if a file
+// cannot be read.
+func Handlers(folder string, files fs.FS, names ...string) (map[string]http.Handler, error) {
+	handlers := map[string]http.Handler{}
+	for _, name := range names {
+		content, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("an asset of a page: %w", err)
+		}
+		a := New(path.Base(name), content)
+		handlers[folder+a.name] = a
+	}
+	return handlers, nil
+}
+
 // programMark is where a page says which program serves it.
 var programMark = []byte("<!-- program -->")
 
@@ -63,9 +79,6 @@ func NewPage(content []byte, program, policy string) *Asset {
 	a.policy = policy
 	return a
 }
-
-// Name returns the name of the file, without a folder.
-func (a *Asset) Name() string { return path.Base(a.name) }
 
 // ServeHTTP writes the file, or 304 if the caller has it. A browser caches the file, but asks each
 // time whether it has changed: all are of one version.

@@ -78,7 +78,7 @@ func New(tokens Tokens, revisions Revisions, limits Limits) *Authenticator {
 		tokens:    tokens,
 		revisions: revisions,
 		limits:    limits,
-		entries:   newEntries(),
+		entries:   entries{newTracked[jobrun.TokenHash]()},
 		guesses:   newGuesses(),
 	}
 }

@@ -13,12 +13,12 @@ var guessLimit = RateLimit{Requests: 60, Window: time.Minute}
 // looked up one at a time, so that what they cost is bounded. A valid one is accepted all the same:
 // behind a proxy, its caller has the address of many others.
 type guesses struct {
-	failed *limiter[netip.Addr]
+	failed tracked[netip.Addr]
 	slow   chan struct{} // holds a value while such a token is looked up
 }
 
 func newGuesses() *guesses {
-	return &guesses{failed: newLimiter[netip.Addr](guessLimit), slow: make(chan struct{}, 1)}
+	return &guesses{failed: newTracked[netip.Addr](), slow: make(chan struct{}, 1)}
 }
 
 // slowness says how a token is looked up.
@@ -31,7 +31,11 @@ type slowness struct {
 // wait waits until a token from the address may be looked up.
 // Returns the context's error if that ends before.
 func (g *guesses) wait(ctx context.Context, from netip.Addr, now time.Time) (slowness, error) {
-	left, reset := g.failed.left(from, now)
+	e, found := g.failed.Get(from)
+	if !found {
+		return slowness{end: func() {}}, nil
+	}
+	left, reset := e.left(&e.window, guessLimit, now)
 	if left > 0 {
 		return slowness{end: func() {}}, nil
 	}
@@ -44,7 +48,10 @@ func (g *guesses) wait(ctx context.Context, from netip.Addr, now time.Time) (slo
 }
 
 // wrong counts a token that is not valid; it may have been, until it was revoked or expired.
-func (g *guesses) wrong(from netip.Addr, now time.Time) { g.failed.take(from, now) }
+func (g *guesses) wrong(from netip.Addr, now time.Time) {
+	e := g.failed.entry(from)
+	e.take(&e.window, guessLimit, now)
+}
 
 // source returns the address that a caller's requests count for. It is the same for 64 bits of
 // IPv6, because a caller with one such address mostly has all of them, and the same for all unknown

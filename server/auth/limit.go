@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // RateLimit is how many requests each token may make in a window of time, which opens with the
@@ -78,59 +75,15 @@ func (l *RateLimit) Set(s string) error {
 // Type is what the help of a flag calls a value.
 func (l *RateLimit) Type() string { return "requests/time" }
 
-// maxTracked caps how many keys a limiter has a window for, which takes 6 MB at the most; the least
-// recently used is evicted. A key that comes close to its limit is used all the time: it is
-// evicted, and starts anew, only if this many others come between two of its requests.
-const maxTracked = 1 << 14
-
-// limiter counts by key, in fixed windows.
-type limiter[K comparable] struct {
-	limit   RateLimit
-	mu      sync.Mutex
-	windows *simplelru.LRU[K, *window]
-}
-
 // window is open from the first that is counted in it. It is not safe for concurrent use.
 type window struct {
 	ends time.Time
 	used int
 }
 
-func newLimiter[K comparable](limit RateLimit) *limiter[K] {
-	windows, err := simplelru.NewLRU[K, *window](maxTracked, nil)
-	if err != nil {
-		panic(err) // the size is not positive
-	}
-	return &limiter[K]{limit: limit, windows: windows}
-}
-
-// take counts one more for the key, unless its window is used up: then it returns false. It returns
-// how many are left in the window, and the time until that ends.
-func (l *limiter[K]) take(key K, now time.Time) (left int, reset time.Duration, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w, found := l.windows.Get(key)
-	if !found {
-		w = &window{}
-		l.windows.Add(key, w)
-	}
-	return w.take(l.limit, now)
-}
-
-// left returns how many are left for the key, and the time until its window ends: those of a new
-// one where none is open.
-func (l *limiter[K]) left(key K, now time.Time) (left int, reset time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w, found := l.windows.Get(key)
-	if !found {
-		return l.limit.Requests, l.limit.Window
-	}
-	return w.left(l.limit, now)
-}
-
-// take counts one more in the window, as that of a limiter does.
-func (w *window) take(limit RateLimit, now time.Time) (left int, reset time.Duration, ok bool) {
+// take counts one more in the window, unless it is used up: then it returns false. It returns the
+// time until the window ends.
+func (w *window) take(limit RateLimit, now time.Time) (reset time.Duration, ok bool) {
 	if !now.Before(w.ends) {
 		*w = window{ends: now.Add(limit.Window)}
 	}
@@ -138,10 +91,11 @@ func (w *window) take(limit RateLimit, now time.Time) (left int, reset time.Dura
 		w.used++
 		ok = true
 	}
-	return limit.Requests - w.used, w.ends.Sub(now), ok
+	return w.ends.Sub(now), ok
 }
 
-// left returns what is left in the window, as that of a limiter does.
+// left returns how many are left in the window, and the time until it ends: those of a new one if
+// it is not open.
 func (w *window) left(limit RateLimit, now time.Time) (left int, reset time.Duration) {
 	if !now.Before(w.ends) {
 		return limit.Requests, limit.Window

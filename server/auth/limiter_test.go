@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
@@ -28,54 +27,41 @@ func addressOf(n int) netip.Addr {
 	return netip.AddrFrom16(address)
 }
 
-func TestLimiterCountsEachOnce(t *testing.T) {
-	l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 500, Window: time.Hour})
+func TestEntryCountsEachRequestOnce(t *testing.T) {
+	limit := RateLimit{Requests: 500, Window: time.Hour}
+	e := newTracked[jobrun.TokenHash]().entry(hashOf(1))
 	var passed atomic.Int64
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 200 {
-				if _, _, ok := l.take(hashOf(1), time.Now()); ok {
+				if _, ok := e.take(&e.window, limit, time.Now()); ok {
 					passed.Add(1)
 				}
-				l.take(hashOf(2), time.Now())
-				l.left(hashOf(1), time.Now())
+				e.left(&e.window, limit, time.Now())
 			}
 		})
 	}
 	all.Wait()
-	if passed.Load() != 500 {
-		t.Errorf("%d of 1600 passed, want 500", passed.Load())
-	}
-	if left, _ := l.left(hashOf(1), time.Now()); left != 0 {
-		t.Errorf("%d are left", left)
+	if left, _ := e.left(&e.window, limit, time.Now()); passed.Load() != 500 || left != 0 {
+		t.Errorf("%d of 1600 passed and %d are left, want 500 and 0", passed.Load(), left)
 	}
 }
 
 // However many others come, a token that comes close to its limit is not evicted.
-func TestLimiterEvictsTheLeastRecentlyUsed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter[jobrun.TokenHash](RateLimit{Requests: 10, Window: time.Hour})
-		often, seldom := hashOf(-1), hashOf(-2)
-		l.take(seldom, time.Now())
-		for n := range 10 * maxTracked / 2 {
-			if n%(maxTracked/2) == 0 {
-				if _, _, ok := l.take(often, time.Now()); !ok {
-					t.Fatal("used up too early")
-				}
-			}
-			l.take(hashOf(n), time.Now())
+func TestLeastRecentlyUsedEntryIsEvicted(t *testing.T) {
+	all := newTracked[jobrun.TokenHash]()
+	often := all.entry(hashOf(-1))
+	all.entry(hashOf(-2))
+	for n := range 5 * maxTracked {
+		if n%(maxTracked/2) == 0 {
+			all.Get(hashOf(-1)) // each request begins with a look-up
 		}
-		if _, wait, ok := l.take(often, time.Now()); ok || wait != time.Hour {
-			t.Errorf("passed: %t, wait %s", ok, wait)
-		}
-		if left, wait := l.left(seldom, time.Now()); left != 10 || wait != time.Hour {
-			t.Errorf("%d left for %s", left, wait)
-		}
-		if n := l.windows.Len(); n != maxTracked {
-			t.Errorf("%d windows", n)
-		}
-	})
+		all.entry(hashOf(n))
+	}
+	if all.entry(hashOf(-1)) != often || all.Contains(hashOf(-2)) || all.Len() != maxTracked {
+		t.Errorf("%d entries, or another than the least recently used is evicted", all.Len())
+	}
 }
 
 // The memory of the limits does not grow with the number of tokens and addresses.
@@ -143,48 +129,4 @@ func TestGuessesSideBySide(t *testing.T) {
 	if _, err := g.wait(ended, addressOf(1), time.Now()); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller who has left: %v", err)
 	}
-}
-
-func BenchmarkLimit(b *testing.B) {
-	limit := RateLimit{Requests: 1 << 30, Window: time.Hour}
-	b.Run("one token", func(b *testing.B) {
-		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
-		b.ReportAllocs()
-		for b.Loop() {
-			l.take(hash, time.Now())
-		}
-	})
-	b.Run("one token, side by side", func(b *testing.B) {
-		l, hash := newLimiter[jobrun.TokenHash](limit), hashOf(1)
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				l.take(hash, time.Now())
-			}
-		})
-	})
-	b.Run("ever new tokens", func(b *testing.B) {
-		l := newLimiter[jobrun.TokenHash](limit)
-		b.ReportAllocs()
-		for n := 0; b.Loop(); n++ {
-			l.take(hashOf(n), time.Now())
-		}
-	})
-	b.Run("a valid token", func(b *testing.B) {
-		a := New(nil, nil, Limits{Requests: limit})
-		a.entries.accept(hashOf(1), &jobrun.Token{}, 0, true)
-		b.ReportAllocs()
-		for b.Loop() { // what each request with one takes
-			if found, token := a.entries.lookUp(hashOf(1), 0, true); token != nil {
-				found.take(&found.window, limit, time.Now())
-			}
-		}
-	})
-	b.Run("ever new addresses", func(b *testing.B) {
-		g := newGuesses()
-		b.ReportAllocs()
-		for n := 0; b.Loop(); n++ {
-			g.wrong(addressOf(n), time.Now())
-		}
-	})
 }

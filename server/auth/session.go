@@ -29,16 +29,16 @@ func (s *Session) Recheck(ctx context.Context) error {
 }
 
 // The time between two checks of a waiting request's token. A change of a cached token is known
-// within 700 ms, because Revisions looks after 500 ms at the next check. Without a cache, each check
-// is a look-up.
+// within 700 ms, because Revisions looks after 500 ms at the next check. Without a cache, each
+// check is a look-up.
 const (
 	recheckInterval  = 200 * time.Millisecond
 	uncachedInterval = 4 * recheckInterval
 )
 
 // WhileValid returns a context for a request that waits. The context ends within a second after the
-// token has been revoked or has expired: then its cause wraps ErrInvalidToken. The function releases
-// its resources.
+// token has been revoked or has expired: then its cause wraps ErrInvalidToken. The function
+// releases its resources.
 func (s *Session) WhileValid(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var check func()

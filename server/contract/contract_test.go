@@ -47,6 +47,7 @@ func TestPrepareRefusesWhatItCannotEnforce(t *testing.T) {
 		"two securities":                    {"get: {operationId: a, security: [{bearer: []}, {other: []}], responses: {default: {description: d}}}", "neither one bearer token nor none"},
 		"optional security":                 {"get: {operationId: a, security: [{}, {bearer: []}], responses: {default: {description: d}}}", "neither one bearer token nor none"},
 		"a permission that is a list":       {"get: {operationId: a, x-required-permission: [A], responses: {default: {description: d}}}", "x-required-permission"},
+		"a permission that is null":         {"get: {operationId: a, x-required-permission: null, responses: {default: {description: d}}}", "x-required-permission"},
 		"an empty permission":               {"get: {operationId: a, x-required-permission: '', responses: {default: {description: d}}}", "x-required-permission"},
 		"a permission nobody has":           {"get: {operationId: a, x-required-permission: A, security: [], responses: {default: {description: d}}}", "without a token"},
 		"writing without a permission":      {"delete: {operationId: a, responses: {default: {description: d}}}", "declares no x-required-permission"},

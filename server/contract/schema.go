@@ -16,9 +16,9 @@ type Schema struct {
 
 // Object returns a schema of JSON objects, which errors call by the given words, whose properties
 // are component schemas of the document, by name. No others are allowed, neither in the object nor
-// in those schemas, so that nothing is lost that is decoded. A property that may be null may also be
-// missing, because both are decoded as nil. Returns an error that names a
-// component schema that the document lacks.
+// in those schemas, so that nothing is lost that is decoded. A property that may be null may also
+// be missing, because both are decoded as nil. Returns an error that names a component schema that
+// the document lacks.
 func (d *Document) Object(what string, required []string, properties map[string]string) (*Schema, error) {
 	object := openapi3.NewObjectSchema().WithRequired(required)
 	for property, name := range properties {

@@ -172,7 +172,8 @@ func TestAttemptDoesNotConcludeBeforeItStarted(t *testing.T) {
 	reported, recorded := newRecord(), newRecord()
 	attempt := model.JobRunAttemptReport{
 		Number: 1, StartedAt: reportedAt.Add(-time.Minute), ConcludedAt: reportedAt.Add(-time.Hour), Reason: "A"}
-	if err := reported.Apply(model.JobRunReport{Attempts: &[]model.JobRunAttemptReport{attempt}}, reportedAt); err != nil {
+	report := model.JobRunReport{Attempts: &[]model.JobRunAttemptReport{attempt}}
+	if err := reported.Apply(report, reportedAt); err != nil {
 		t.Fatal(err)
 	}
 	recorded.AddAttempt(attempt.StartedAt, attempt.ConcludedAt, End{Reason: "A"})

@@ -30,8 +30,8 @@ const readyTimeout = 2 * time.Second
 // of any other is the response.
 //
 // The host that a request names must be an IP address, localhost, or one of the names: a web page
-// that a browser of the operator shows can have its own name resolve to the address of the listener.
-// Any other host gets 421.
+// that a browser of the operator shows can have its own name resolve to the address of the
+// listener. Any other host gets 421.
 func NewAdmin(ready func(context.Context) error, metrics prometheus.Gatherer, names ...string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {

@@ -29,51 +29,41 @@ type certificateFiles struct {
 	names  [2]string
 	log    *slog.Logger
 	mu     sync.Mutex
-	seen   [2]os.FileInfo // as they were when they were last read, whatever came of it
+	text   [2]string // as it was last read, good or not
 	latest *tls.Certificate
 }
 
-// current returns the latest certificate that was good. Looking at the files takes little of the
-// time that a handshake takes.
+// current returns the latest certificate that was good. Reading the two small files takes little of
+// the time that a handshake takes.
 func (f *certificateFiles) current() *tls.Certificate {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.changed() {
-		if err := f.read(); err != nil {
-			f.log.Error("the new certificate cannot be used, the one before is served", "error", err)
-		} else {
-			f.log.Info("a new certificate is served", "file", f.names[0])
-		}
+	before := f.text
+	err := f.read()
+	switch {
+	case f.text == before: // unchanged, or a file is missing, and about to be replaced
+	case err != nil:
+		f.log.Error("the new certificate cannot be used, the one before is served", "error", err)
+	default:
+		f.log.Info("a new certificate is served", "file", f.names[0])
 	}
 	return f.latest
 }
 
-func (f *certificateFiles) changed() bool {
-	for i, name := range f.names {
-		info, err := os.Stat(name)
-		// A file that is missing is about to be replaced.
-		if err == nil &&
-			(!os.SameFile(info, f.seen[i]) || info.ModTime() != f.seen[i].ModTime() || info.Size() != f.seen[i].Size()) {
-			return true
-		}
-	}
-	return false
-}
-
 func (f *certificateFiles) read() error {
-	var text [2][]byte
+	var text [2]string
 	for i, name := range f.names {
-		// First how it is, so that what changes while it is read is read again.
-		info, err := os.Stat(name)
+		content, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		f.seen[i] = info
-		if text[i], err = os.ReadFile(name); err != nil {
-			return err
-		}
+		text[i] = string(content)
 	}
-	pair, err := tls.X509KeyPair(text[0], text[1])
+	if text == f.text {
+		return nil
+	}
+	f.text = text
+	pair, err := tls.X509KeyPair([]byte(text[0]), []byte(text[1]))
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", f.names[0], f.names[1], err)
 	}

@@ -4,7 +4,6 @@ package page
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -44,17 +43,9 @@ func Handlers(program string) (map[string]http.Handler, error) {
 
 // assets are the same for every server.
 var assets = sync.OnceValues(func() (map[string]http.Handler, error) {
-	handlers := map[string]http.Handler{}
-	err := fs.WalkDir(files, "files", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := files.ReadFile(name)
-		handlers[AssetsPath+entry.Name()] = asset.New(name, content)
-		return err
-	})
+	names, err := fs.Glob(files, "files/*")
 	if err != nil {
-		return nil, fmt.Errorf("an asset of the page: %w", err)
+		return nil, err
 	}
-	return handlers, nil
+	return asset.Handlers(AssetsPath, files, names...)
 })

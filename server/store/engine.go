@@ -22,8 +22,8 @@ type Engine struct {
 	// moved returns an error that wraps ErrUnusable if the database is no longer the one that the URL
 	// names; it is nil if the engine does not know.
 	Connect func(ctx context.Context, url string, create bool) (db *sql.DB, moved func() error, err error)
-	// Redact returns the part of a URL that messages may show. It may be nil: then messages show the
-	// URL.
+	// Redact returns the part of a URL that messages may show. It may be nil: then messages show
+	// the URL.
 	Redact func(url string) string
 	// Tables returns what the names of the tables begin with in the database of that URL: a schema
 	// and a point, or nothing. It may be nil: then it is nothing.
@@ -52,8 +52,8 @@ type Engine struct {
 	// LookAgain, until the context ends or something fails. It returns that error, or nil to be called
 	// again.
 	Follow func(ctx context.Context, db *sql.DB, w *Watch) error
-	// Explain returns an error of the database of that URL as one line for the operator, which names
-	// the file and the remedy, if there is one. It wraps the error. It may be nil.
+	// Explain returns an error of the database of that URL as one line for the operator, which
+	// names the file and the remedy, if there is one. It wraps the error. It may be nil.
 	Explain func(url string, err error) error
 	// Classify returns what an error of the database is to a caller of the store: one of
 	// jobrun.ErrUnavailable, jobrun.ErrTimeout, jobrun.ErrInvalid and ErrExists. Any other is nil:

@@ -172,13 +172,10 @@ func (j *jobsInTx) lock(ctx context.Context, of jobrun.Record) (*jobrun.JobState
 	query := "SELECT " + strings.Join(jobColumns, ", ") + " FROM " + s.engine.table("jobs") + ofJob + s.engine.LockRow
 	err := s.queryRowIn(ctx, j.tx, query, of.Team, of.Project, of.Job).Scan(jobTargets(state)...)
 	if errors.Is(err, sql.ErrNoRows) {
-		*state = jobrun.JobState{Team: of.Team, Project: of.Project, Job: of.Job, Type: model.JobTypeManual}
-		state.Latest.Status, state.Latest.RunName = model.JobRunStatusRunning, "-"
-		if _, err := s.execIn(ctx, j.tx, "INSERT INTO "+s.engine.table("jobs")+" VALUES ("+
-			s.engine.placeholders(1, len(jobColumns))+") ON CONFLICT DO NOTHING", jobTargets(state)...); err != nil {
+		if _, err := s.execIn(ctx, j.tx, "INSERT INTO "+s.engine.table("jobs")+" ("+jobKeyColumns+") VALUES ($1, $2, $3)"+
+			" ON CONFLICT DO NOTHING", of.Team, of.Project, of.Job); err != nil {
 			return nil, err
 		}
-		// Another process may have been faster.
 		err = s.queryRowIn(ctx, j.tx, query, of.Team, of.Project, of.Job).Scan(jobTargets(state)...)
 	}
 	j.states[key] = state

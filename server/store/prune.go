@@ -65,7 +65,7 @@ func (p Pruning) scope(table string, after int) (condition string, args []any) {
 	if p.Of.Project == "" {
 		return "", nil
 	}
-	condition = fmt.Sprintf(" AND %s.team = $%d AND %[1]s.project = $%d", table, after+1, after+2)
+	condition = fmt.Sprintf(" AND %[1]s.team = $%[2]d AND %[1]s.project = $%[3]d", table, after+1, after+2)
 	args = []any{p.Of.Team, p.Of.Project}
 	if p.Of.Job != "" {
 		condition += fmt.Sprintf(" AND %s.job = $%d", table, after+3)

@@ -58,11 +58,11 @@ type Store struct {
 // Open opens the store that a URL names with the one of the engines that takes it, and brings its
 // schema up to date. If there is no store yet, it creates one.
 //
-// Returns an error that names the URL, without a password, and says what to do if the database cannot
-// be opened, belongs to another program, or needs a newer version of this one. The error for a URL
-// that no engine takes does not repeat the URL. It wraps ErrUnusable if opening the store again cannot
-// help.
-// Returns an error that names the field if the contract requires one of a run that is not stored.
+// Returns an error that names the URL, without a password, and says what to do if the database
+// cannot be opened, belongs to another program, or needs a newer version of this one. The error for
+// a URL that no engine takes does not repeat the URL. It wraps ErrUnusable if opening the store
+// again cannot help. Returns an error that names the field if the contract requires one of a run
+// that is not stored.
 func Open(ctx context.Context, text string, engines ...Engine) (*Store, error) {
 	return open(ctx, text, true, engines)
 }
@@ -198,8 +198,8 @@ func limitWrite(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, writeTimeout, jobrun.ErrTimeout)
 }
 
-// readCommitted is the isolation of all transactions. A database may have another default, with which
-// transactions that run at the same time fail. SQLite ignores it.
+// readCommitted is the isolation of all transactions. A database may have another default, with
+// which transactions that run at the same time fail. SQLite ignores it.
 var readCommitted = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 
 // exec executes one statement within writeTimeout.

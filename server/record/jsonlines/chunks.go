@@ -58,10 +58,11 @@ func (r *Reader) chunks(from io.Reader, done <-chan struct{}) <-chan chan []resu
 var byteOrderMark = []byte("\ufeff")
 
 // hint shows how to get lines of the right form from the command line.
-const hint = `each line must be an object such as {"projectId": "P", "jobId": "J", "run": {...}}, which this prints: ` +
-	`northflank get job runs --project P --job J --loadAll -o json --jq '.runs[] | {projectId: "P", jobId: "J", run: .}'`
+const hint = `each line must be an object such as {"projectId": "P", "jobId": "J", "run": {...}}, ` +
+	`which this prints: northflank get job runs --project P --job J --loadAll -o json ` +
+	`--jq '.runs[] | {projectId: "P", jobId: "J", run: del(.jobId, .reason, .message, .host)}'`
 
-// explain adds to the error of a first line that has no run what lines must be like.
+// explain adds a hint to the error of a first line that is not an object with a run.
 func explain(err error, text []byte) error {
 	var line struct{ Run json.RawMessage }
 	switch {

@@ -130,8 +130,8 @@ func TestReadNamesTheLineAndTheRule(t *testing.T) {
 }
 
 func TestReadTakesAMissingNullableFieldForNull(t *testing.T) {
-	open := strings.NewReplacer(`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS", "RUNNING").
-		Replace(valid)
+	open := strings.NewReplacer(
+		`"active":0`, `"active":1`, `"concluded":true`, `"concluded":false`, "SUCCESS", "RUNNING").Replace(valid)
 	for _, test := range []struct{ full, without string }{
 		{strings.Replace(open, `"2020-12-08T11:52:08Z"`, "null", 1),
 			strings.Replace(open, `,"concludedAt":"2020-12-08T11:52:08Z"`, "", 1)},
@@ -176,8 +176,8 @@ func TestReadExplainsTheFormOfAFirstLineWithoutARun(t *testing.T) {
 		valid + "\n{":     "line 2: not JSON: jsontext: unexpected EOF after offset 1",
 		"\xff\xfe{\x00\n": "line 1: the text is UTF-16: convert it to UTF-8",
 		"\xfe\xff\x00{\n": "line 1: the text is UTF-16: convert it to UTF-8",
-		strings.Replace(valid, `"p"`, `"/"`, 1): `line 1: projectId: breaks the rule "pattern": string doesn't match the ` +
-			`regular expression "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"`,
+		strings.Replace(valid, `"p"`, `"/"`, 1): `line 1: projectId: breaks the rule "pattern": ` +
+			`string doesn't match the regular expression "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"`,
 	} {
 		if _, err := readAll(newReader(t), strings.NewReader(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v\nwant %s", text, err, want)

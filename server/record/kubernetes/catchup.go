@@ -5,36 +5,42 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jobruns/jobruns/server/jobrun"
 )
 
-// readEarlier reads the runs that went on when the last watcher ended, whichever cluster they are
-// of. It comes before anything is written, for that changes their source.
-func (w *Watcher) readEarlier(ctx context.Context) {
+// readEarlier reads the cluster's runs that were open when the last watcher ended. It comes before
+// anything is written, because that changes their source. Returns false if the context ended
+// before.
+func (w *Watcher) readEarlier(ctx context.Context) bool {
 	again(ctx, func(ctx context.Context) bool {
 		limited, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
-		var err error
-		if w.earlier, err = w.store.Unconcluded(limited, sourcePrefix); err != nil {
+		open, err := w.store.Unconcluded(limited, sourcePrefix)
+		if err != nil {
 			w.writer.failed(ctx, err)
 			return false
 		}
 		w.writer.succeeded()
+		for _, r := range open {
+			if r.Team == w.options.Team && (r.Source == w.mapping.source || r.Source == w.address) {
+				w.earlier = append(w.earlier, r)
+				w.names[r.Run.ID] = append(w.names[r.Run.ID], r.Job)
+			}
+		}
 		return true
 	})
+	return ctx.Err() == nil
 }
 
-// catchUp waits until the Jobs that an informer has listed are stored, and looks for those that
-// were deleted while nobody watched.
+// catchUp waits until the Jobs that an informer has listed are stored, and concludes the runs of
+// those that were deleted while nobody watched.
 func (w *Watcher) catchUp(ctx context.Context, namespace string) {
 	informer := w.informers[namespace]
 	again(ctx, func(context.Context) bool { // the informer says it a moment after it has the Jobs
 		return informer.LastSyncResourceVersion() != ""
 	})
-	listed, known := version(informer.LastSyncResourceVersion()), map[jobrun.Key]bool{}
+	listed, known := version(informer.LastSyncResourceVersion()), map[string]bool{}
 	for _, job := range informer.GetStore().List() {
-		known[job.(*observation).record.Key()] = true
+		known[job.(*observation).record.Run.ID] = true
 	}
 	select {
 	case <-w.writer.flushed():
@@ -45,20 +51,11 @@ func (w *Watcher) catchUp(ctx context.Context, namespace string) {
 	w.synced[namespace] = true
 	w.mu.Unlock()
 	w.log.Info("synced", append(place(namespace), "jobs", len(known))...)
-	for _, record := range w.earlier {
-		if watching, watched := w.watched(
-			record.Project,
-		); !watched || watching != namespace ||
-			record.Team != w.options.Team {
-			continue
-		}
-		switch {
-		case known[record.Key()] || w.followed(record): // the informer tells what becomes of it
-			w.doubts.believe(record.Source)
-		case record.Source == w.mapping.source && record.Version > listed:
-			// The Job is newer than the list, and another watcher has stored its run.
-		default:
-			w.doubts.add(doubt{record: record})
+	for _, r := range w.earlier {
+		// A Job that is newer than the list was stored by another watcher, and the informer still
+		// has to learn of it.
+		if (namespace == "" || namespace == r.Project) && !known[r.Run.ID] && r.Version <= listed {
+			w.conclude(&observation{record: r}, jobGone)
 		}
 	}
 }
@@ -96,24 +93,4 @@ func namespaces(names []string) string {
 		return "the cluster"
 	}
 	return "namespace " + strings.Join(names, ", ")
-}
-
-// watched returns which informer follows the Jobs of the namespace, if there is one.
-func (w *Watcher) watched(namespace string) (informer string, ok bool) {
-	for _, candidate := range []string{"", namespace} {
-		if _, ok := w.informers[candidate]; ok {
-			return candidate, true
-		}
-	}
-	return "", false
-}
-
-// followed reports whether an informer has the run's Job.
-func (w *Watcher) followed(record jobrun.Record) bool {
-	namespace, watched := w.watched(record.Project)
-	if !watched {
-		return false
-	}
-	object, exists, err := w.informers[namespace].GetStore().GetByKey(record.Project + "/" + record.Run.RunName)
-	return err == nil && exists && object.(*observation).record.Key() == record.Key()
 }

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -51,7 +50,7 @@ func LoadConfig(kubeconfig string) (*rest.Config, error) {
 
 // newClient returns a client that knows nothing but Jobs. The typed clients of client-go would
 // register every kind that Kubernetes has when the program starts, whichever command it is to run.
-func newClient(config *rest.Config, log *slog.Logger) (rest.Interface, error) {
+func newClient(config *rest.Config) (rest.Interface, error) {
 	scheme := k8sruntime.NewScheme()
 	if err := batchv1.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -65,13 +64,7 @@ func newClient(config *rest.Config, log *slog.Logger) (rest.Interface, error) {
 	config.AcceptContentTypes = k8sruntime.ContentTypeProtobuf + "," + k8sruntime.ContentTypeJSON
 	config.UserAgent = userAgent()
 	config.QPS, config.Burst = requestRate, requestBurst
-	config.Wrap(markErrors)
-	client, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, err
-	}
-	client.Transport = giveUp(client.Transport, func() { sayThatItIsSlow(config, log) })
-	return rest.RESTClientForConfigAndClient(config, client)
+	return rest.RESTClientFor(config)
 }
 
 func userAgent() string {

@@ -33,42 +33,26 @@ type connection struct {
 	client  rest.Interface
 	log     *slog.Logger
 	metrics *metrics
-	advice  string // what to do about credentials
 
 	mu     sync.Mutex
 	states map[string]state // by namespace; "" for all
 }
 
-type state int
+// state is how the last request ended, as the log says it; "" before the first.
+type state string
 
 const (
-	unknown state = iota
-	connected
-	away
-	forbidden
-	unidentified // without credentials, or with some that are refused
+	connected state = "connected"
+	away      state = "API server away, trying again"
+	forbidden state = "permission missing, trying again"
+	refused   state = "credentials refused by the API server, trying again"
 )
 
 // request returns a request that is tried once. The client would try ten times, and say nothing of
 // it.
 func (c *connection) request(namespace string, options metav1.ListOptions) *rest.Request {
-	return c.client.Get().MaxRetries(
-		0,
-	).Namespace(
-		namespace,
-	).Resource(
-		"jobs",
-	).VersionedParams(
-		&options,
-		metav1.ParameterCodec,
-	)
-}
-
-// list reads the Jobs of a namespace, or of all with "".
-func (c *connection) list(ctx context.Context, namespace string, options metav1.ListOptions) (*batchv1.JobList, error) {
-	jobs := new(batchv1.JobList)
-	err := c.request(namespace, options).Do(ctx).Into(jobs)
-	return jobs, err
+	return c.client.Get().MaxRetries(0).Namespace(namespace).Resource("jobs").
+		VersionedParams(&options, metav1.ParameterCodec)
 }
 
 func (c *connection) watch(ctx context.Context, namespace string, options metav1.ListOptions) (watch.Interface, error) {
@@ -82,16 +66,15 @@ func (c *connection) watch(ctx context.Context, namespace string, options metav1
 
 // follow returns what an informer lists and watches. Both try again by themselves, for an informer
 // says nothing of it, and its delays grow to a minute.
-func (c *connection) follow(namespace, selector string) *cache.ListWatch {
+func (c *connection) follow(namespace string) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (k8sruntime.Object, error) {
-			options.LabelSelector = selector
 			return persist(ctx, c, namespace, "list", func(ctx context.Context) (*batchv1.JobList, error) {
-				return c.list(ctx, namespace, options)
+				jobs := new(batchv1.JobList)
+				return jobs, c.request(namespace, options).Do(ctx).Into(jobs)
 			})
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.LabelSelector = selector
 			return persist(ctx, c, namespace, "watch", func(ctx context.Context) (watch.Interface, error) {
 				return c.watch(ctx, namespace, options)
 			})
@@ -131,31 +114,20 @@ func isAnswer(err error) bool {
 
 func (c *connection) failed(namespace, verb string, err error) {
 	c.metrics.errors.Inc()
-	next := away
+	next, about := away, place(namespace)
 	switch {
 	case apierrors.IsForbidden(err):
-		next = forbidden
-	case apierrors.IsUnauthorized(err), lacksCredentials(err):
-		next = unidentified
-	}
-	if c.change(namespace, next) == next {
-		return
-	}
-	about := append(place(namespace), "error", err)
-	switch {
-	case next == forbidden:
-		c.log.Error("permission missing, trying again", "permission", permission(verb, namespace), "error", err)
+		next, about = forbidden, []any{"permission", permission(verb, namespace)}
 	case apierrors.IsUnauthorized(err):
-		c.log.Error("credentials refused by the API server, trying again", append(about, "advice", c.advice)...)
-	case next == unidentified:
-		c.log.Error("no credentials for the API server, trying again", append(about, "advice", c.advice)...)
-	default:
-		c.log.Warn("API server away, trying again", about...)
+		next = refused
+	}
+	if c.change(namespace, next) != next {
+		c.log.Error(string(next), append(about, "error", err)...)
 	}
 }
 
 func (c *connection) succeeded(namespace string) {
-	if before := c.change(namespace, connected); before != connected && before != unknown {
+	if before := c.change(namespace, connected); before != connected && before != "" {
 		c.log.Info("API server back", place(namespace)...)
 	}
 }

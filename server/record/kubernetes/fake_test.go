@@ -15,11 +15,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jobruns/jobruns/gen/model"
 	"github.com/jobruns/jobruns/server/jobrun"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -115,14 +113,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	field, err := fields.ParseSelector(query.Get("fieldSelector"))
-	if err != nil {
-		panic(err)
-	}
 	match := func(job *batchv1.Job) bool {
 		return job != nil && (namespace == "" || job.Namespace == namespace) &&
-			selector.Matches(labels.Set(job.Labels)) &&
-			field.Matches(fields.Set{"metadata.name": job.Name})
+			selector.Matches(labels.Set(job.Labels))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -310,16 +303,6 @@ func (f *fakeStore) Unconcluded(_ context.Context, sourcePrefix string) ([]jobru
 		}
 	}
 	return records, f.failure
-}
-
-func (f *fakeStore) Run(_ context.Context, key jobrun.Key) (*model.JobRun, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r, ok := f.runs[key]
-	if !ok && f.failure == nil {
-		return nil, jobrun.ErrNotFound
-	}
-	return &r.Run, f.failure
 }
 
 // await waits until the run is as it should be, and returns it.

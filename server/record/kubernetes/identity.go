@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,9 @@ import (
 
 // sourcePrefix begins the name of each cluster in the store.
 const sourcePrefix = "kubernetes:"
+
+// identifyTimeout is how long the API server may take to say which cluster this is.
+const identifyTimeout = 30 * time.Second
 
 // identify finds out which cluster this is. A store may have runs of several, and none may conclude
 // another's because it does not know the Job. The uid of the namespace kube-system names a cluster
@@ -43,13 +47,12 @@ func (w *Watcher) identify(ctx context.Context) bool {
 		}
 		return true
 	})
-	w.doubts.believe(w.mapping.source)
 	return ctx.Err() == nil
 }
 
 // clusterUID returns the uid of the namespace kube-system.
 func (c *connection) clusterUID(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
 	// The client can decode nothing but Jobs.
 	result := c.client.Get().MaxRetries(0).AbsPath("/api/v1/namespaces/kube-system").

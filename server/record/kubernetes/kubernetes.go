@@ -2,8 +2,8 @@
 // read after the cluster has removed the Jobs.
 //
 // An informer per namespace follows the Jobs. Each event becomes the latest state of a run
-// (mapping), and a writer stores it. If a Job was deleted unseen, so that no event says how it
-// ended, the API server is asked first (doubts).
+// (mapping), and a writer stores it. The selector is applied here and not by the API server, which
+// would report a Job that stops matching as deleted.
 package kubernetes
 
 import (
@@ -11,13 +11,14 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
@@ -41,21 +42,22 @@ type Watcher struct {
 	address    string // names the cluster where nothing better does
 	connection *connection
 	writer     *writer
-	doubts     *doubts
-	starts     *starts
 	store      Store
 	log        *slog.Logger
 	metrics    *metrics
 	informers  map[string]cache.SharedIndexInformer // by namespace; "" for all
-	earlier    []jobrun.Record                      // that went on before this watcher wrote any; see catchUp
+	earlier    []jobrun.Record                      // the cluster's open runs when this watcher started
 
 	mu     sync.Mutex
 	synced map[string]bool // by namespace
+	// names are the jobs under which each Job is recorded, by its uid. There is a second name if
+	// the label that names the job changes.
+	names map[string][]string
 }
 
 // New returns a watcher of the cluster that writes to the store. The metrics go to the registry.
 // Returns an error if the certificates or the credentials that the configuration names cannot be
-// read.
+// read, or the selector cannot be parsed.
 func New(
 	config *rest.Config,
 	store Store,
@@ -63,52 +65,39 @@ func New(
 	log *slog.Logger,
 	registry prometheus.Registerer,
 ) (*Watcher, error) {
+	selector, err := labels.Parse(options.Selector)
+	if err != nil {
+		return nil, err
+	}
 	address, err := addressSource(config)
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(config, log)
+	client, err := newClient(config)
 	if err != nil {
 		return nil, err
 	}
 	writer := newWriter(store, log)
 	writer.metrics = newMetrics(registry, func() float64 { return float64(writer.unwritten()) })
 	w := &Watcher{
-		options: options,
-		mapping: &mapping{team: options.Team, jobLabel: options.JobLabel},
-		address: address,
-		connection: &connection{
-			client:  client,
-			log:     log,
-			metrics: writer.metrics,
-			advice:  credentialsAdvice(config),
-			states:  map[string]state{},
-		},
-		writer:    writer,
-		starts:    &starts{store: store, log: log, first: map[string]time.Time{}},
-		store:     store,
-		log:       log,
-		metrics:   writer.metrics,
-		informers: map[string]cache.SharedIndexInformer{},
-		synced:    map[string]bool{},
-	}
-	w.doubts = &doubts{
-		mapping:    w.mapping,
-		connection: w.connection,
-		put:        writer.put,
-		starts:     w.starts,
-		followed:   w.followed,
+		options:    options,
+		mapping:    &mapping{team: options.Team, jobLabel: options.JobLabel, selector: selector},
+		address:    address,
+		connection: &connection{client: client, log: log, metrics: writer.metrics, states: map[string]state{}},
+		writer:     writer,
+		store:      store,
 		log:        log,
-		ours:       map[string]bool{address: true},
-		unsettled:  map[string][]doubt{},
-		more:       make(chan struct{}, 1),
+		metrics:    writer.metrics,
+		informers:  map[string]cache.SharedIndexInformer{},
+		synced:     map[string]bool{},
+		names:      map[string][]string{},
 	}
 	namespaces := options.Namespaces
 	if len(namespaces) == 0 {
 		namespaces = []string{""}
 	}
 	for _, namespace := range namespaces {
-		w.connection.states[namespace] = unknown
+		w.connection.states[namespace] = ""
 		if w.informers[namespace], err = w.informer(namespace); err != nil {
 			return nil, err
 		}
@@ -117,7 +106,7 @@ func New(
 }
 
 func (w *Watcher) informer(namespace string) (cache.SharedIndexInformer, error) {
-	informer := cache.NewSharedIndexInformer(w.connection.follow(namespace, w.options.Selector), &batchv1.Job{}, 0, nil)
+	informer := cache.NewSharedIndexInformer(w.connection.follow(namespace), &batchv1.Job{}, 0, nil)
 	err := informer.SetTransform(func(object any) (any, error) {
 		if job, ok := object.(*batchv1.Job); ok {
 			return w.mapping.observe(job), nil
@@ -141,22 +130,21 @@ func (w *Watcher) Run(ctx context.Context) {
 		"selector",
 		w.options.Selector,
 	)
-	if !w.identify(ctx) {
+	if !w.identify(ctx) || !w.readEarlier(ctx) {
 		return
 	}
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		w.readEarlier(writing)
 		w.writer.run(writing)
 	}()
 	var running sync.WaitGroup
 	for namespace, informer := range w.informers {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(job any) { w.added(ctx, job.(*observation)) },
-			UpdateFunc: func(before, job any) { w.updated(ctx, before.(*observation), job.(*observation)) },
-			DeleteFunc: func(job any) { w.deleted(ctx, job) },
+			AddFunc:    func(job any) { w.metrics.jobs.Inc(); w.record(job.(*observation)) },
+			UpdateFunc: func(before, after any) { w.updated(before.(*observation), after.(*observation)) },
+			DeleteFunc: w.deleted,
 		})
 		if err != nil {
 			panic(err) // it runs already: Run was called twice
@@ -168,31 +156,30 @@ func (w *Watcher) Run(ctx context.Context) {
 			}
 		})
 	}
-	running.Go(func() { w.doubts.run(ctx) })
 	running.Wait() // nothing more is put after this
 	stop()
 	<-written
 }
 
-func (w *Watcher) added(ctx context.Context, job *observation) {
-	w.metrics.jobs.Inc()
-	if record, ok := w.starts.keep(ctx, nil, job); ok {
+// record stores a state of a Job, under each job that it is a run of.
+func (w *Watcher) record(job *observation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	record := job.record
+	if job.selected && !slices.Contains(w.names[record.Run.ID], record.Job) {
+		w.names[record.Run.ID] = append(w.names[record.Run.ID], record.Job)
+	}
+	for _, record.Job = range w.names[record.Run.ID] {
 		w.writer.put(record)
 	}
 }
 
-func (w *Watcher) updated(ctx context.Context, before, after *observation) {
-	if before.record.Key() != after.record.Key() {
-		// A Job that took the name of another, which is gone unseen, or one whose label has
-		// changed.
-		w.lost(ctx, before)
+func (w *Watcher) updated(before, after *observation) {
+	if before.record.Run.ID != after.record.Run.ID { // the Job before was deleted unseen
+		w.conclude(before, jobGone)
 	}
-	if before.record.Run.ID != after.record.Run.ID {
-		before = nil
-	}
-	record, ok := w.starts.keep(ctx, before, after)
-	if ok && (before == nil || !same(before.record, after.record)) {
-		w.writer.put(record)
+	if before.selected != after.selected || !same(before.record, after.record) {
+		w.record(after)
 	}
 }
 
@@ -202,35 +189,29 @@ func same(a, b jobrun.Record) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func (w *Watcher) deleted(ctx context.Context, object any) {
+func (w *Watcher) deleted(object any) {
 	w.metrics.jobs.Dec()
 	if unseen, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		w.lost(ctx, unseen.Obj.(*observation))
-		return
-	}
-	last := object.(*observation)
-	if w.options.Selector != "" {
-		w.lost(ctx, last) // or it does not match any more, which looks the same
-		return
-	}
-	if record, ok := w.starts.keep(ctx, nil, last); ok {
-		if !record.Run.Concluded {
-			record = gone(record, last.deletedAt, jobDeleted)
-		}
-		w.writer.put(record)
-		w.starts.forget(record)
+		w.conclude(unseen.Obj.(*observation), jobGone)
+	} else {
+		w.conclude(object.(*observation), jobDeleted)
 	}
 }
 
-// lost takes note of a Job that is not followed any more, and may be gone.
-func (w *Watcher) lost(ctx context.Context, last *observation) {
-	record, ok := w.starts.keep(ctx, nil, last)
-	switch {
-	case !ok:
-	case record.Run.Concluded:
-		w.writer.put(record)
-		w.starts.forget(record)
-	default:
-		w.doubts.add(doubt{record: record, at: last.deletedAt})
+// conclude stores how a Job ended that does not exist any more: as its last state says, or else
+// with the end. The version stays that of the last state, so that a later one, by another watcher,
+// is believed more, whichever is stored first.
+func (w *Watcher) conclude(last *observation, end jobrun.End) {
+	concluded := *last
+	if !last.record.Run.Concluded {
+		concluded.record = gone(last.record, last.deletedAt, end)
 	}
+	w.record(&concluded)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if end == jobGone && !last.record.Run.Concluded && w.names[last.record.Run.ID] != nil {
+		w.log.Warn("Job gone without a conclusion, its run has failed",
+			append(name(last.record), "concludedAt", concluded.record.Run.ConcludedAt)...)
+	}
+	delete(w.names, last.record.Run.ID)
 }

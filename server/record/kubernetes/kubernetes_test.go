@@ -198,7 +198,7 @@ func TestWatcherSeesADeletion(t *testing.T) {
 				t.Errorf("the outcome is %+v", got.Outcome)
 			}
 			if got.Version != 102 || w.journal.count("Job gone") > 0 {
-				t.Errorf("the version is %d, want that of the deletion, 102, without a doubt", got.Version)
+				t.Errorf("the version is %d, want that of the deletion, 102, and no warning", got.Version)
 			}
 		})
 	}
@@ -207,43 +207,38 @@ func TestWatcherSeesADeletion(t *testing.T) {
 // What was deleted while nobody watched is concluded, and nothing else is.
 func TestRestartConcludesWhatIsGone(t *testing.T) {
 	t.Parallel()
-	for name, count := range map[string]int{"one by one": 2, "many at once": findByName + 5} {
-		t.Run(name, func(t *testing.T) {
-			api := newFakeAPI(t)
-			source := sourceOf(t, api)
-			store := newFakeStore(running(source, "a", "ended", 50), running(source, "a", "there", 50),
-				running(source, "elsewhere", "unwatched", 50),
-				running("kubernetes:another", "a", "of-another-cluster", 50),
-				running(source, "a", "newer", 1_000_000))
-			other := running(source, "a", "of-another-team", 50)
-			other.Team = "another"
-			store.runs[other.Key()] = other
-			for i := range count {
-				r := running(source, "a", fmt.Sprint("gone-", i), 50)
-				store.runs[r.Key()] = r
-			}
-			api.set(labelled(named(t, "success", "a", "ended")))
-			api.set(named(t, "parallel-running", "a", "there"))
-			w := start(t, api, store, Options{Namespaces: []string{"a"}, Selector: "team=data"})
-			for i := range count {
-				got := store.await(runKey("a", fmt.Sprint("gone-", i)), failed)
-				if got.Version != 50 {
-					t.Errorf("the conclusion has version %d, and would stand above what was observed", got.Version)
-				}
-			}
-			store.await(runKey("a", "ended"), succeeded)
-			store.await(runKey("a", "there"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
-			w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=there`)
-			w.stop()
-			for _, k := range []jobrun.Key{runKey("elsewhere", "unwatched"), runKey("a", "of-another-cluster"), runKey("a", "newer"), other.Key()} {
-				if r := store.runs[k]; r.Run.Concluded {
-					t.Errorf("%+v was concluded: %+v", k, r)
-				}
-			}
-			if got := w.journal.count("Job gone without a conclusion"); got != count {
-				t.Errorf("the log tells of %d conclusions, want %d", got, count)
-			}
-		})
+	api := newFakeAPI(t)
+	source := sourceOf(t, api)
+	store := newFakeStore(running(source, "a", "ended", 50), running(source, "a", "there", 50),
+		running(source, "elsewhere", "unwatched", 50),
+		running("kubernetes:another", "a", "of-another-cluster", 50),
+		running(source, "a", "newer", 1_000_000))
+	other := running(source, "a", "of-another-team", 50)
+	other.Team = "another"
+	store.runs[other.Key()] = other
+	for i := range 2 {
+		r := running(source, "a", fmt.Sprint("gone-", i), 50)
+		store.runs[r.Key()] = r
+	}
+	api.set(labelled(named(t, "success", "a", "ended")))
+	api.set(named(t, "parallel-running", "a", "there")) // its label does not match any more
+	w := start(t, api, store, Options{Namespaces: []string{"a"}, Selector: "team=data"})
+	for i := range 2 {
+		got := store.await(runKey("a", fmt.Sprint("gone-", i)), failed)
+		if got.Version != 50 {
+			t.Errorf("the conclusion has version %d, and would stand above what was observed", got.Version)
+		}
+	}
+	store.await(runKey("a", "ended"), succeeded)
+	store.await(runKey("a", "there"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
+	w.stop()
+	for _, k := range []jobrun.Key{runKey("elsewhere", "unwatched"), runKey("a", "of-another-cluster"), runKey("a", "newer"), other.Key()} {
+		if r := store.runs[k]; r.Run.Concluded {
+			t.Errorf("%+v was concluded: %+v", k, r)
+		}
+	}
+	if got := w.journal.count("Job gone without a conclusion"); got != 2 {
+		t.Errorf("the log tells of %d conclusions, want 2", got)
 	}
 }
 
@@ -277,57 +272,48 @@ func TestWatcherMissesDeletions(t *testing.T) {
 	}
 }
 
-// The API server says of a Job that does not match any more that it was deleted.
-func TestWatcherDoubtsADeletionWithASelector(t *testing.T) {
+func TestWatcherRecordsToItsEndAJobThatStopsMatching(t *testing.T) {
 	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{Selector: "team=data"})
-	for _, name := range []string{"relabelled", "gone", "over"} {
+	for _, name := range []string{"succeeds", "goes", "returns"} {
 		api.set(labelled(named(t, "running", "a", name)))
 		store.await(runKey("a", name), isRunning)
+		api.set(named(t, "parallel-running", "a", name))
 	}
-	api.set(named(t, "parallel-running", "a", "relabelled"))
-	w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=relabelled`)
-	api.delete("a", "gone")
-	store.await(runKey("a", "gone"), failed)
-	api.set(labelled(named(t, "success", "a", "over")))
-	api.delete("a", "over")
-	store.await(runKey("a", "over"), succeeded)
+	api.set(named(t, "success", "a", "succeeds"))
+	store.await(runKey("a", "succeeds"), succeeded)
+	api.delete("a", "goes")
+	store.await(runKey("a", "goes"), failed)
+	api.set(labelled(named(t, "success", "a", "returns")))
+	store.await(runKey("a", "returns"), succeeded)
+	api.set(named(t, "success", "a", "never-matched"))
+	api.delete("a", "never-matched")
+	api.set(labelled(named(t, "success", "a", "last")))
+	store.await(runKey("a", "last"), succeeded)
 	w.stop()
-	if r := store.runs[runKey("a", "relabelled")]; !isRunning(r) {
-		t.Errorf("a Job that does not match any more became %+v", r)
+	if len(store.runs) != 4 {
+		t.Errorf("the store has %d runs, want 4", len(store.runs))
 	}
 }
 
-// A Job whose label changes has a run of each job. That of the old one goes on as long as the Job
-// is there.
+// A Job whose label changes has a run of each job, also if the watcher restarts.
 func TestWatcherFollowsAChangedLabel(t *testing.T) {
 	t.Parallel()
 	api, store := newFakeAPI(t), newFakeStore()
 	w := start(t, api, store, Options{JobLabel: "team"})
+	first, second := runKey("a", "backup"), runKey("a", "backup")
+	second.Job = "data"
 	api.set(named(t, "running", "a", "backup"))
-	store.await(runKey("a", "backup"), isRunning)
+	store.await(first, isRunning)
 	api.set(labelled(named(t, "running", "a", "backup")))
-	k := runKey("a", "backup")
-	k.Job = "data"
-	store.await(k, isRunning)
-	w.journal.await(`msg="Job not followed any more, looking for it until it ends" project=a job=backup`)
-	store.await(runKey("a", "backup"), func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
-}
-
-// The last word on a run that is gone waits until the API server can be asked.
-func TestDoubtWaitsForTheAPIServer(t *testing.T) {
-	t.Parallel()
-	api := newFakeAPI(t)
-	store := newFakeStore(running(sourceOf(t, api), "a", "gone", 50))
-	api.forbidden["list"] = true // but not the stream
-	w := start(t, api, store, Options{})
-	w.journal.await("it cannot be told whether Jobs are gone, trying again")
-	if r := store.await(runKey("a", "gone"), func(jobrun.Record) bool { return true }); !isRunning(r) {
-		t.Errorf("the run became %+v", r)
-	}
-	api.change(func() { api.forbidden["list"] = false })
-	store.await(runKey("a", "gone"), failed)
+	store.await(second, isRunning)
+	store.await(first, func(r jobrun.Record) bool { return isRunning(r) && r.Version == 102 })
+	w.stop()
+	api.set(labelled(named(t, "success", "a", "backup")))
+	start(t, api, store, Options{JobLabel: "team"})
+	store.await(first, succeeded)
+	store.await(second, succeeded)
 }
 
 func TestAPIServerAway(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -23,6 +24,7 @@ const defaultBackoffLimit = 6
 type mapping struct {
 	team     string
 	jobLabel string // the label that names the job of a Job without a CronJob; "" for none
+	selector labels.Selector
 	source   string
 }
 
@@ -93,8 +95,8 @@ func (m mapping) job(job *batchv1.Job) string {
 	return job.Name
 }
 
-// end returns what the Job's last condition says of how it ended, or else the reason and the message.
-// Complete has a reason since Kubernetes 1.31.
+// end returns what the Job's last condition says of how it ended, or else the reason and the
+// message. Complete has a reason since Kubernetes 1.31.
 func end(last *batchv1.JobCondition, reason, message string) jobrun.End {
 	return jobrun.End{Reason: cmp.Or(last.Reason, reason), Message: cmp.Or(last.Message, message)}
 }
@@ -149,43 +151,20 @@ func instant(t metav1.Time) time.Time {
 type observation struct {
 	record          jobrun.Record
 	resourceVersion string
-	deletedAt       time.Time   // zero for a Job that nobody has deleted, and for one that does not say when
-	begun           bool        // else the run's StartedAt is when the Job was created
-	suspension      *suspension // nil for a Job that never was suspended
-}
-
-// suspension is what there is to know of a Job that is suspended, or was.
-type suspension struct {
-	created time.Time // the Job
-	since   time.Time // zero if the Job has been resumed
+	deletedAt       time.Time // zero for a Job that nobody has deleted, and for one that does not say when
+	selected        bool
 }
 
 func (m mapping) observe(job *batchv1.Job) *observation {
 	o := &observation{
 		record:          m.record(job),
 		resourceVersion: job.ResourceVersion,
-		begun:           job.Status.StartTime != nil,
+		selected:        m.selector.Matches(labels.Set(job.Labels)),
 	}
 	if job.DeletionTimestamp != nil {
 		o.deletedAt = instant(*job.DeletionTimestamp)
 	}
-	for _, c := range job.Status.Conditions {
-		if c.Type == batchv1.JobSuspended {
-			o.suspension = &suspension{created: instant(job.CreationTimestamp)}
-			if c.Status == corev1.ConditionTrue {
-				o.suspension.since = instant(c.LastTransitionTime)
-			}
-		}
-	}
 	return o
-}
-
-// began returns when the Job says that it began, or the zero time.
-func (o *observation) began() time.Time {
-	if !o.begun {
-		return time.Time{}
-	}
-	return o.record.Run.StartedAt
 }
 
 // GetObjectMeta returns what an informer wants to know of an object.

@@ -11,7 +11,6 @@ type metrics struct {
 	written     prometheus.Counter
 	refused     prometheus.Counter
 	writeErrors prometheus.Counter
-	lag         prometheus.Histogram
 }
 
 // newMetrics registers the metrics, and pending as the number of runs that are not stored yet.
@@ -23,7 +22,7 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "jobruns_watch_" + name, Help: help})
 	}
 	m := &metrics{
-		jobs: gauge("jobs", "Jobs that are followed."),
+		jobs: gauge("jobs", "Jobs in the namespaces that are watched."),
 		connected: gauge(
 			"connected",
 			"Whether the API server can be reached in every namespace that is watched: 1 or 0.",
@@ -32,11 +31,6 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 		written:     counter("written_runs_total", "States of runs that were stored."),
 		refused:     counter("refused_runs_total", "States of runs that the store refused for breaking the contract."),
 		writeErrors: counter("write_errors_total", "Failed attempts to write to the store."),
-		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "jobruns_watch_lag_seconds",
-			Help:    "Time from the observation of a change until it is stored.",
-			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}),
 	}
 	registry.MustRegister(
 		m.jobs,
@@ -45,7 +39,6 @@ func newMetrics(registry prometheus.Registerer, pending func() float64) *metrics
 		m.written,
 		m.refused,
 		m.writeErrors,
-		m.lag,
 		prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{
 				Name: "jobruns_watch_pending_runs",

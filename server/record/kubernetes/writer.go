@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,6 @@ const (
 
 // Store is where a watcher writes runs.
 type Store interface {
-	reader
 	// PutRuns stores all the runs, of which no two have the same key, or none. Returns an error
 	// that wraps jobrun.ErrInvalid if a run breaks the contract; after any other error, trying
 	// again may help.
@@ -35,56 +35,38 @@ type Store interface {
 	Unconcluded(ctx context.Context, sourcePrefix string) ([]jobrun.Record, error)
 }
 
-// change is a state of a run that waits to be stored.
-type change struct {
-	record jobrun.Record
-	since  time.Time // when the first state was observed that is not stored
-}
-
 // writer writes the latest states of runs, many at once, and goes on trying when the store cannot
 // be written.
 type writer struct {
 	store   Store
 	log     *slog.Logger
 	metrics *metrics
-	more    chan struct{}       // full when there is something to write
-	refused map[jobrun.Key]bool // the runs that go on whose refusal was logged
-	failure error               // why the store cannot be reached; nil if it can
+	more    chan struct{} // full when there is something to write
+	failure error         // why the store cannot be reached; nil if it can
 
 	mu      sync.Mutex
-	pending map[jobrun.Key]change
-	taken   int             // how many are being written
-	waiting []chan struct{} // to be closed when what is pending is stored
+	pending map[jobrun.Key]*jobrun.Record // those that are being written included
+	waiting []chan struct{}               // to be closed when what is pending is stored
 }
 
 func newWriter(store Store, log *slog.Logger) *writer {
 	return &writer{
 		store: store, log: log,
 		more:    make(chan struct{}, 1),
-		refused: map[jobrun.Key]bool{},
-		pending: map[jobrun.Key]change{},
+		pending: map[jobrun.Key]*jobrun.Record{},
 	}
 }
 
-// put has the state written, unless a later one waits already. It does not block.
+// put has the state written, unless a later one waits already, by the rule of the store: see
+// jobrun.Record. It does not block.
 func (w *writer) put(record jobrun.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := change{record, time.Now()}
-	if before, ok := w.pending[record.Key()]; ok {
-		next = merge(before, next)
+	before := w.pending[record.Key()]
+	if before == nil || before.Version <= record.Version && (record.Run.Concluded || !before.Run.Concluded) {
+		w.pending[record.Key()] = &record
 	}
-	w.pending[record.Key()] = next
 	w.wake()
-}
-
-// merge returns which of two changes of a run to store, by the rule of the store: see
-// jobrun.Record.
-func merge(before, next change) change {
-	if before.record.Version > next.record.Version || before.record.Run.Concluded && !next.record.Run.Concluded {
-		return before
-	}
-	return change{next.record, before.since}
 }
 
 // flushed returns a channel that is closed once what was put until now is stored.
@@ -108,7 +90,7 @@ func (w *writer) wake() {
 func (w *writer) unwritten() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.pending) + w.taken
+	return len(w.pending)
 }
 
 // run writes until the context ends, and then once more, for a few seconds.
@@ -143,16 +125,25 @@ func pause(ctx context.Context, d time.Duration) bool {
 // flush writes all that is pending. Returns false, and keeps what is not written, if the store
 // cannot be reached.
 func (w *writer) flush(ctx context.Context) bool {
-	changes, waiting := w.take()
-	for len(changes) > 0 {
-		chunk := changes[:min(chunkSize, len(changes))]
-		if err := w.write(ctx, chunk); err != nil {
-			w.giveBack(changes, waiting)
+	w.mu.Lock()
+	records, waiting := slices.Collect(maps.Values(w.pending)), w.waiting
+	w.waiting = nil
+	w.mu.Unlock()
+	for chunk := range slices.Chunk(records, chunkSize) {
+		err := w.write(ctx, chunk)
+		w.mu.Lock()
+		if err != nil {
+			w.waiting = append(w.waiting, waiting...)
+			w.mu.Unlock()
 			w.failed(ctx, err)
 			return false
 		}
-		changes = changes[len(chunk):]
-		w.written(chunk)
+		for _, record := range chunk {
+			if w.pending[record.Key()] == record { // else a later state waits
+				delete(w.pending, record.Key())
+			}
+		}
+		w.mu.Unlock()
 	}
 	for _, done := range waiting {
 		close(done)
@@ -160,47 +151,12 @@ func (w *writer) flush(ctx context.Context) bool {
 	return true
 }
 
-func (w *writer) take() ([]change, []chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	changes := make([]change, 0, len(w.pending))
-	for _, c := range w.pending {
-		changes = append(changes, c)
-	}
-	waiting := w.waiting
-	w.pending, w.waiting, w.taken = map[jobrun.Key]change{}, nil, len(changes) // the old map may be large
-	return changes, waiting
-}
-
-// giveBack makes pending again what was taken and is not written, except what has been overtaken.
-func (w *writer) giveBack(changes []change, waiting []chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range changes {
-		if next, ok := w.pending[c.record.Key()]; ok {
-			c = merge(c, next)
-		}
-		w.pending[c.record.Key()] = c
-	}
-	w.waiting, w.taken = append(w.waiting, waiting...), 0
-}
-
-func (w *writer) written(chunk []change) {
-	now := time.Now()
-	for _, c := range chunk {
-		w.metrics.lag.Observe(now.Sub(c.since).Seconds())
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.taken -= len(chunk)
-}
-
 // write writes a chunk. Runs that the store refuses are left out. Returns an error if the store
 // cannot be reached.
-func (w *writer) write(ctx context.Context, chunk []change) error {
+func (w *writer) write(ctx context.Context, chunk []*jobrun.Record) error {
 	records := make([]jobrun.Record, len(chunk))
-	for i, c := range chunk {
-		records[i] = c.record
+	for i, record := range chunk {
+		records[i] = *record
 	}
 	refusal, err := w.putRuns(ctx, records)
 	if err != nil || refusal == nil {
@@ -212,7 +168,8 @@ func (w *writer) write(ctx context.Context, chunk []change) error {
 			return err
 		}
 		if refusal != nil {
-			w.refuse(one[0], refusal)
+			w.metrics.refused.Inc()
+			w.log.Error("run refused by the store", append(name(one[0]), "error", refusal)...)
 		}
 	}
 	return nil
@@ -232,19 +189,6 @@ func (w *writer) putRuns(ctx context.Context, records []jobrun.Record) (refusal,
 		return err, nil
 	}
 	return nil, err
-}
-
-// refuse drops a run that the store will never take.
-func (w *writer) refuse(record jobrun.Record, err error) {
-	w.metrics.refused.Inc()
-	if !w.refused[record.Key()] {
-		w.log.Error("run refused by the store", append(name(record), "error", err)...)
-	}
-	if record.Run.Concluded {
-		delete(w.refused, record.Key()) // nothing follows
-	} else {
-		w.refused[record.Key()] = true
-	}
 }
 
 func (w *writer) failed(ctx context.Context, err error) {

@@ -13,14 +13,15 @@ import (
 	"github.com/jobruns/jobruns/server/store"
 )
 
-// oneLine makes one line of pgx's error, which has a line for each attempt to connect: an address may
-// be tried with and without TLS.
+// oneLine makes one line of pgx's error, which has a line for each attempt to connect: an address
+// may be tried with and without TLS.
 func oneLine(err error) error {
 	lines := strings.Split(strings.ReplaceAll(err.Error(), "\n\t", "\n"), "\n")
 	return rephrased{err, strings.Replace(strings.Join(slices.Compact(lines), "; "), ":; ", ": ", 1)}
 }
 
-// parseError removes the URL from pgx's error, which masks a password in it only as far as it finds one.
+// parseError removes the URL from pgx's error, which masks a password in it only as far as it finds
+// one.
 func parseError(err error) error {
 	words := err.Error()
 	words = strings.TrimPrefix(words[strings.LastIndex(words, "`: ")+1:], ": ")
@@ -67,8 +68,8 @@ const lockNotAvailable = "55P03"
 // until a failover.
 const readOnly = "25006"
 
-// The SQLSTATEs undefined_table and invalid_schema_name: the tables are gone, maybe while a backup is
-// restored.
+// The SQLSTATEs undefined_table and invalid_schema_name: the tables are gone, maybe while a backup
+// is restored.
 const undefinedTable, undefinedSchema = "42P01", "3F000"
 
 // classifyCode classifies an error by its SQLSTATE, whose first two characters are its class

@@ -68,7 +68,8 @@ func TestRedactShowsHostsAndDatabase(t *testing.T) {
 }
 
 func TestExplainMakesOneLine(t *testing.T) {
-	lines := fmt.Errorf("failed to connect to `user=u database=d`:\n\t[::1]:1 (h): %w\n\t1.1.1.1:1 (h): no\n\t1.1.1.1:1 (h): no", io.EOF)
+	lines := fmt.Errorf("failed to connect to `user=u database=d`:\n\t[::1]:1 (h): %w"+
+		"\n\t1.1.1.1:1 (h): no\n\t1.1.1.1:1 (h): no", io.EOF)
 	got := Engine.Explain("", lines)
 	const want = "failed to connect to `user=u database=d`: [::1]:1 (h): EOF; 1.1.1.1:1 (h): no"
 	if got.Error() != want || !errors.Is(got, io.EOF) {

@@ -39,6 +39,10 @@ func importRows(ctx context.Context, db *sql.DB, rows store.Rows) (partly bool, 
 				return err
 			}
 			const jobs = "SELECT DISTINCT team, project, job FROM imported"
+			if _, err := tx.Exec(ctx, "INSERT INTO "+rows.Jobs+" (team, project, job) "+jobs+
+				" ORDER BY team, project, job ON CONFLICT DO NOTHING"); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(ctx, "SELECT FROM "+rows.Jobs+" AS jobs NATURAL JOIN ("+jobs+") AS imported"+
 				" ORDER BY team, project, job FOR UPDATE OF jobs"); err != nil {
 				return err

@@ -98,13 +98,13 @@ func connect(ctx context.Context, text string, _ bool) (*sql.DB, func() error, e
 	return db, nil, nil
 }
 
-// errAmbiguous means that a part of a password may be taken for a host or a database, and so appear in
-// messages.
+// errAmbiguous means that a part of a password may be taken for a host or a database, and so appear
+// in messages.
 var errAmbiguous = errors.New(`write "@", "/" and "?" in the user, the password and the parameters of the URL ` +
 	`as %40, %2F and %3F`)
 
-// parse returns how to connect, and how many connections to open at most. Its error contains nothing
-// of a password.
+// parse returns how to connect, and how many connections to open at most. Its error contains
+// nothing of a password.
 func parse(text string) (config *pgx.ConnConfig, connections int, err error) {
 	_, rest, _ := strings.Cut(text, "://")
 	user, host, hasUser := strings.Cut(rest, "@")

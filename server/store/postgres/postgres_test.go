@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -27,7 +28,8 @@ import (
 
 func TestStore(t *testing.T) {
 	pg := servers.Start(t)
-	// The strictest default that a database may have. Behind PgBouncer, the tests use PostgreSQL's own.
+	// The strictest default that a database may have. Behind PgBouncer, the tests use PostgreSQL's
+	// own.
 	const isolation = "&default_transaction_isolation=serializable"
 	storetest.Exercise(t, postgres.Engine, func(t *testing.T) string { return pg.NewDatabase(t) + isolation })
 	t.Run("OpenUpgradesEveryEarlierSchema", func(t *testing.T) { testOpenUpgradesEveryEarlierSchema(t, pg) })
@@ -277,5 +279,31 @@ func TestListeningStartsAgain(t *testing.T) {
 		storetest.Put(t, other, storetest.Record(id))
 		storetest.WantAwaited(t, done, storetest.Record(id))
 		cancel()
+	}
+}
+
+// TestProjectIndexIsBuilt has two servers build the index at once, and then replace an index that a
+// server has left unfinished.
+func TestProjectIndexIsBuilt(t *testing.T) {
+	pg := servers.Start(t)
+	url := pg.NewDatabase(t)
+	s, other := storetest.Open(t, postgres.Engine, url), storetest.Open(t, postgres.Engine, url)
+	for _, before := range []string{
+		"SELECT 1", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobruns.runs_of_project'::regclass",
+	} {
+		storetest.Exec(t, s, before)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for _, s := range []*storetest.Store{s, other} {
+			all.Go(func() { s.Listen(ctx, slog.New(slog.DiscardHandler)) })
+		}
+		for valid := false; !valid; time.Sleep(10 * time.Millisecond) {
+			err := s.DB().QueryRow("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('jobruns.runs_of_project')").Scan(&valid)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		all.Wait()
 	}
 }

@@ -60,11 +60,12 @@ func openError(path string, err error) error {
 func explain(url string, err error) error {
 	var failure *sqlite.Error
 	path, absErr := filepath.Abs(Path(url))
-	if !errors.As(err, &failure) || absErr != nil || strings.Contains(err.Error(), path) { // which openError has explained
-		return err
+	if !errors.As(err, &failure) || absErr != nil || strings.Contains(err.Error(), path) {
+		return err // openError has explained an error that contains the path
 	}
 	switch failure.Code() & primaryCode {
-	case lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+	case lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR, lib.SQLITE_CORRUPT,
+		lib.SQLITE_NOTADB:
 		return openError(path, err)
 	}
 	return err

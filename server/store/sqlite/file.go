@@ -95,12 +95,12 @@ func openBeside(database, suffix string) (*os.File, error) {
 	return file, nil
 }
 
-// leastSpace is the number of free bytes below which a file system is taken for full. SQLite needs 32
-// KiB for the index of its log, and more for the log.
+// leastSpace is the number of free bytes below which a file system is taken for full. SQLite needs
+// 32 KiB for the index of its log, and more for the log.
 const leastSpace = 1 << 20
 
-// spaceError returns an error that says what is used up if that is why the file could not be written.
-// SQLite's own error does not. It returns nil otherwise.
+// spaceError returns an error that says what is used up if that is why the file could not be
+// written. SQLite's own error does not. It returns nil otherwise.
 func spaceError(path string, err error) error {
 	var free unix.Statfs_t
 	switch statErr := unix.Statfs(filepath.Dir(path), &free); {
@@ -121,8 +121,8 @@ func accessError(path string) error {
 	for _, name := range []string{directory, path} {
 		err := unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK|unix.W_OK, unix.AT_EACCESS)
 		if errors.Is(err, unix.EROFS) {
-			return fmt.Errorf("%w: %s is on a read-only file system: mount it anew, give another path, or in a systemd"+
-				" unit, add ReadWritePaths=%s", store.ErrUnusable, name, directory)
+			return fmt.Errorf("%w: %s is on a read-only file system: mount it anew, give another path,"+
+				" or in a systemd unit, add ReadWritePaths=%s", store.ErrUnusable, name, directory)
 		}
 		if !errors.Is(err, fs.ErrPermission) {
 			continue
@@ -138,13 +138,14 @@ func accessError(path string) error {
 	return nil
 }
 
-// enterError returns an error that names the directory above the path that this process may not enter.
+// enterError returns an error that names the directory above the path that this process may not
+// enter.
 func enterError(path string) error {
 	for {
 		path = filepath.Dir(path)
 		if _, err := os.Stat(path); err == nil {
-			return fmt.Errorf("%w: %w: uid %d cannot enter %s: change its permissions, or give another path. A systemd unit"+
-				" with ProtectHome= hides the home directories: there, use /var/lib/jobruns",
+			return fmt.Errorf("%w: %w: uid %d cannot enter %s: change its permissions, or give another path."+
+				" A systemd unit with ProtectHome= hides the home directories: there, use /var/lib/jobruns",
 				store.ErrUnusable, fs.ErrPermission, os.Geteuid(), path)
 		}
 	}

@@ -13,10 +13,9 @@ import (
 
 // SQLite has one writer at a time and does not queue the others: each tries again every 100 ms at the
 // latest. An import gives the lock up after lockTime, for long enough that each of them has tried.
-const (
-	lockTime  = 250 * time.Millisecond
-	pauseTime = 110 * time.Millisecond
-)
+var lockTime = 250 * time.Millisecond
+
+const pauseTime = 110 * time.Millisecond
 
 // importSize is how many runs an import stores with one statement.
 const importSize = 1000
@@ -108,9 +107,12 @@ func storePiece(
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return 0, err
 	}
-	for end := time.Now().Add(lockTime); stored < count && time.Now().Before(end); stored += importSize {
+	for end := time.Now().Add(lockTime); ; {
 		if _, err := insert.ExecContext(ctx, stored, stored+importSize); err != nil {
 			return 0, err
+		}
+		if stored += importSize; stored >= count || time.Now().After(end) {
+			break
 		}
 	}
 	_, err := conn.ExecContext(ctx, lookUpJobs(fmt.Sprintf(

@@ -55,41 +55,6 @@ func TestAwaitReadsTheRunWhenItsConclusionWasDeleted(t *testing.T) {
 	storetest.WantAwaited(t, done, storetest.Record())
 }
 
-// TestImportSaysWhetherItHasStoredAPart has a run refused in the first piece, and in the second one
-// because the first piece takes too long.
-func TestImportSaysWhetherItHasStoredAPart(t *testing.T) {
-	imported := func(yield func(jobrun.Record, error) bool) {
-		for i := range 1001 { // one more than a statement stores
-			if !yield(storetest.Record(func(r *jobrun.Record) { r.Run.ID = fmt.Sprintf("r%04d", i) }), nil) {
-				return
-			}
-		}
-	}
-	for refused, partly := range map[string]bool{"r0500": false, "r1000": true} {
-		s, _ := open(t)
-		storetest.Exec(t, s, `CREATE TABLE n (i); WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 300)
-			INSERT INTO n SELECT i FROM c;
-			CREATE TRIGGER slow BEFORE INSERT ON runs WHEN new.id = 'r0000'
-			BEGIN SELECT count(*) FROM n a, n b, n c; END;
-			CREATE TRIGGER refuse BEFORE INSERT ON runs WHEN new.id = '`+refused+`'
-			BEGIN SELECT raise(ABORT, 'refused'); END`)
-		err := s.ImportRuns(t.Context(), imported)
-		if err == nil || errors.Is(err, store.ErrPartly) != partly || !strings.Contains(err.Error(), "refused") ||
-			strings.Count(err.Error(), "only some runs were imported") > 1 {
-			t.Errorf("%s is refused: %v, want ErrPartly: %t", refused, err, partly)
-		}
-		_, err = s.Run(t.Context(), storetest.Record(func(r *jobrun.Record) { r.Run.ID = "r0000" }).Key())
-		if (err == nil) != partly {
-			t.Errorf("%s is refused: the first run: %v, want it stored: %t", refused, err, partly)
-		}
-		storetest.Exec(t, s, "DROP TRIGGER refuse; DROP TRIGGER slow")
-		if err := s.ImportRuns(t.Context(), imported); err != nil {
-			t.Errorf("again: %v", err)
-		}
-		storetest.WantRun(t, s, storetest.Record(func(r *jobrun.Record) { r.Run.ID = "r1000" }))
-	}
-}
-
 // migrations returns how many migrations there are.
 func migrations(t *testing.T) int {
 	t.Helper()
@@ -171,7 +136,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			s.Close()
 		}
 		shown := strings.Contains(fmt.Sprint(err), fmt.Sprintf("%q", url))
-		if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), want) || shown != sqlite.Engine.Takes(url) {
+		if !errors.Is(err, store.ErrUnusable) || !strings.Contains(err.Error(), want) ||
+			shown != sqlite.Engine.Takes(url) {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
 	}

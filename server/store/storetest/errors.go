@@ -30,7 +30,7 @@ func testAMistakeInSQLIsNotUnavailable(t *testing.T, on subject) {
 // testMissingTablesAreUnavailable removes the tables, as happens while a backup is restored.
 func testMissingTablesAreUnavailable(t *testing.T, on subject) {
 	s, _ := on.open(t)
-	Exec(t, s, "DROP TABLE runs; DROP TABLE tokens")
+	Exec(t, s, "DROP TABLE runs; DROP TABLE jobs; DROP TABLE tokens")
 	calls := CallAll(t.Context(), s)
 	for _, call := range []string{"Revision", "ImportRuns"} { // which use other tables
 		delete(calls, call)

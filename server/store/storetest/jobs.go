@@ -317,12 +317,8 @@ func testRunInTheFutureDoesNotPrecede(t *testing.T, on subject) {
 	}
 }
 
-// testRenewalLeavesTheJobAlone reports on a run whose job another transaction has locked.
+// testRenewalLeavesTheJobAlone has a trigger refuse each change of a job.
 func testRenewalLeavesTheJobAlone(t *testing.T, on subject) {
-	if on.engine.LockRow == "" {
-		t.Log("this engine locks the whole database")
-		return
-	}
 	s, _ := on.open(t)
 	key := Record().Key()
 	report := model.JobRunReport{HeartbeatTimeout: new(100)}
@@ -330,16 +326,29 @@ func testRenewalLeavesTheJobAlone(t *testing.T, on subject) {
 	if _, err := s.RecordRun(t.Context(), key, report, admit); err != nil {
 		t.Fatal(err)
 	}
-	tx, err := s.DB().BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
+	trigger := "CREATE TRIGGER refuse BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'refused'); END"
+	if on.engine.LockRow != "" {
+		trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;" +
+			"CREATE TRIGGER refuse BEFORE UPDATE ON jobs EXECUTE FUNCTION refuse()"
 	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec("UPDATE jobs SET failures = failures"); err != nil {
-		t.Fatal(err)
-	}
+	Exec(t, s, trigger)
 	if _, err := s.RecordRun(t.Context(), key, report, admit); err != nil {
 		t.Errorf("a renewal: %v", err)
+	}
+	report.Conclusion = &model.JobRunConclusion{}
+	if _, err := s.RecordRun(t.Context(), key, report, admit); err == nil {
+		t.Error("a conclusion does not change its job")
+	}
+}
+
+// testJobHasTheTypeThatWatchTells records a run of a CronJob, and another run by a recorder that does
+// not know the type.
+func testJobHasTheTypeThatWatchTells(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	Put(t, s, Record(func(r *jobrun.Record) { r.JobType = model.JobTypeCron }))
+	Put(t, s, Record(withID("other")))
+	if job, err := s.Job(t.Context(), Record().Key()); err != nil || job.JobType != model.JobTypeCron {
+		t.Errorf("%+v, %v; want a cron job", job, err)
 	}
 }
 

@@ -164,6 +164,15 @@ func ExerciseUpgradeOf07(t *testing.T, engine store.Engine, url string) {
 	if err != nil || len(tokens) != 1 || !slices.Equal(tokens[0].Permissions, want) {
 		t.Errorf("tokens %+v, %v, want one with the permissions %q", tokens, err, want)
 	}
+	job, err := s.Job(t.Context(), jobrun.Key{Team: "default", Project: "default-project", Job: "nightly"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := job.State
+	if state.LatestRun.ID != "f6" || state.LatestSuccess.ID != "s2" || state.LatestFailure.ID != "f6" ||
+		state.FailuresInARow != 3 || state.Running != 1 || !job.CreatedAt.Equal(started.Add(time.Minute)) {
+		t.Errorf("the job is %+v, created %s", state, job.CreatedAt)
+	}
 	// Only the recorder of one run had a lease. It gets two minutes to report.
 	listen(t, s, 119*time.Second)
 	WantRun(t, s, Running(withID("running"), func(r *jobrun.Record) { r.Run.RunName, r.Run.Completions = "n", 0 }))
@@ -192,7 +201,16 @@ const StoreRunsOf07 = `INSERT INTO runs (team, project, job, run_name, backoff_l
 	('without',   0, 1, 1, 0, 'FAILED',  1607428328, NULL, '{"output":"a","truncated":false}'),
 	('succeeded', 0, 1, 0, 1, 'SUCCESS', 1607428328, '{"of":"SUCCESS 1607428328","reason":"Completed"}', NULL),
 	('running',   1, 0, 0, 0, 'RUNNING', NULL, '{"host":"web-1","attempts":[` + attemptOf07 + `]}', NULL),
-	('reopened',  1, 0, 0, 0, 'RUNNING', NULL, ` + outcomeOf07 + `, '{"output":"a","truncated":false}')) AS listed`
+	('reopened',  1, 0, 0, 0, 'RUNNING', NULL, ` + outcomeOf07 + `, '{"output":"a","truncated":false}')) AS listed;
+	INSERT INTO runs (team, project, job, run_name, backoff_limit, completions, id, started_at, active, concluded, failed, succeeded,
+	status, concluded_at)
+	SELECT 'default', 'default-project', 'nightly', 'n', 0, 0, listed.* FROM (VALUES
+	('f1', 1607428088, 0, 1, 1, 0, 'FAILED',  1607428089),
+	('s2', 1607428148, 0, 1, 0, 1, 'SUCCESS', 1607428149),
+	('f3', 1607428208, 0, 1, 1, 0, 'FAILED',  1607428209),
+	('f4', 1607428268, 0, 1, 1, 0, 'FAILED',  1607428269),
+	('r5', 1607428328, 1, 0, 0, 0, 'RUNNING', CAST(NULL AS integer)),
+	('f6', 1607428388, 0, 1, 1, 0, 'FAILED',  1607428389)) AS listed`
 
 // StoreTokenOf07 returns a statement that stores a token that reads output, as version 0.7 did. The
 // hash is 32 bytes in the SQL of the engine.

@@ -68,6 +68,7 @@ var behaviour = map[string]func(*testing.T, subject){
 	"PruningKeepsTheStatesOfJobs":               testPruningKeepsTheStatesOfJobs,
 	"ManyWriteManyJobs":                         testManyWriteManyJobs,
 	"RunInTheFutureDoesNotPrecede":              testRunInTheFutureDoesNotPrecede,
+	"JobHasTheTypeThatWatchTells":               testJobHasTheTypeThatWatchTells,
 	"RenewalLeavesTheJobAlone":                  testRenewalLeavesTheJobAlone,
 	"RemoveAndRenameJob":                        testRemoveAndRenameJob,
 	"OutcomeComesBackAsStored":                  testOutcomeComesBackAsStored,

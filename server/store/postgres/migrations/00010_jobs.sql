@@ -3,33 +3,34 @@
 -- A job exists from the first record of a run of it. Its row says how the job is doing, so that no reader looks through its
 -- runs: a copy of the run that started last (latest), the runs that started last of those that have succeeded and failed
 -- (an empty id and the start of the year 1 if there is none), how many failed runs started after that success, and how
--- many runs are open. Every transaction that writes a run updates the row, and first locks it.
+-- many runs are open. Every transaction that writes a run updates the row, and first locks it; the defaults are those of a
+-- row that is made to be locked.
 CREATE TABLE jobs (
     team                 text COLLATE "C" NOT NULL,
     project              text COLLATE "C" NOT NULL,
     job                  text COLLATE "C" NOT NULL,
-    job_type             text COLLATE "C" NOT NULL CHECK (job_type IN ('manual', 'cron')),
-    created_at           bigint NOT NULL,
-    latest_id            text COLLATE "C" NOT NULL,
-    latest_active        bigint NOT NULL,
-    latest_backoff_limit bigint NOT NULL,
-    latest_completions   bigint NOT NULL,
-    latest_concluded     bigint NOT NULL,
-    latest_failed        bigint NOT NULL,
-    latest_run_name      text COLLATE "C" NOT NULL,
-    latest_status        text COLLATE "C" NOT NULL,
-    latest_succeeded     bigint NOT NULL,
-    latest_started_at    bigint NOT NULL,
+    job_type             text COLLATE "C" NOT NULL DEFAULT 'manual' CHECK (job_type IN ('manual', 'cron')),
+    created_at           bigint NOT NULL DEFAULT 253402300799,
+    latest_id            text COLLATE "C" NOT NULL DEFAULT '',
+    latest_active        bigint NOT NULL DEFAULT 0,
+    latest_backoff_limit bigint NOT NULL DEFAULT 0,
+    latest_completions   bigint NOT NULL DEFAULT 0,
+    latest_concluded     bigint NOT NULL DEFAULT 0,
+    latest_failed        bigint NOT NULL DEFAULT 0,
+    latest_run_name      text COLLATE "C" NOT NULL DEFAULT '',
+    latest_status        text COLLATE "C" NOT NULL DEFAULT 'RUNNING',
+    latest_succeeded     bigint NOT NULL DEFAULT 0,
+    latest_started_at    bigint NOT NULL DEFAULT -62135596800,
     latest_concluded_at  bigint,
-    latest_lost          bigint NOT NULL CHECK (latest_lost IN (0, 1)),
-    success_id           text COLLATE "C" NOT NULL,
-    success_started_at   bigint NOT NULL,
+    latest_lost          bigint NOT NULL DEFAULT 0 CHECK (latest_lost IN (0, 1)),
+    success_id           text COLLATE "C" NOT NULL DEFAULT '',
+    success_started_at   bigint NOT NULL DEFAULT -62135596800,
     success_concluded_at bigint,
-    failure_id           text COLLATE "C" NOT NULL,
-    failure_started_at   bigint NOT NULL,
+    failure_id           text COLLATE "C" NOT NULL DEFAULT '',
+    failure_started_at   bigint NOT NULL DEFAULT -62135596800,
     failure_concluded_at bigint,
-    failures             bigint NOT NULL CHECK (failures >= 0),
-    running              bigint NOT NULL CHECK (running >= 0),
+    failures             bigint NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    running              bigint NOT NULL DEFAULT 0 CHECK (running >= 0),
     running_since        bigint,
     PRIMARY KEY (team, project, job)
 );
@@ -43,7 +44,11 @@ INSERT INTO jobs (team, project, job, job_type, created_at,
         latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
         failures, running, running_since)
     SELECT i.team, i.project, i.job, 'manual',
-        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job),
+        (SELECT min(at) FROM (
+            SELECT min(started_at) AS at FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'SUCCESS'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'
+        ) AS first),
         l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed, l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
         CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
         coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,

@@ -3,33 +3,34 @@
 -- A job exists from the first record of a run of it. Its row says how the job is doing, so that no reader looks through its
 -- runs: a copy of the run that started last (latest), the runs that started last of those that have succeeded and failed
 -- (an empty id and the start of the year 1 if there is none), how many failed runs started after that success, and how
--- many runs are open. Every transaction that writes a run updates the row, and first locks it.
+-- many runs are open. Every transaction that writes a run updates the row, and first locks it; the defaults are those of a
+-- row that is made to be locked.
 CREATE TABLE jobs (
     team                 TEXT NOT NULL,
     project              TEXT NOT NULL,
     job                  TEXT NOT NULL,
-    job_type             TEXT NOT NULL CHECK (job_type IN ('manual', 'cron')),
-    created_at           INTEGER NOT NULL,
-    latest_id            TEXT NOT NULL,
-    latest_active        INTEGER NOT NULL,
-    latest_backoff_limit INTEGER NOT NULL,
-    latest_completions   INTEGER NOT NULL,
-    latest_concluded     INTEGER NOT NULL,
-    latest_failed        INTEGER NOT NULL,
-    latest_run_name      TEXT NOT NULL,
-    latest_status        TEXT NOT NULL,
-    latest_succeeded     INTEGER NOT NULL,
-    latest_started_at    INTEGER NOT NULL,
+    job_type             TEXT NOT NULL DEFAULT 'manual' CHECK (job_type IN ('manual', 'cron')),
+    created_at           INTEGER NOT NULL DEFAULT 253402300799,
+    latest_id            TEXT NOT NULL DEFAULT '',
+    latest_active        INTEGER NOT NULL DEFAULT 0,
+    latest_backoff_limit INTEGER NOT NULL DEFAULT 0,
+    latest_completions   INTEGER NOT NULL DEFAULT 0,
+    latest_concluded     INTEGER NOT NULL DEFAULT 0,
+    latest_failed        INTEGER NOT NULL DEFAULT 0,
+    latest_run_name      TEXT NOT NULL DEFAULT '',
+    latest_status        TEXT NOT NULL DEFAULT 'RUNNING',
+    latest_succeeded     INTEGER NOT NULL DEFAULT 0,
+    latest_started_at    INTEGER NOT NULL DEFAULT -62135596800,
     latest_concluded_at  INTEGER,
-    latest_lost          INTEGER NOT NULL CHECK (latest_lost IN (0, 1)),
-    success_id           TEXT NOT NULL,
-    success_started_at   INTEGER NOT NULL,
+    latest_lost          INTEGER NOT NULL DEFAULT 0 CHECK (latest_lost IN (0, 1)),
+    success_id           TEXT NOT NULL DEFAULT '',
+    success_started_at   INTEGER NOT NULL DEFAULT -62135596800,
     success_concluded_at INTEGER,
-    failure_id           TEXT NOT NULL,
-    failure_started_at   INTEGER NOT NULL,
+    failure_id           TEXT NOT NULL DEFAULT '',
+    failure_started_at   INTEGER NOT NULL DEFAULT -62135596800,
     failure_concluded_at INTEGER,
-    failures             INTEGER NOT NULL CHECK (failures >= 0),
-    running              INTEGER NOT NULL CHECK (running >= 0),
+    failures             INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    running              INTEGER NOT NULL DEFAULT 0 CHECK (running >= 0),
     running_since        INTEGER,
     PRIMARY KEY (team, project, job)
 ) STRICT, WITHOUT ROWID;
@@ -40,7 +41,11 @@ INSERT INTO jobs (team, project, job, job_type, created_at,
         latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
         failures, running, running_since)
     SELECT i.team, i.project, i.job, 'manual',
-        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job),
+        (SELECT min(at) FROM (
+            SELECT min(started_at) AS at FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'SUCCESS'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
+            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'
+        ) AS first),
         l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed, l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
         CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
         coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
@@ -63,9 +68,6 @@ INSERT INTO jobs (team, project, job, job_type, created_at,
     JOIN runs AS l ON l.team = i.team AND l.project = i.project AND l.job = i.job AND l.id = CASE
         WHEN s.started_at >= coalesce(f.started_at, s.started_at) AND s.started_at >= coalesce(o.started_at, s.started_at) THEN s.id
         WHEN f.started_at >= coalesce(o.started_at, f.started_at) THEN f.id ELSE o.id END;
-
--- Lists the runs of a project.
-CREATE INDEX runs_of_project ON runs (team, project, status, started_at DESC, job, id);
 
 -- A server of an earlier version does not know the table jobs. Its writes fail from here on, until it notices that it is
 -- too old.
