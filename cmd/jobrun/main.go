@@ -174,9 +174,6 @@ func (o *options) check(cmd *cobra.Command) error {
 	if o.backoffLimit < 0 || o.backoffLimit > maxBackoffLimit {
 		return cli.Usagef("--backoff-limit must be from 0 to %d", maxBackoffLimit)
 	}
-	if min(o.backoff, o.timeout, o.killAfter, o.deliverWithin) < 0 {
-		return cli.Usagef("a duration must not be negative")
-	}
 	return nil
 }
 
