@@ -25,9 +25,9 @@ func wantRun(t *testing.T, want []byte, status, body string) {
 	}
 }
 
-// TestPagesBehindProxy does what a person does with the documentation in the browser: paste a token, try
-// the operation, see the response. It then finds a project on the other page. It reaches the server under
-// another name and below a path, neither of which the server knows.
+// TestPagesBehindProxy does what a person does with the documentation in the browser: paste a
+// token, try the operation, see the response. It then finds a project on the other page. It reaches
+// the server under another name and below a path, neither of which the server knows.
 func TestPagesBehindProxy(t *testing.T) {
 	store, token := documentedStore(t)
 	s := serve(t, store)

@@ -23,7 +23,8 @@ func TestPyYAMLReadsYAMLAsSent(t *testing.T) {
 	}
 	runs := []any{map[string]any{"status": "RUNNING", "id": "r", "jobId": "j", "list": strange, "empty": []any{}}}
 	for i, text := range strange {
-		runs = append(runs, map[string]any{"id": fmt.Sprint(i), "jobId": "j", "status": "SUCCESS", "runName": text, text.(string): nil})
+		run := map[string]any{"id": fmt.Sprint(i), "jobId": "j", "status": "SUCCESS", "runName": text, text.(string): nil}
+		runs = append(runs, run)
 	}
 	sent, err := json.Marshal(map[string]any{"data": map[string]any{"runs": runs}})
 	if err != nil {
