@@ -93,10 +93,12 @@ func TestPrune(t *testing.T) {
 		t.Errorf("the jobs are\n%s", got.stdout)
 	}
 	for args, want := range map[string]string{
-		"--older-than 1h --keep-last 0": "--keep-last 0: must be at least 1",
-		"--older-than 1h --job j":       "--job: give --project too",
-		"--older-than 1h --team t":      "--team: give --project too",
-		"--older-than 1h --project -":   "--project \"-\"",
+		"--older-than 1h --keep-last 0":      "--keep-last 0: must be at least 1",
+		"--older-than 1h --job j":            "--job: give --project too",
+		"--older-than 1h --team t":           "--team: give --project too",
+		"--older-than 1h --project -":        "--project \"-\"",
+		"--older-than 1h --project=":         "--project \"\"",
+		"--older-than 1h --project p --job=": "--job \"\"",
 	} {
 		got := jobrund(t, append([]string{"prune", "--store", a.store}, strings.Fields(args)...)...)
 		if got.status != 2 || !strings.Contains(got.stderr, want) {

@@ -36,17 +36,18 @@ func keyFlags(cmd *cobra.Command) *jobrun.Key {
 	return key
 }
 
-// checkKey checks the parts of the key that are given.
-func checkKey(key *jobrun.Key) error {
+// checkKey checks the parts of the key that are given. An empty value, such as a shell makes of a
+// variable that is not set, must not come to mean everything.
+func checkKey(cmd *cobra.Command, key *jobrun.Key) error {
 	for _, part := range [][2]string{{"team", key.Team}, {"project", key.Project}, {"job", key.Job}} {
-		if part[1] != "" {
+		if cmd.Flags().Changed(part[0]) {
 			if err := cli.CheckID(part[0], part[1]); err != nil {
 				return err
 			}
+			if key.Project == "" {
+				return cli.Usagef("--%s: give --project too", part[0])
+			}
 		}
-	}
-	if key.Job != "" && key.Project == "" {
-		return cli.Usagef("--job: give --project too")
 	}
 	return nil
 }
@@ -81,7 +82,8 @@ func newJobRemove() *cobra.Command {
 		Use:   "remove --project PROJECT --job JOB",
 		Short: "Remove a job with all its runs",
 		Long: `Remove a job with all its runs. On a terminal, the command asks first. A job with a run
-that has not concluded stays.
+that has not concluded stays. With SQLite, recorders wait meanwhile: about a second for
+100,000 runs. After ten seconds, jobrun keeps its reports and delivers them later.
 
 jobrund watch records the job again while Jobs of it exist in the cluster.`,
 		Example: "  jobrund job remove --project default-project --job old-backup",
@@ -111,7 +113,9 @@ func newJobRename() *cobra.Command {
 		Use:   "rename --project PROJECT --job JOB --to JOB",
 		Short: "Give a job another ID, with all its runs",
 		Long: `Give a job another ID, with all its runs. On a terminal, the command asks first. A job with
-a run that has not concluded keeps its ID. Recorders wait meanwhile.
+a run that has not concluded keeps its ID. With SQLite, recorders wait meanwhile: about
+two seconds for 100,000 runs. After ten seconds, jobrun keeps its reports and delivers
+them later.
 
 jobrund watch records the old ID again while Jobs of it exist in the cluster.`,
 		Example: "  jobrund job rename --project default-project --job backup --to nightly-backup",
@@ -142,7 +146,7 @@ jobrund watch records the old ID again while Jobs of it exist in the cluster.`,
 // changeJob changes a job, after it has asked on a terminal unless yes says not to. what says in words
 // what the change does.
 func changeJob(cmd *cobra.Command, key *jobrun.Key, yes bool, what string, change func(*store.Store) error) error {
-	if err := checkKey(key); err != nil {
+	if err := checkKey(cmd, key); err != nil {
 		return err
 	}
 	err := withStore(cmd, false, func(s *store.Store) error {

@@ -31,8 +31,8 @@ error how many those were. A run that has not concluded stays, however long it h
 been running. A run whose recorder died concluded when that was last heard of.
 
 The latest run, the latest success and the latest failure of a job stay, so that its
-state does not change. If the latest run of a job concluded longer ago than the
-duration, the job goes with all its runs.
+state does not change. If all runs of a job concluded longer ago than the duration, the
+job goes with its runs.
 
 Servers and recorders go on meanwhile, and servers forget within a second what they
 keep in memory of a run. Later runs take the space: a SQLite file does
@@ -47,11 +47,8 @@ the next prune.`,
 			if age == 0 {
 				return cli.Usagef("--older-than 0: must be positive")
 			}
-			if err := errors.Join(checkKey(of), checkKeep(keep)); err != nil {
+			if err := errors.Join(checkKey(cmd, of), checkKeep(keep)); err != nil {
 				return err
-			}
-			if cmd.Flags().Changed("team") && of.Project == "" {
-				return cli.Usagef("--team: give --project too")
 			}
 			return withStore(cmd, false, func(s *store.Store) error {
 				removed, err := s.Prune(cmd.Context(), store.Pruning{Before: time.Now().Add(-age), Keep: keep, Of: *of})
@@ -76,7 +73,7 @@ the next prune.`,
 
 // keepFlag defines the flag --keep-last.
 func keepFlag(cmd *cobra.Command, keep *int) {
-	cmd.Flags().IntVar(keep, "keep-last", 1, "how many runs of each job to keep, those that started last")
+	cmd.Flags().IntVar(keep, "keep-last", 1, "how many runs of each job to keep, those that started last, unless the job goes as a whole")
 }
 
 // checkKeep checks the value of --keep-last.

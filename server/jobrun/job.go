@@ -52,28 +52,36 @@ func (s *JobState) Change(before, after RunState, now time.Time) (known bool) {
 			s.RunningSince = &after.StartedAt
 		}
 	case wasOpen && !isOpen:
-		s.Running--
-		known = known && (s.Running == 0 || s.RunningSince == nil || before.StartedAt.After(*s.RunningSince))
+		// RunningSince is that of another run now, if there is one.
+		known = known && s.Running > 0 && (s.Running == 1 || s.RunningSince == nil || before.StartedAt.After(*s.RunningSince))
+		s.Running = max(0, s.Running-1)
 		if s.Running == 0 {
 			s.RunningSince = nil
 		}
 	}
-	if s.counts(before, now) {
-		s.FailuresInARow = max(0, s.FailuresInARow-1)
-	}
-	if s.counts(after, now) {
+	switch wasFailure, isFailure := s.counts(before, now), s.counts(after, now); {
+	case isFailure && !wasFailure:
 		s.FailuresInARow++
+	case wasFailure && !isFailure:
+		s.FailuresInARow = max(0, s.FailuresInARow-1)
 	}
 	if s.Latest.ID == after.ID || isNew && after.startedAfter(s.Latest, now) {
 		s.Latest = after
 	}
+	if s.Success.ID == after.ID { // unless it still is, the caller looks another up
+		s.Success = RunState{JobRun: model.JobRun{StartedAt: after.StartedAt}}
+	}
+	if s.Failure.ID == after.ID {
+		s.Failure = RunState{}
+	}
 	switch {
-	case after.Status == model.JobRunStatusFailed && (s.Failure.ID == after.ID || after.startedAfter(s.Failure, now)):
+	case after.Status == model.JobRunStatusFailed && after.startedAfter(s.Failure, now):
 		s.Failure = after
-	case after.Status == model.JobRunStatusSuccess && s.Success.ID == after.ID:
+	case after.Status == model.JobRunStatusSuccess && s.Success.ID == "" && before.Status == after.Status &&
+		before.StartedAt.Equal(after.StartedAt):
 		s.Success = after
 	case after.Status == model.JobRunStatusSuccess && after.startedAfter(s.Success, now):
-		if s.Failure.ID != "" && s.Failure.StartedAt.After(after.StartedAt) {
+		if s.Failure.StartedAt.After(after.StartedAt) && !s.Failure.StartedAt.After(now) {
 			return false
 		}
 		s.Success, s.FailuresInARow = after, 0
@@ -83,7 +91,7 @@ func (s *JobState) Change(before, after RunState, now time.Time) (known bool) {
 
 // counts reports whether the run is one of the failures in a row.
 func (s *JobState) counts(run RunState, now time.Time) bool {
-	return run.Status == model.JobRunStatusFailed && run.startedAfter(s.Success, now)
+	return run.Status == model.JobRunStatusFailed && run.startedAfter(s.Success, now) && !run.StartedAt.After(now)
 }
 
 func (r RunState) open() bool { return r.ID != "" && r.ConcludedAt == nil }

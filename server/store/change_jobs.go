@@ -3,8 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
-	"fmt"
 
 	"github.com/jobruns/jobruns/server/jobrun"
 )
@@ -26,60 +26,62 @@ func (s *Store) CountRuns(ctx context.Context, key jobrun.Key) (runs int, err er
 	return runs, s.classify(ctx, err)
 }
 
-// RemoveJob deletes the job of the key with its runs, a page at a time, and returns how many runs it
-// has deleted, even when it fails. A run that starts meanwhile stays, and so does its job.
+// RemoveJob deletes the job of the key with its runs, and returns how many runs it has deleted. Other
+// writers of SQLite wait meanwhile.
 // Returns errors as CountRuns does.
 func (s *Store) RemoveJob(ctx context.Context, key jobrun.Key) (removed int, err error) {
-	if _, err := s.CountRuns(ctx, key); err != nil {
-		return 0, err
-	}
-	args, runs := []any{key.Team, key.Project, key.Job}, s.engine.table("runs")
-	for n := int64(1); n > 0; {
-		result, err := s.exec(ctx, fmt.Sprintf("DELETE FROM %[1]s%[2]s AND concluded = 1 AND id IN"+
-			" (SELECT id FROM %[1]s%[2]s AND concluded = 1 LIMIT %[3]d)", runs, ofJob, PageSize), args...)
-		if err != nil {
-			return removed, err
-		}
-		if n, err = result.RowsAffected(); err != nil {
-			return removed, err
-		}
-		removed += int(n)
-	}
-	if _, err := s.exec(ctx, s.engine.lookUpJobs(oneJob, false), args...); err != nil {
-		return removed, err
-	}
-	return removed, s.removeJobs(ctx, "jobs.team = $1 AND jobs.project = $2 AND jobs.job = $3", args...)
+	err = s.changeJob(ctx, key, func(tx *sql.Tx, args []any) error {
+		removed, err = s.removeLocked(ctx, tx, args)
+		return err
+	})
+	return removed, err
 }
 
-// removeJobs deletes the jobs for which the condition holds and that have no runs.
-func (s *Store) removeJobs(ctx context.Context, condition string, args ...any) error {
-	_, err := s.exec(ctx, "DELETE FROM "+s.engine.table("jobs")+" AS jobs WHERE "+condition+" AND NOT EXISTS (SELECT 1 FROM "+
-		s.engine.table("runs")+" AS runs WHERE runs.team = jobs.team AND runs.project = jobs.project AND runs.job = jobs.job)", args...)
-	return err
-}
-
-// RenameJob gives the job of the key another id, with all its runs, in one transaction. Other writers
-// of SQLite wait meanwhile.
+// RenameJob gives the job of the key another id, with all its runs. Other writers of SQLite wait
+// meanwhile.
 // Returns errors as CountRuns does, and ErrExists if there is a job of that id.
 func (s *Store) RenameJob(ctx context.Context, key jobrun.Key, to string) error {
-	if _, err := s.CountRuns(ctx, key); err != nil {
-		return err
-	}
+	return s.changeJob(ctx, key, func(tx *sql.Tx, args []any) error {
+		for _, table := range []string{"jobs", "runs"} {
+			if _, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table(table)+" SET job = $4"+ofJob, append(args, to)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changeJob changes the job of the key and its runs in one transaction, in which no other process
+// writes runs of the job. The arguments of change are those of ofJob.
+func (s *Store) changeJob(ctx context.Context, key jobrun.Key, change func(tx *sql.Tx, args []any) error) error {
 	tx, err := s.db.BeginTx(ctx, readCommitted)
 	if err != nil {
 		return s.classify(ctx, err)
 	}
 	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
-	args := []any{key.Team, key.Project, key.Job, to}
-	result, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table("jobs")+" SET job = $4"+ofJob+" AND running = 0", args...)
+	args, running := []any{key.Team, key.Project, key.Job}, 0
+	err = tx.QueryRowContext(ctx, "SELECT running FROM "+s.engine.table("jobs")+ofJob+s.engine.LockRow, args...).Scan(&running)
+	if err == nil && running > 0 {
+		err = ErrOpen
+	}
+	if err == nil {
+		err = change(tx, args)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	return s.classify(ctx, cmp.Or(err, s.Check()))
+}
+
+// removeLocked deletes a job that is locked, and its runs.
+func (s *Store) removeLocked(ctx context.Context, tx *sql.Tx, args []any) (int, error) {
+	result, err := tx.ExecContext(ctx, "DELETE FROM "+s.engine.table("runs")+ofJob, args...)
 	if err != nil {
-		return s.classify(ctx, err)
+		return 0, err
 	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return cmp.Or(err, ErrOpen)
+	n, err := result.RowsAffected()
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "DELETE FROM "+s.engine.table("jobs")+ofJob, args...)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table("runs")+" SET job = $4"+ofJob, args...); err != nil {
-		return s.classify(ctx, err)
-	}
-	return s.classify(ctx, tx.Commit())
+	return int(n), err
 }

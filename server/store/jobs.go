@@ -228,25 +228,26 @@ func (j *jobsInTx) write(ctx context.Context) error {
 //go:embed jobs.sql
 var lookUp string
 
-// latestSets sets latestColumns in an upsert.
-var latestSets = func() (sets string) {
-	for _, column := range latestColumns {
-		sets += column + " = excluded." + column + ", "
-	}
-	return sets
-}()
-
 // lookUpJobs returns a statement that sets the states of jobs from their runs. jobs is a query of
-// their keys. If keep is true, it keeps the failures in a row unless there is another latest success,
-// because some of the failed runs may have been pruned.
+// their keys. If keep is true, it keeps a run that started at the same time as the run that it finds,
+// and the failures in a row unless there is another latest success: some of the failed runs may have
+// been pruned.
 func (e Engine) lookUpJobs(jobs string, keep bool) string {
-	failures := "excluded.failures"
-	if keep {
-		failures = "CASE WHEN jobs.success_id = excluded.success_id AND jobs.success_started_at = excluded.success_started_at" +
-			" THEN jobs.failures ELSE excluded.failures END"
+	var sets []string
+	for _, column := range jobColumns[5:] {
+		value := "excluded." + column
+		kind, _, _ := strings.Cut(column, "_")
+		if kind == "failures" {
+			kind = "success"
+		}
+		if keep && kind != "running" {
+			value = fmt.Sprintf("CASE WHEN jobs.%[1]s_started_at = excluded.%[1]s_started_at AND"+
+				" (jobs.%[1]s_id <> '' OR excluded.%[1]s_id = '') THEN jobs.%[2]s ELSE excluded.%[2]s END", kind, column)
+		}
+		sets = append(sets, column+" = "+value)
 	}
-	return strings.NewReplacer("{jobs}", e.table("jobs"), "{runs}", e.table("runs"), "{set}", jobs, "{failures}", failures,
-		"{of_job}", "r.team = j.team AND r.project = j.project AND r.job = j.job",
-		"{latest}", strings.Join(latestColumns, ", "), "{l}", "l."+strings.Join(columnsOf(fields), ", l."), "{set_latest}", latestSets,
+	return strings.NewReplacer("{jobs}", e.table("jobs"), "{runs}", e.table("runs"), "{set}", jobs,
+		"{latest}", strings.Join(latestColumns, ", "), "{l}", "l."+strings.Join(columnsOf(fields), ", l."),
+		"{sets}", strings.Join(sets, ", "), "{of_job}", "r.team = j.team AND r.project = j.project AND r.job = j.job",
 		"{now}", strconv.FormatInt(time.Now().Unix(), 10)).Replace(lookUp)
 }

@@ -16,6 +16,9 @@ import (
 // wait meanwhile.
 const PageSize = 1000
 
+// deadAtOnce is how many jobs Prune deletes in one transaction.
+const deadAtOnce = 100
+
 // Pruning says which runs Prune deletes.
 type Pruning struct {
 	Before time.Time // runs that concluded before
@@ -27,8 +30,8 @@ type Pruning struct {
 }
 
 // Prune deletes runs that have concluded, and returns how many it has deleted, even when it fails. If
-// the latest run of a job concluded before the time, the job goes with all its runs. An open run
-// stays, and so does, until the next time, a run that another process of PostgreSQL is writing.
+// all runs of a job concluded before the time, the job goes with its runs. An open run stays, and so
+// does, until the next time, a run that another process of PostgreSQL is writing.
 //
 // It walks through all runs in the order of their keys, a page at a time, so that others wait for
 // no more than a page. An index of conclusions would find old runs sooner. But it makes a SQLite
@@ -39,8 +42,8 @@ func (s *Store) Prune(ctx context.Context, p Pruning) (int, error) {
 	for from := p.Of; ; {
 		to, found, err := s.findExpired(ctx, from, p)
 		if errors.Is(err, jobrun.ErrNotFound) {
-			scope, args := p.scope("jobs", 0)
-			return removed, s.removeJobs(ctx, p.dead()+scope, args...)
+			n, err := s.removeDead(ctx, p)
+			return removed + n, err
 		}
 		if err == nil && found {
 			var n int
@@ -54,9 +57,60 @@ func (s *Store) Prune(ctx context.Context, p Pruning) (int, error) {
 	}
 }
 
-// dead is a condition in SQL: the latest run of the job concluded before the time.
-func (p Pruning) dead() string {
-	return "jobs.running = 0 AND jobs.latest_concluded_at < " + strconv.FormatInt(p.Before.Unix(), 10)
+// removeDead deletes the jobs all of whose runs concluded before the time, some jobs at a time, and
+// returns how many runs it has deleted.
+func (s *Store) removeDead(ctx context.Context, p Pruning) (removed int, err error) {
+	scope, args := p.scope("jobs", 0)
+	query := fmt.Sprintf(`SELECT team, project, job FROM %[1]s AS jobs WHERE running = 0 AND latest_concluded_at < %[2]d%[3]s
+		AND NOT EXISTS (SELECT 1 FROM %[4]s AS runs WHERE runs.team = jobs.team AND runs.project = jobs.project
+			AND runs.job = jobs.job AND (runs.concluded = 0 OR runs.concluded_at >= %[2]d)) LIMIT %[5]d`,
+		s.engine.table("jobs"), p.Before.Unix(), scope, s.engine.table("runs"), deadAtOnce) + s.engine.SkipLocked
+	for jobs := deadAtOnce; jobs == deadAtOnce; {
+		begin := time.Now()
+		n := 0
+		jobs, n, err = s.removeSome(ctx, query, args)
+		removed += n
+		if err != nil {
+			return removed, s.classify(ctx, err)
+		}
+		pause(ctx, time.Since(begin))
+	}
+	return removed, s.Check()
+}
+
+// removeSome deletes the jobs that the query selects and locks, in one transaction, and returns the
+// numbers of jobs and of runs.
+func (s *Store) removeSome(ctx context.Context, query string, args []any) (jobs, runs int, err error) {
+	ctx, cancel := limitWrite(ctx)
+	defer cancel()
+	tx, err := s.db.BeginTx(ctx, readCommitted)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	var keys [][]any
+	for rows.Next() {
+		var key jobrun.Key
+		if err := rows.Scan(&key.Team, &key.Project, &key.Job); err != nil {
+			return 0, 0, err
+		}
+		keys = append(keys, []any{key.Team, key.Project, key.Job})
+	}
+	if err := rows.Err(); err != nil {
+		return 0, 0, err
+	}
+	for _, key := range keys {
+		n, err := s.removeLocked(ctx, tx, key)
+		if err != nil {
+			return 0, 0, err
+		}
+		runs += n
+	}
+	return len(keys), runs, tx.Commit()
 }
 
 // scope returns a condition in SQL for the runs, or jobs, of Of, and its parameters, which follow
@@ -93,11 +147,11 @@ func (p Pruning) page(e Engine, from jobrun.Key) (string, []any) {
 	scope, args := p.scope("runs", keyLength)
 	// The limit is not a parameter: PostgreSQL has to know when it plans that these are few.
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (SELECT runs.team, runs.project, runs.job, runs.id,
-			%s AND (%s OR %s) AS expired
+			%s AND %s AS expired
 		FROM %s AS runs LEFT JOIN %s AS jobs ON jobs.team = runs.team AND jobs.project = runs.project AND jobs.job = runs.job
 		WHERE (runs.team, runs.project, runs.job, runs.id) > ($1, $2, $3, $4)%s
 		ORDER BY runs.team, runs.project, runs.job, runs.id LIMIT %d)`,
-			p.expired(), p.dead(), stays, e.table("runs"), e.table("jobs"), scope, PageSize),
+			p.expired(), stays, e.table("runs"), e.table("jobs"), scope, PageSize),
 		append([]any{from.Team, from.Project, from.Job, from.Run}, args...)
 }
 

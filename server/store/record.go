@@ -165,8 +165,10 @@ func (s *Store) transact(batch []*write) error {
 // change is what the writes of one run change. A row without a name is not stored.
 type change struct{ before, after row }
 
-// touchesJob reports whether the state of the job depends on the change.
-func (c *change) touchesJob() bool { return !reflect.DeepEqual(c.before.state(), c.after.state()) }
+// touchesJob reports whether the row of the job depends on the change.
+func (c *change) touchesJob() bool {
+	return c.after.JobType != "" || !reflect.DeepEqual(c.before.state(), c.after.state())
+}
 
 // change makes the changes. It locks rows in one order: jobs, runs, revision, which a trigger locks. To
 // know which jobs to lock, it reads the runs first without a lock.

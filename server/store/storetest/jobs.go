@@ -258,7 +258,9 @@ func testPruningKeepsTheStatesOfJobs(t *testing.T, on subject) {
 			t.Fatal(err)
 		}
 		for _, state := range fold(slices.Collect(maps.Values(known))) {
-			if state.Running == 0 && state.Latest.ConcludedAt.Before(before) {
+			if state.Running == 0 && !slices.ContainsFunc(slices.Collect(maps.Values(known)), func(r storedRun) bool {
+				return r.key.Job == state.Job && !r.ConcludedAt.Before(before)
+			}) {
 				maps.DeleteFunc(known, func(key jobrun.Key, _ storedRun) bool { return key.Job == state.Job })
 			}
 		}
@@ -298,6 +300,38 @@ func testManyWriteManyJobs(t *testing.T, on subject) {
 	wantStates(t, s, "all writes", storedRuns(t, s))
 }
 
+// testRunsOfTheSameSecond has two runs end in the second in which both started. The run that changed
+// last counts as the later one, also after another run has concluded and after a repeated report.
+func testRunsOfTheSameSecond(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	key, start := Record().Key(), time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	report := func(run string, at time.Time, c *model.JobRunConclusion, retries int) {
+		t.Helper()
+		key.Run = run
+		report := model.JobRunReport{StartedAt: &at, Conclusion: c, BackoffLimit: &retries}
+		if _, err := s.RecordRun(t.Context(), key, report, func(bool) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, run := range []string{"long1", "long2"} {
+		report(run, start.Add(-time.Minute), nil, 0)
+	}
+	report("a", start, &model.JobRunConclusion{}, 0)
+	report("b", start, &model.JobRunConclusion{Succeeded: true}, 0)
+	report("long1", start.Add(-time.Minute), &model.JobRunConclusion{Succeeded: true}, 0)
+	report("a", start, &model.JobRunConclusion{}, 3)
+	job, err := s.Job(t.Context(), key)
+	if err != nil || job.State.LatestRun.ID != "b" || job.State.LatestSuccess.ID != "b" || job.State.FailuresInARow != 0 {
+		t.Errorf("%+v, %v; want b and no failure", job.State, err)
+	}
+	report("c", start, &model.JobRunConclusion{}, 0)
+	report("long2", start.Add(-time.Minute), &model.JobRunConclusion{}, 0)
+	job, err = s.Job(t.Context(), key)
+	if err != nil || job.State.LatestRun.ID != "c" || job.State.LatestFailure.ID != "c" || job.State.FailuresInARow != 1 {
+		t.Errorf("%+v, %v; want c and one failure", job.State, err)
+	}
+}
+
 // testRunInTheFutureDoesNotPrecede imports a run that claims to start in the future, and records
 // another run.
 func testRunInTheFutureDoesNotPrecede(t *testing.T, on subject) {
@@ -314,6 +348,18 @@ func testRunInTheFutureDoesNotPrecede(t *testing.T, on subject) {
 	job, err := s.Job(t.Context(), key)
 	if err != nil || job.State.LatestRun.ID != "now" || job.State.FailuresInARow != 1 {
 		t.Errorf("%+v, %v; want the run that was recorded last", job.State, err)
+	}
+	future.Run.ID = "failed"
+	future.Conclude(future.Run.StartedAt, false, jobrun.End{})
+	if err := s.ImportRuns(t.Context(), withoutErrors([]jobrun.Record{future})); err != nil {
+		t.Fatal(err)
+	}
+	key.Run, report.Conclusion = "later", &model.JobRunConclusion{Succeeded: true}
+	if _, err := s.RecordRun(t.Context(), key, report, func(bool) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if job, err := s.Job(t.Context(), key); err != nil || job.State.LatestRun.ID != "later" || job.State.FailuresInARow != 0 {
+		t.Errorf("%+v, %v; want no failure after a success", job.State, err)
 	}
 }
 
@@ -350,6 +396,17 @@ func testJobHasTheTypeThatWatchTells(t *testing.T, on subject) {
 	if job, err := s.Job(t.Context(), Record().Key()); err != nil || job.JobType != model.JobTypeCron {
 		t.Errorf("%+v, %v; want a cron job", job, err)
 	}
+}
+
+// testPruneKeepsARunThatConcludedLate prunes a job whose latest run concluded before an earlier one.
+func testPruneKeepsARunThatConcludedLate(t *testing.T, on subject) {
+	s, _ := on.open(t)
+	now := time.Now().UTC().Truncate(time.Second)
+	Put(t, s, Record(withID("a"), func(r *jobrun.Record) { r.Run.StartedAt = now.Add(-60 * time.Hour) }, concluding(now)))
+	Put(t, s, Record(withID("b"), func(r *jobrun.Record) { r.Run.StartedAt = now.Add(-59 * time.Hour) },
+		concluding(now.Add(-58*time.Hour))))
+	wantPruned(t, s, now.Add(-30*time.Hour), 0)
+	wantStates(t, s, "pruning", storedRuns(t, s))
 }
 
 func testRemoveAndRenameJob(t *testing.T, on subject) {

@@ -69,6 +69,8 @@ var behaviour = map[string]func(*testing.T, subject){
 	"ManyWriteManyJobs":                         testManyWriteManyJobs,
 	"RunInTheFutureDoesNotPrecede":              testRunInTheFutureDoesNotPrecede,
 	"JobHasTheTypeThatWatchTells":               testJobHasTheTypeThatWatchTells,
+	"RunsOfTheSameSecond":                       testRunsOfTheSameSecond,
+	"PruneKeepsARunThatConcludedLate":           testPruneKeepsARunThatConcludedLate,
 	"RenewalLeavesTheJobAlone":                  testRenewalLeavesTheJobAlone,
 	"RemoveAndRenameJob":                        testRemoveAndRenameJob,
 	"OutcomeComesBackAsStored":                  testOutcomeComesBackAsStored,

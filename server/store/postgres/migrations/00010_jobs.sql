@@ -38,39 +38,47 @@ CREATE TABLE jobs (
 -- No run may change while the rows are counted. Readers do not wait.
 LOCK TABLE runs IN SHARE ROW EXCLUSIVE MODE;
 
-INSERT INTO jobs (team, project, job, job_type, created_at,
+-- PostgreSQL expects far more jobs than there are. It must take a few steps into an index for each job, and not read all runs.
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+SET LOCAL jit = off;
+
+INSERT INTO jobs (team, project, job, created_at,
         latest_id, latest_active, latest_backoff_limit, latest_completions, latest_concluded, latest_failed,
-        latest_run_name, latest_status, latest_succeeded, latest_started_at, latest_concluded_at,
-        latest_lost, success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
+        latest_run_name, latest_status, latest_succeeded, latest_started_at, latest_concluded_at, latest_lost,
+        success_id, success_started_at, success_concluded_at, failure_id, failure_started_at, failure_concluded_at,
         failures, running, running_since)
-    SELECT i.team, i.project, i.job, 'manual',
-        (SELECT min(at) FROM (
-            SELECT min(started_at) AS at FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'SUCCESS'
-            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
-            UNION ALL SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'
-        ) AS first),
-        l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed, l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
-        CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
-        coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
-        coalesce(f.id, ''), coalesce(f.started_at, -62135596800), f.concluded_at,
-        (SELECT count(*) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'FAILED'
-            AND started_at > coalesce(s.started_at, -62167219201)),
-        (SELECT count(*) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING'),
-        (SELECT min(started_at) FROM runs WHERE team = i.team AND project = i.project AND job = i.job AND status = 'RUNNING')
-    FROM (SELECT j.team, j.project, j.job,
-            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'SUCCESS'
-                ORDER BY started_at DESC, id LIMIT 1) AS success,
-            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'FAILED'
-                ORDER BY started_at DESC, id LIMIT 1) AS failure,
-            (SELECT id FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'RUNNING'
-                ORDER BY started_at DESC, id LIMIT 1) AS open
-        FROM (SELECT DISTINCT team, project, job FROM runs) AS j) AS i
-    LEFT JOIN runs AS s ON s.team = i.team AND s.project = i.project AND s.job = i.job AND s.id = i.success
-    LEFT JOIN runs AS f ON f.team = i.team AND f.project = i.project AND f.job = i.job AND f.id = i.failure
-    LEFT JOIN runs AS o ON o.team = i.team AND o.project = i.project AND o.job = i.job AND o.id = i.open
-    JOIN runs AS l ON l.team = i.team AND l.project = i.project AND l.job = i.job AND l.id = CASE
-        WHEN s.started_at >= coalesce(f.started_at, s.started_at) AND s.started_at >= coalesce(o.started_at, s.started_at) THEN s.id
-        WHEN f.started_at >= coalesce(o.started_at, f.started_at) THEN f.id ELSE o.id END;
+WITH keys AS MATERIALIZED (SELECT DISTINCT team, project, job FROM runs),
+    ends AS MATERIALIZED (SELECT k.team, k.project, k.job,
+        (SELECT id FROM runs WHERE team = k.team AND project = k.project AND job = k.job AND status = 'SUCCESS'
+            ORDER BY started_at DESC, id LIMIT 1) AS success,
+        (SELECT id FROM runs WHERE team = k.team AND project = k.project AND job = k.job AND status = 'FAILED'
+            ORDER BY started_at DESC, id LIMIT 1) AS failure,
+        (SELECT id FROM runs WHERE team = k.team AND project = k.project AND job = k.job AND status = 'RUNNING'
+            ORDER BY started_at DESC, id LIMIT 1) AS open
+        FROM keys AS k),
+    j AS MATERIALIZED (SELECT e.*,
+        (SELECT id FROM runs WHERE team = e.team AND project = e.project AND job = e.job
+            AND id IN (e.success, e.failure, e.open) ORDER BY started_at DESC, id LIMIT 1) AS latest
+        FROM ends AS e)
+SELECT j.team, j.project, j.job,
+    (SELECT min(at) FROM (
+        SELECT min(started_at) AS at FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'SUCCESS'
+        UNION ALL SELECT min(started_at) FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'FAILED'
+        UNION ALL SELECT min(started_at) FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'RUNNING'
+    ) AS first),
+    l.id, l.active, l.backoff_limit, l.completions, l.concluded, l.failed,
+    l.run_name, l.status, l.succeeded, l.started_at, l.concluded_at,
+    CASE WHEN l.concluded = 1 AND l.lost_at IS NOT NULL THEN 1 ELSE 0 END,
+    coalesce(s.id, ''), coalesce(s.started_at, -62135596800), s.concluded_at,
+    coalesce(f.id, ''), coalesce(f.started_at, -62135596800), f.concluded_at,
+    (SELECT count(*) FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'FAILED'
+        AND started_at > coalesce(s.started_at, -62167219201)),
+    (SELECT count(*) FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'RUNNING'),
+    (SELECT min(started_at) FROM runs WHERE team = j.team AND project = j.project AND job = j.job AND status = 'RUNNING')
+FROM j JOIN runs AS l ON l.team = j.team AND l.project = j.project AND l.job = j.job AND l.id = j.latest
+    LEFT JOIN runs AS s ON s.team = j.team AND s.project = j.project AND s.job = j.job AND s.id = j.success
+    LEFT JOIN runs AS f ON f.team = j.team AND f.project = j.project AND f.job = j.job AND f.id = j.failure;
 
 -- A server of an earlier version does not know the table jobs. Its writes fail from here on, until it notices that it is
 -- too old.
