@@ -72,10 +72,6 @@ func TestGetJobRunReadsTimes(t *testing.T) {
 	}
 }
 
-const outcomeBody = `{"data": {"reason": "SomethingNew", "message": "exit status 23", "exitStatus": 23, "signal": null,
-	"host": "web-1", "later": 1, "attempts": [{"number": 1, "startedAt": "2020-12-08T11:47:08Z",
-	"concludedAt": "2020-12-08T11:52:08Z", "reason": "Signal", "message": "", "exitStatus": null, "signal": "KILL"}]}}`
-
 // Such an ID would make the path of another operation.
 func TestOperationsRejectRef(t *testing.T) {
 	asked := 0
