@@ -91,11 +91,10 @@ jobrund watch records the job again while Jobs of it exist in the cluster.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return changeJob(cmd, key, yes, "remove", func(s *store.Store) error {
 				removed, err := s.RemoveJob(cmd.Context(), *key)
-				if err != nil {
-					return fmt.Errorf("removed %s, and then: %w", countRuns(removed), err)
+				if err == nil {
+					fmt.Fprintf(os.Stderr, "jobrund: removed the job %s and %s\n", key.Job, countRuns(removed))
 				}
-				fmt.Fprintf(os.Stderr, "jobrund: removed the job %s and %s\n", key.Job, countRuns(removed))
-				return nil
+				return err
 			})
 		},
 	}
