@@ -41,7 +41,8 @@ type RunState struct {
 // that claims to start in the future does not precede a run that is recorded later.
 func (s *JobState) Change(before, after RunState, now time.Time) (known bool) {
 	isNew, wasOpen, isOpen := before.ID == "", before.open(), after.open()
-	known = isNew || before.StartedAt.Equal(after.StartedAt) && (wasOpen || before.Status == after.Status)
+	usual := isNew || before.StartedAt.Equal(after.StartedAt) && (wasOpen || before.Status == after.Status)
+	known = usual
 	if s.CreatedAt.IsZero() || after.StartedAt.Before(s.CreatedAt) {
 		s.CreatedAt = after.StartedAt
 	}
@@ -81,7 +82,7 @@ func (s *JobState) Change(before, after RunState, now time.Time) (known bool) {
 		before.StartedAt.Equal(after.StartedAt):
 		s.Success = after
 	case after.Status == model.JobRunStatusSuccess && after.startedAfter(s.Success, now):
-		if s.Failure.StartedAt.After(after.StartedAt) && !s.Failure.StartedAt.After(now) {
+		if !usual || s.Failure.StartedAt.After(after.StartedAt) && !s.Failure.StartedAt.After(now) {
 			return false
 		}
 		s.Success, s.FailuresInARow = after, 0

@@ -113,7 +113,11 @@ func Arguments(required int, names ...string) cobra.PositionalArgs {
 		}
 		more := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
 		if len(args) > len(names) && !more {
-			return fmt.Errorf("unexpected argument %q", args[len(names)])
+			unexpected := args[len(names)]
+			if strings.ContainsAny(unexpected, "@=") { // a store's URL, without its flag, may have a password
+				unexpected = "..."
+			}
+			return fmt.Errorf("unexpected argument %q", unexpected)
 		}
 		return nil
 	}
