@@ -54,7 +54,8 @@ type Job = model.Job
 // JobDetail is a job and its state.
 type JobDetail = model.JobDetail
 
-// JobState is how a job is doing. Its LatestSuccess and LatestFailure are nil if there is none.
+// JobState is how a job is doing. LatestSuccess is nil if no run has succeeded, and LatestFailure is
+// nil if no run has failed.
 type JobState = model.JobState
 
 // ConcludedRun is a run that has concluded, in short.

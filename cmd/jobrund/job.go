@@ -167,7 +167,8 @@ func changeJob(cmd *cobra.Command, key *jobrun.Key, yes bool, what string, chang
 	})
 	switch {
 	case errors.Is(err, jobrun.ErrNotFound):
-		return fmt.Errorf("there is no job %q in the project %q of the team %q: see jobrund job list", key.Job, key.Project, key.Team)
+		return fmt.Errorf("there is no job %q in the project %q of the team %q: see jobrund job list",
+			key.Job, key.Project, key.Team)
 	case errors.Is(err, store.ErrOpen):
 		return fmt.Errorf("job %q: %w: try again when it has", key.Job, err)
 	case err == nil:

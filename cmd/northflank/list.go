@@ -176,8 +176,8 @@ func (r *request) runs(
 	case absent:
 		one := client.ListJobsOptions{ListOptions: client.ListOptions{PerPage: 1}}
 		if _, _, err := r.client.ListJobs(ctx, r.project(), one); err == nil { // so there is such a project
-			return nil, nil, fmt.Errorf("%s does not have the list of a project's runs, which jobrund has from version 0.11 on: "+
-				"northflank get job runs lists the runs of a job", r.conn.host)
+			return nil, nil, fmt.Errorf("%s does not list the runs of a project, because it is an earlier jobrund or "+
+				"the Northflank API: northflank get job runs lists the runs of a job", r.conn.host)
 		}
 	}
 	return page, resp, err

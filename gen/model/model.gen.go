@@ -786,7 +786,7 @@ type UnsupportedMediaType = ErrorResult
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -799,7 +799,7 @@ type ListProjectsParams struct {
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -833,7 +833,7 @@ type GetJobLogsParams struct {
 
 // ListJobRunsParams defines parameters for ListJobRuns.
 type ListJobRunsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -871,7 +871,7 @@ type RecordJobRunParams struct {
 
 // ListProjectRunsParams defines parameters for ListProjectRuns.
 type ListProjectRunsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -896,7 +896,7 @@ type ListProjectRunsParams struct {
 
 // ListTeamProjectsParams defines parameters for ListTeamProjects.
 type ListTeamProjectsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -909,7 +909,7 @@ type ListTeamProjectsParams struct {
 
 // ListTeamJobsParams defines parameters for ListTeamJobs.
 type ListTeamJobsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -943,7 +943,7 @@ type GetTeamJobLogsParams struct {
 
 // ListTeamJobRunsParams defines parameters for ListTeamJobRuns.
 type ListTeamJobRunsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if
@@ -981,7 +981,7 @@ type RecordTeamJobRunParams struct {
 
 // ListTeamProjectRunsParams defines parameters for ListTeamProjectRuns.
 type ListTeamProjectRunsParams struct {
-	// PerPage How many results a page has at the most.
+	// PerPage The largest number of results on a page.
 	PerPage *PerPage `form:"per_page,omitempty" json:"per_page,omitempty"`
 
 	// Page Which page, from 1 on. `page` times `per_page` is at most 10000: further on, use `cursor`. It does not count if

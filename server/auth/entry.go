@@ -25,7 +25,7 @@ func newTracked[K comparable]() tracked[K] {
 	return tracked[K]{cache}
 }
 
-// entry returns the entry of a key, a new one if there is none.
+// entry returns the entry of the key. If the key has no entry, it adds an entry.
 func (t tracked[K]) entry(key K) *entry {
 	added := &entry{}
 	if earlier, ok, _ := t.PeekOrAdd(key, added); ok {

@@ -43,7 +43,8 @@ func (s *Store) RemoveJob(ctx context.Context, key jobrun.Key) (removed int, err
 func (s *Store) RenameJob(ctx context.Context, key jobrun.Key, to string) error {
 	return s.changeJob(ctx, key, func(tx *sql.Tx, args []any) error {
 		for _, table := range []string{"jobs", "runs"} {
-			if _, err := tx.ExecContext(ctx, "UPDATE "+s.engine.table(table)+" SET job = $4"+ofJob, append(args, to)...); err != nil {
+			update := "UPDATE " + s.engine.table(table) + " SET job = $4" + ofJob
+			if _, err := tx.ExecContext(ctx, update, append(args, to)...); err != nil {
 				return err
 			}
 		}
@@ -60,7 +61,8 @@ func (s *Store) changeJob(ctx context.Context, key jobrun.Key, change func(tx *s
 	}
 	defer func() { _ = tx.Rollback() }() // which does nothing after Commit
 	args, running := []any{key.Team, key.Project, key.Job}, 0
-	err = tx.QueryRowContext(ctx, "SELECT running FROM "+s.engine.table("jobs")+ofJob+s.engine.LockRow, args...).Scan(&running)
+	query := "SELECT running FROM " + s.engine.table("jobs") + ofJob + s.engine.LockRow
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&running)
 	if err == nil && running > 0 {
 		err = ErrOpen
 	}

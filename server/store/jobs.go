@@ -77,8 +77,8 @@ func (s *Store) Jobs(
 	if len(filter.Statuses) > 0 {
 		statuses = " AND latest_status IN ('" + strings.Join(texts(filter.Statuses), "', '") + "')"
 	}
-	rows, err := s.query(ctx, "SELECT "+columns+" FROM "+s.engine.table("jobs")+" WHERE team = $1 AND project = $2 AND job > $3"+
-		statuses+" ORDER BY job LIMIT $4 OFFSET $5", key.Team, key.Project, page.After, page.Size+1, page.Skip)
+	rows, err := s.query(ctx, "SELECT "+columns+" FROM "+s.engine.table("jobs")+
+		" WHERE team = $1 AND project = $2 AND job > $3"+statuses+" ORDER BY job LIMIT $4 OFFSET $5", key.Team, key.Project, page.After, page.Size+1, page.Skip)
 	if err != nil {
 		return list, s.classify(ctx, err)
 	}

@@ -27,7 +27,8 @@ func (s *Store) JobRuns(
 	ctx context.Context, key jobrun.Key, filter jobrun.Filter, page jobrun.Page,
 ) (jobrun.List[model.JobRun], error) {
 	at, id, _ := strings.Cut(page.After, ".")
-	return listRuns(ctx, s, newRunsQuery(key, filter, page, at, key.Job, id), func(rows *sql.Rows) (run model.JobRun, err error) {
+	q := newRunsQuery(key, filter, page, at, key.Job, id)
+	return listRuns(ctx, s, q, func(rows *sql.Rows) (run model.JobRun, err error) {
 		return run, ScanRun(rows, &run)
 	}, func(run *model.JobRun) string {
 		return strconv.FormatInt(run.StartedAt.Unix(), 10) + "." + run.ID
@@ -110,7 +111,9 @@ type runsQuery struct {
 // newRunsQuery returns the query of a page. at, job and id are those of the last run of the page
 // before, or "".
 func newRunsQuery(key jobrun.Key, filter jobrun.Filter, page jobrun.Page, at, job, id string) runsQuery {
-	q := runsQuery{columns: fieldColumns, of: "team = $1 AND project = $2", args: []any{key.Team, key.Project}, size: page.Size}
+	q := runsQuery{
+		columns: fieldColumns, of: "team = $1 AND project = $2", args: []any{key.Team, key.Project}, size: page.Size,
+	}
 	if key.Job != "" {
 		q.of, q.args = q.of+" AND job = $3", append(q.args, key.Job)
 	}
